@@ -1,0 +1,51 @@
+# mobileip: `make demo` and `make test` do everything from a fresh clone, as root on Debian 12.
+
+BIN := .venv/bin
+CLANG := clang-format clang-14 libclang-rt-14-dev
+C_FILES = $(wildcard src/dataplane/csrc/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch])
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test unit check bench bench-handover fuzz clean distclean
+
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: ## set up: missing system packages, .venv, extension
+	@tools/setup.sh
+
+demo: build ## a host roams through an internet of namespaces (root); ARGS="--json --pcap DIR --pause"
+	$(BIN)/mobileip demo $(ARGS)
+
+test: build ## every test; those in network namespaces need root
+	$(BIN)/python -m pytest $(ARGS)
+
+unit: build ## the tests that take seconds and no root
+	$(BIN)/python -m pytest -m "not netns and not slow" $(ARGS)
+
+check: ## format, lint, types, import contracts, C warnings and sanitizers
+	@tools/setup.sh $(CLANG)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/dataplane
+	@clang-format --dry-run -Werror $(C_FILES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) -C tests/c test purity tsan
+
+bench: build ## nanoseconds per operation
+	$(BIN)/python -m pytest benchmarks $(ARGS)
+
+bench-handover: build ## milliseconds per handover, p50 and p99, and a plot (root)
+	$(BIN)/python -m benchmarks.handover $(ARGS)
+
+fuzz: ## hostile bytes into the C parsers, for a bounded time
+	@tools/setup.sh $(CLANG)
+	$(MAKE) -C tests/c fuzz
+
+clean: ## remove what was built
+	rm -rf build dist tools/pkg/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -f src/dataplane/_core.*.so
+	$(MAKE) -C tests/c clean
+
+distclean: clean ## remove the virtual environment too
+	rm -rf .venv

@@ -1,0 +1,30 @@
+"""Builds mobileip.dataplane._core; everything else about the package is in pyproject.toml."""
+
+import runpy
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+ROOT = Path(__file__).resolve().parent
+SOURCES = runpy.run_path(str(ROOT / "tools/source_hash.py"))
+DATAPLANE, MODULE = SOURCES["DATAPLANE"], SOURCES["MODULE"]
+
+
+def extensions() -> list[Extension]:
+    csrc = SOURCES["c_sources"](ROOT)
+    if not csrc:
+        raise SystemExit(f"mobileip.dataplane._core cannot be built: {DATAPLANE / 'csrc'} is empty")
+    core = Extension(
+        "mobileip.dataplane._core",
+        [str(MODULE), *map(str, csrc)],
+        include_dirs=[str(DATAPLANE / "csrc")],
+        define_macros=[("MIP_SOURCE_HASH", f'"{SOURCES["source_hash"](ROOT)}"')],
+        extra_compile_args=["-std=gnu11", "-O3", "-g", "-pthread"],
+        extra_link_args=["-pthread"],
+    )
+    # The generated C stays out of src, where it would be taken for a source.
+    return cythonize([core], build_dir="build/cython", language_level=3)
+
+
+setup(ext_modules=extensions())
