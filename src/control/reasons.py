@@ -1,0 +1,390 @@
+"""The one list of what can be said of a control message or an action: accepted, refused, dropped, failed.
+
+Every log line, counter, metric, reply code and page of documentation takes its name from here. A reason with a
+``code`` may be put on the wire in a Registration Reply; one without is silent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Final
+
+
+class ReplyCode(IntEnum):
+    """Codes of the Registration Reply (RFC 5944 s3.4; numbers by IANA)."""
+
+    ACCEPTED = 0
+    ACCEPTED_NO_SIMULTANEOUS = 1
+    FA_UNSPECIFIED = 64
+    FA_PROHIBITED = 65
+    FA_INSUFFICIENT_RESOURCES = 66
+    FA_MN_FAILED_AUTHENTICATION = 67
+    FA_HA_FAILED_AUTHENTICATION = 68
+    FA_LIFETIME_TOO_LONG = 69
+    FA_POORLY_FORMED_REQUEST = 70
+    FA_POORLY_FORMED_REPLY = 71
+    FA_ENCAPSULATION_UNAVAILABLE = 72
+    FA_RESERVED_UNAVAILABLE = 73
+    FA_REVERSE_TUNNEL_UNAVAILABLE = 74
+    FA_REVERSE_TUNNEL_MANDATORY = 75
+    FA_MN_TOO_DISTANT = 76
+    FA_INVALID_CARE_OF_ADDRESS = 77
+    FA_REGISTRATION_TIMEOUT = 78
+    FA_DELIVERY_STYLE_UNSUPPORTED = 79
+    FA_HOME_NETWORK_UNREACHABLE = 80
+    FA_HOME_AGENT_HOST_UNREACHABLE = 81
+    FA_HOME_AGENT_PORT_UNREACHABLE = 82
+    FA_HOME_AGENT_UNREACHABLE = 88
+    FA_NONZERO_HOME_ADDRESS_REQUIRED = 96
+    FA_MISSING_NAI = 97
+    FA_MISSING_HOME_AGENT = 98
+    FA_MISSING_HOME_ADDRESS = 99
+    FA_UNKNOWN_CHALLENGE = 104
+    FA_MISSING_CHALLENGE = 105
+    FA_STALE_CHALLENGE = 106
+    FA_MISSING_MN_FA = 107
+    FA_BAD_AAA_AUTH = 108
+    HA_WRONG_CHALLENGE = 109
+    FA_INVALID_HOME_AGENT_ADDRESS = (
+        116  # RFC 5944 prints 194; IANA assigned 116 (both are understood on receipt)
+    )
+    HA_UNSPECIFIED = 128
+    HA_PROHIBITED = 129
+    HA_INSUFFICIENT_RESOURCES = 130
+    HA_MN_FAILED_AUTHENTICATION = 131
+    HA_FA_FAILED_AUTHENTICATION = 132
+    HA_IDENTIFICATION_MISMATCH = 133
+    HA_POORLY_FORMED_REQUEST = 134
+    HA_TOO_MANY_BINDINGS = 135
+    HA_UNKNOWN_HOME_AGENT_ADDRESS = 136
+    HA_REVERSE_TUNNEL_UNAVAILABLE = 137
+    HA_REVERSE_TUNNEL_MANDATORY = 138
+    HA_ENCAPSULATION_UNAVAILABLE = 139
+    HA_UDP_ENCAPSULATION_UNAVAILABLE = 142
+    HA_REDIRECT = 143
+    HA_BAD_AAA_AUTH = 144
+
+    @property
+    def accepted(self) -> bool:
+        return self <= 8
+
+    @property
+    def from_foreign_agent(self) -> bool:
+        """Codes 64-127 are the foreign agent's (RFC 5944 s3.4)."""
+        return 64 <= self <= 127
+
+
+class Level(Enum):
+    """How loud a reason is in the log. SECURITY is logged as a warning with ``security=true`` (RFC 5944 s3.8.2.1)."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    SECURITY = "security"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonInfo:
+    """What is known of one reason: its text for people, its place in the RFCs, the reply code it sends."""
+
+    text: str
+    section: str
+    level: Level
+    code: ReplyCode | None = None
+    cure: str = ""
+
+
+def _r(
+    text: str, section: str, level: Level = Level.INFO, code: ReplyCode | None = None, cure: str = ""
+) -> ReasonInfo:
+    return ReasonInfo(text, section, level, code, cure)
+
+
+_D, _I, _W, _E, _S = Level.DEBUG, Level.INFO, Level.WARNING, Level.ERROR, Level.SECURITY
+_C = ReplyCode
+
+
+class Reason(Enum):
+    """Name (kebab-case, the value's ``label``) and facts of every reason."""
+
+    label: str
+    info: ReasonInfo
+
+    def __new__(cls, label: str, info: ReasonInfo) -> Reason:
+        member = object.__new__(cls)
+        member._value_ = label
+        member.label = label
+        member.info = info
+        return member
+
+    # what cannot be read
+    TRUNCATED = "truncated", _r("message or extension ends before its length says", "5944 s1.9", _W)
+    TRAILING_BYTES = "trailing-bytes", _r("bytes left over that are no extension", "5944 s1.9", _W)
+    UNKNOWN_MESSAGE_TYPE = "unknown-message-type", _r("message type is not one we handle", "5944 s3.1", _D)
+    UNKNOWN_EXTENSION = (
+        "unknown-extension",
+        _r("extension 0-127 that we do not know: the whole message is discarded", "5944 s1.8", _W),
+    )
+    BAD_EXTENSION_LENGTH = (
+        "bad-extension-length",
+        _r("an extension has an impossible length", "5944 s1.9", _W),
+    )
+    BAD_VALUE = "bad-value", _r("a field holds a value the standard forbids", "5944", _W)
+    BAD_CHECKSUM = "bad-checksum", _r("checksum does not match", "5944 s3.1", _W)
+    NOT_AN_AGENT = "not-an-agent", _r("router advertisement without mobility extension", "5944 s2.1", _D)
+
+    # agent discovery
+    ADVERTISED = "advertised", _r("agent advertisement sent", "5944 s2.3", _D)
+    SOLICITED = "solicited", _r("agent solicitation received", "5944 s2.2", _D)
+    SOLICITATION_SENT = "solicitation-sent", _r("agent solicitation sent", "5944 s2.4", _D)
+    AGENT_DISCOVERED = "agent-discovered", _r("new agent on the link", "5944 s2.4", _I)
+    AGENT_LOST = "agent-lost", _r("agent's advertisement lifetime ran out", "5944 s2.4.2.1", _I)
+    AGENT_REBOOTED = (
+        "agent-rebooted",
+        _r("agent's sequence number fell back: it lost its state", "5944 s2.4.4", _I),
+    )
+    LINK_UP = "link-up", _r("interface is usable", "5944 s2.4.2", _I)
+    LINK_DOWN = "link-down", _r("interface lost its carrier or was set down", "5944 s2.4.2", _I)
+    MOVED_HOME = "moved-home", _r("the home agent is on this link: at home", "5944 s2.4.3", _I)
+    MOVED_FOREIGN = "moved-foreign", _r("on a foreign link with an agent", "5944 s2.4.2", _I)
+    MOVED_CO_LOCATED = (
+        "moved-co-located",
+        _r("on a foreign link without an agent: co-located", "5944 s3.6", _I),
+    )
+    DISCONNECTED = "disconnected", _r("no usable link", "5944 s2.4.2", _W)
+
+    # registration, common
+    REQUEST_SENT = "request-sent", _r("registration request sent", "5944 s3.6.1", _D)
+    REQUEST_RETRANSMITTED = (
+        "request-retransmitted",
+        _r("no reply in time: request sent again", "5944 s3.6.3", _I),
+    )
+    REQUEST_RELAYED = "request-relayed", _r("request relayed to the home agent", "5944 s3.7.2.2", _D)
+    REPLY_RELAYED = "reply-relayed", _r("reply relayed to the mobile node", "5944 s3.7.3.2", _D)
+    REGISTERED = "registered", _r("registration accepted", "5944 s3.4", _I, _C.ACCEPTED)
+    REGISTERED_NO_SIMULTANEOUS = (
+        "registered-no-simultaneous",
+        _r(
+            "registration accepted, simultaneous bindings unsupported",
+            "5944 s3.4",
+            _I,
+            _C.ACCEPTED_NO_SIMULTANEOUS,
+        ),
+    )
+    DEREGISTERED = "deregistered", _r("binding removed on request", "5944 s3.8.2.2", _I, _C.ACCEPTED)
+    BINDING_EXPIRED = "binding-expired", _r("lifetime ran out without renewal", "5944 s3.8.1", _I)
+    VISITOR_EXPIRED = "visitor-expired", _r("visitor's lifetime ran out without renewal", "5944 s3.7.1", _I)
+    REGISTRATION_EXPIRED = (
+        "registration-expired",
+        _r("our registration's lifetime ran out", "5944 s3.6.2.2", _W),
+    )
+    UNMATCHED_REPLY = "unmatched-reply", _r("reply without a pending request", "5944 s3.6.2.1", _W)
+    NO_AUTHORIZATION_EXTENSION = (
+        "no-authorization-extension",
+        _r("message without authentication: discarded silently", "5944 s3.5.2", _S),
+    )
+    UNKNOWN_ASSOCIATION = (
+        "unknown-association",
+        _r(
+            "no security association for this home address and SPI: discarded silently",
+            "5944 s3.8.2.1",
+            _S,
+            None,
+            "add the node to [[home_agent.nodes]] or correct its spi",
+        ),
+    )
+    REPLY_BAD_AUTHENTICATOR = (
+        "reply-bad-authenticator",
+        _r(
+            "reply's authenticator is wrong: discarded",
+            "5944 s3.6.2.1",
+            _S,
+            None,
+            "check that key, spi and algorithm are the same at both ends",
+        ),
+    )
+    UNEXPECTED_FOREIGN_HOME = (
+        "unexpected-foreign-home",
+        _r("foreign-home authentication from an agent we share no key with: discarded", "5944 s3.8.2.1", _S),
+    )
+    BAD_DESTINATION = (
+        "bad-destination",
+        _r("message came to an address or link that does not serve it", "5944 s3.6", _D),
+    )
+    RATE_LIMITED = "rate-limited", _r("more messages than the limit allows", "5944 s3.6.3", _W)
+
+    # denied by the home agent
+    HA_UNSPECIFIED = "ha-unspecified", _r("denied by the home agent", "5944 s3.4", _W, _C.HA_UNSPECIFIED)
+    HA_PROHIBITED = "ha-prohibited", _r("administratively prohibited", "5944 s3.4", _W, _C.HA_PROHIBITED)
+    HA_INSUFFICIENT_RESOURCES = (
+        "ha-insufficient-resources",
+        _r("the home agent could not install the binding", "5944 s3.4", _E, _C.HA_INSUFFICIENT_RESOURCES),
+    )
+    MN_FAILED_AUTHENTICATION = (
+        "mn-failed-authentication",
+        _r(
+            "mobile node failed authentication",
+            "5944 s3.8.2.1",
+            _S,
+            _C.HA_MN_FAILED_AUTHENTICATION,
+            "check that key, spi and algorithm are the same at both ends",
+        ),
+    )
+    IDENTIFICATION_MISMATCH = (
+        "identification-mismatch",
+        _r(
+            "timestamp outside the tolerance or not newer than the last",
+            "5944 s5.7.1",
+            _S,
+            _C.HA_IDENTIFICATION_MISMATCH,
+        ),
+    )
+    HA_POORLY_FORMED = (
+        "ha-poorly-formed",
+        _r("poorly formed request", "5944 s3.8.2.1", _W, _C.HA_POORLY_FORMED_REQUEST),
+    )
+    HA_TOO_MANY_BINDINGS = (
+        "ha-too-many-bindings",
+        _r("too many simultaneous bindings", "5944 s3.8.2.1", _W, _C.HA_TOO_MANY_BINDINGS),
+    )
+    UNKNOWN_HOME_AGENT = (
+        "unknown-home-agent",
+        _r(
+            "request names a home agent address that is not ours",
+            "5944 s3.8.2.1",
+            _W,
+            _C.HA_UNKNOWN_HOME_AGENT_ADDRESS,
+        ),
+    )
+    HA_REVERSE_TUNNEL_UNAVAILABLE = (
+        "ha-reverse-tunnel-unavailable",
+        _r("reverse tunnel requested but forbidden here", "3024 s4.3", _W, _C.HA_REVERSE_TUNNEL_UNAVAILABLE),
+    )
+    HA_REVERSE_TUNNEL_MANDATORY = (
+        "ha-reverse-tunnel-mandatory",
+        _r("reverse tunnel is mandatory and T is not set", "3024 s4.3", _W, _C.HA_REVERSE_TUNNEL_MANDATORY),
+    )
+    HA_ENCAPSULATION_UNAVAILABLE = (
+        "ha-encapsulation-unavailable",
+        _r("requested encapsulation is not available", "3024 s3.4", _W, _C.HA_ENCAPSULATION_UNAVAILABLE),
+    )
+
+    # denied by the foreign agent
+    FA_UNSPECIFIED = "fa-unspecified", _r("denied by the foreign agent", "5944 s3.4", _W, _C.FA_UNSPECIFIED)
+    FA_PROHIBITED = "fa-prohibited", _r("administratively prohibited", "5944 s3.4", _W, _C.FA_PROHIBITED)
+    FA_BUSY = (
+        "fa-busy",
+        _r("visitor or pending list is full", "5944 s3.7.1", _W, _C.FA_INSUFFICIENT_RESOURCES),
+    )
+    FA_INSUFFICIENT_RESOURCES = (
+        "fa-insufficient-resources",
+        _r("the foreign agent could not install the visitor", "5944 s3.4", _E, _C.FA_INSUFFICIENT_RESOURCES),
+    )
+    FA_LIFETIME_TOO_LONG = (
+        "fa-lifetime-too-long",
+        _r("requested lifetime is longer than advertised", "5944 s3.7.2.1", _I, _C.FA_LIFETIME_TOO_LONG),
+    )
+    FA_POORLY_FORMED = (
+        "fa-poorly-formed",
+        _r("poorly formed request", "5944 s3.7.2.1", _W, _C.FA_POORLY_FORMED_REQUEST),
+    )
+    FA_POORLY_FORMED_REPLY = (
+        "fa-poorly-formed-reply",
+        _r("poorly formed reply from the home agent", "5944 s3.7.3.1", _W, _C.FA_POORLY_FORMED_REPLY),
+    )
+    FA_ENCAPSULATION_UNAVAILABLE = (
+        "fa-encapsulation-unavailable",
+        _r("requested encapsulation is not available", "5944 s3.7.2.1", _W, _C.FA_ENCAPSULATION_UNAVAILABLE),
+    )
+    FA_REVERSE_TUNNEL_UNAVAILABLE = (
+        "fa-reverse-tunnel-unavailable",
+        _r("reverse tunnel requested but not offered", "3024 s4.2.1", _W, _C.FA_REVERSE_TUNNEL_UNAVAILABLE),
+    )
+    FA_REVERSE_TUNNEL_MANDATORY = (
+        "fa-reverse-tunnel-mandatory",
+        _r("reverse tunnel is mandatory and T is not set", "3024 s4.2.1", _W, _C.FA_REVERSE_TUNNEL_MANDATORY),
+    )
+    FA_MN_TOO_DISTANT = (
+        "fa-mn-too-distant",
+        _r("T is set and the request's TTL is not 255", "3024 s4.2.1", _S, _C.FA_MN_TOO_DISTANT),
+    )
+    FA_INVALID_CARE_OF = (
+        "fa-invalid-care-of",
+        _r("care-of address is not one we offer", "5944 s3.7.2.1", _W, _C.FA_INVALID_CARE_OF_ADDRESS),
+    )
+    FA_INVALID_HOME_AGENT = (
+        "fa-invalid-home-agent",
+        _r(
+            "home agent address is our own and we are no home agent",
+            "5944 s3.7.2.1",
+            _W,
+            _C.FA_INVALID_HOME_AGENT_ADDRESS,
+        ),
+    )
+    FA_REGISTRATION_TIMEOUT = (
+        "fa-registration-timeout",
+        _r("the home agent did not answer in time", "5944 s3.7.1", _W, _C.FA_REGISTRATION_TIMEOUT),
+    )
+    FA_HOME_NETWORK_UNREACHABLE = (
+        "fa-home-network-unreachable",
+        _r("ICMP network unreachable while relaying", "5944 s3.7.2.2", _W, _C.FA_HOME_NETWORK_UNREACHABLE),
+    )
+    FA_HOME_AGENT_UNREACHABLE = (
+        "fa-home-agent-unreachable",
+        _r("ICMP host unreachable while relaying", "5944 s3.7.2.2", _W, _C.FA_HOME_AGENT_HOST_UNREACHABLE),
+    )
+    FA_HOME_AGENT_PORT_UNREACHABLE = (
+        "fa-home-agent-port-unreachable",
+        _r(
+            "ICMP port unreachable while relaying: no home agent runs there",
+            "5944 s3.7.2.2",
+            _W,
+            _C.FA_HOME_AGENT_PORT_UNREACHABLE,
+        ),
+    )
+
+    FA_DELIVERY_STYLE = (
+        "fa-delivery-style",
+        _r(
+            "encapsulating delivery style is not offered", "3024 s4.2.1", _W, _C.FA_DELIVERY_STYLE_UNSUPPORTED
+        ),
+    )
+    FA_HOME_AGENT_UNREACHABLE_OTHER = (
+        "fa-home-agent-unreachable-other",
+        _r("another ICMP error while relaying", "5944 s3.7.2.2", _W, _C.FA_HOME_AGENT_UNREACHABLE),
+    )
+
+    # the mobile node's view of a denial, and its repairs
+    DENIED = "denied", _r("registration denied", "5944 s3.6.2.3", _W)
+    CLOCK_RESYNCHRONISED = (
+        "clock-resynchronised",
+        _r("offset to the home agent's clock corrected from its reply 133", "5944 s5.7.1", _I),
+    )
+    RETRYING = "retrying", _r("trying again after a denial or a silence", "5944 s3.6.2.3", _I)
+
+    # the kernel
+    ACTION_FAILED = "action-failed", _r("the kernel refused what the protocol asked for", "", _E)
+    DEVICE_LOST = (
+        "device-lost",
+        _r(
+            "the tunnel device or its engine is gone",
+            "",
+            _E,
+            None,
+            "restart the daemon; see the log line before this one",
+        ),
+    )
+    LEFTOVER_REMOVED = (
+        "leftover-removed",
+        _r("removed what an earlier, killed run had left in the kernel", "", _I),
+    )
+
+
+REASON_BY_CODE: Final = {
+    reason.info.code: reason
+    for reason in reversed(Reason)
+    if reason.info.code is not None and reason is not Reason.DEREGISTERED
+}
+"""First reason in the list that carries a code: the mobile node names a denial by it."""

@@ -1,0 +1,67 @@
+"""Replay protection by timestamps (RFC 5944 s5.7.1). Times are ns since 1970 by a node's own clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from mobileip.control.types import Identification, seconds
+
+LEAST_TOLERANCE: Final = seconds(3)  # s5.7.1: every home agent should accept more than this
+_HALF_SECOND: Final = 0x8000_0000  # in the fraction of an NTP timestamp
+
+
+def check(
+    identification: Identification, now_wall: int, last_accepted: Identification | None, tolerance: int
+) -> bool:
+    """Home agent: whether a timestamp is within ``tolerance`` ns of our clock and newer than the last."""
+    if abs(identification.to_wall() - now_wall) > tolerance:
+        return False
+    return last_accepted is None or _newer(identification, last_accepted)
+
+
+def resynchronise(request_identification: Identification, now_wall: int) -> Identification:
+    """Home agent: the Identification of reply 133, our time of day with the request's low-order half."""
+    return Identification(Identification.from_wall(now_wall, 0).high, request_identification.low)
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamps:
+    """Mobile node: the home agent's clock (``offset``, ns ahead of ours) and the last timestamp used."""
+
+    offset: int = 0
+    last: Identification | None = None
+
+    def next_identification(self, now_wall: int, entropy: int) -> tuple[Identification, Timestamps]:
+        """A timestamp newer than every earlier one, and the value to go on with.
+
+        ``entropy`` gives the 16 fraction bits that no clock does. A clock that stands still or was set back
+        is bridged by counting on from the last timestamp.
+        """
+        identification = Identification.from_wall(now_wall + self.offset, entropy)
+        if self.last is not None and not _newer(identification, self.last):
+            identification = _successor(self.last)
+        return identification, Timestamps(self.offset, identification)
+
+    def on_mismatch(self, reply_identification: Identification, now_wall: int) -> Timestamps:
+        """Follow the home agent's clock, after a reply 133 whose low half and authenticator are verified.
+
+        The system clock is never set. The reply tells whole seconds, so the middle of that second is assumed.
+        Earlier timestamps so far ahead that counting on from them would be refused again are forgotten; a
+        home agent that did accept one of them refuses until its clock has passed it, and then no longer.
+        """
+        theirs = Identification(reply_identification.high, _HALF_SECOND).to_wall()
+        last = self.last
+        if last is not None and last.to_wall() > theirs + LEAST_TOLERANCE:
+            last = None
+        return Timestamps(theirs - now_wall, last)
+
+
+def _newer(one: Identification, other: Identification) -> bool:
+    """Serial number comparison, so that the order survives the end of NTP's era 0 on 2036-02-07."""
+    return 0 < (one.to_int() - other.to_int()) % (1 << 64) < 1 << 63
+
+
+def _successor(identification: Identification) -> Identification:
+    following = identification.to_int() + 1
+    return Identification(following >> 32 & 0xFFFF_FFFF, following & 0xFFFF_FFFF)

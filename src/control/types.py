@@ -1,0 +1,103 @@
+"""Small frozen values that every layer shares; the only module with no imports of its own.
+
+Addresses are :class:`ipaddress.IPv4Address` everywhere above the data plane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from ipaddress import IPv4Address
+from typing import Final, Self
+
+NANOSECONDS: Final = 1_000_000_000
+REGISTRATION_PORT: Final = 434  # RFC 5944 s3.1
+
+ZERO_ADDRESS: Final = IPv4Address("0.0.0.0")
+LIMITED_BROADCAST: Final = IPv4Address("255.255.255.255")
+ALL_SYSTEMS: Final = IPv4Address("224.0.0.1")  # RFC 1256
+ALL_ROUTERS: Final = IPv4Address("224.0.0.2")  # RFC 1256
+ALL_MOBILITY_AGENTS: Final = IPv4Address("224.0.0.11")  # RFC 5944 s2.3
+
+_NTP_TO_UNIX: Final = 2_208_988_800  # seconds from 1900-01-01 to 1970-01-01
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One moment on two clocks, in nanoseconds.
+
+    Every deadline runs on ``mono``. ``wall`` (since 1970) is only for Identification timestamps
+    (RFC 5944 s5.7.1) and for expiries that are shown or stored.
+    """
+
+    mono: int
+    wall: int
+
+
+def seconds(value: float) -> int:
+    """Seconds to nanoseconds."""
+    return round(value * NANOSECONDS)
+
+
+class Spi(int):
+    """Security Parameter Index, 256 to 2**32 - 1 for configured associations (0-255 are reserved, RFC 5944 s1.6)."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identification:
+    """The 64-bit Identification of a request or reply, as two halves (RFC 5944 s5.7)."""
+
+    high: int
+    low: int
+
+    @classmethod
+    def from_wall(cls, wall: int, entropy: int) -> Self:
+        """NTP timestamp of ``wall`` (ns since 1970) whose 16 lowest fraction bits come from ``entropy``.
+
+        RFC 5944 s5.7.1: fraction bits the clock cannot give should be random; a nanosecond is 2**2.1 units of the
+        fraction, and 2**16 units are 15 microseconds, below the spacing of any two requests.
+        """
+        whole, rest = divmod(wall, NANOSECONDS)
+        fraction = (rest << 32) // NANOSECONDS
+        return cls((whole + _NTP_TO_UNIX) & 0xFFFF_FFFF, (fraction & 0xFFFF_0000) | (entropy & 0xFFFF))
+
+    def to_wall(self) -> int:
+        """Nanoseconds since 1970 of an NTP timestamp; values below 2**31 are in era 1 (after 2036-02-07)."""
+        era = 0 if self.high & 0x8000_0000 else 1 << 32
+        return (self.high + era - _NTP_TO_UNIX) * NANOSECONDS + ((self.low * NANOSECONDS) >> 32)
+
+    def to_int(self) -> int:
+        return self.high << 32 | self.low
+
+
+class Lifetime(int):
+    """A lifetime in seconds, 0 to 0xfffe; 0xffff is infinity, 0 deregisters (RFC 5944 s3.3)."""
+
+    __slots__ = ()
+    INFINITE: Final = 0xFFFF
+
+    @property
+    def is_infinite(self) -> bool:
+        return self == Lifetime.INFINITE
+
+    def __str__(self) -> str:
+        return "infinite" if self.is_infinite else f"{int(self)} s"
+
+
+class EncapsulationType(IntEnum):
+    """Tunnel encapsulations by IP protocol number (RFC 5944 s4.1). MINIMAL (55) and GRE (47) are not built yet."""
+
+    IPIP = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A UDP endpoint."""
+
+    address: IPv4Address
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}"

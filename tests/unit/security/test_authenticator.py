@@ -1,0 +1,133 @@
+"""Authenticators against the answers of openssl and md5sum, and every way to be wrong."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mobileip.control.security import Algorithm, MobilitySecurityAssociation, Secret, sign, verify
+from mobileip.control.security.authenticator import digest
+from mobileip.control.types import Spi
+from mobileip.control.wire import (
+    Authentication,
+    ForeignHomeAuthentication,
+    MobileForeignAuthentication,
+    MobileHomeAuthentication,
+    parse,
+)
+from tests.vectors.load import vectors
+
+CLASSES: dict[int, type[Authentication]] = {
+    32: MobileHomeAuthentication,
+    33: MobileForeignAuthentication,
+    34: ForeignHomeAuthentication,
+}
+VECTORS = vectors("authenticators")
+OF_MESSAGES = [vector for vector in VECTORS if vector["covered"][:2] in ("01", "03")]
+REQUEST = bytes.fromhex("0102012cc0000201c0000202c6336403eeafb4701f9aabcd")
+
+
+def named(vector: dict[str, Any]) -> str:
+    return str(vector["name"])
+
+
+def association(vector: dict[str, Any], spi: int = 256) -> MobilitySecurityAssociation:
+    return MobilitySecurityAssociation(
+        Spi(spi), Secret(bytes.fromhex(vector["key"])), Algorithm(vector["algorithm"])
+    )
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=named)
+def test_digest_has_the_known_answer(vector: dict[str, Any]) -> None:
+    assert digest(association(vector), bytes.fromhex(vector["covered"])).hex() == vector["authenticator"]
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=named)
+def test_known_answer_is_what_its_command_prints(vector: dict[str, Any]) -> None:
+    tools = [tool for tool in ("xxd", "openssl", "md5sum") if tool in vector["command"]]
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"{missing[0]} is not installed")
+    shown = subprocess.run(vector["command"], shell=True, check=True, capture_output=True, text=True).stdout
+    assert vector["authenticator"] in shown.split()
+
+
+@pytest.mark.parametrize("vector", OF_MESSAGES, ids=named)
+def test_message_is_signed_and_verified(vector: dict[str, Any]) -> None:
+    covered = bytes.fromhex(vector["covered"])
+    kind, spi = covered[-6], int.from_bytes(covered[-4:], "big")
+    ours = association(vector, spi)
+    datagram = sign(ours, covered[:-6], CLASSES[kind])
+    assert datagram.hex() == vector["covered"] + vector["authenticator"]
+    parsed = parse(datagram)
+    found = parsed.extensions[-1]
+    assert isinstance(found, CLASSES[kind]) and found.spi == spi
+    assert verify(ours, parsed, found)
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_every_flipped_bit_of_the_covered_part_and_the_authenticator_is_noticed(algorithm: Algorithm) -> None:
+    ours = MobilitySecurityAssociation(Spi(256), Secret(bytes(range(16))), algorithm)
+    datagram = sign(ours, REQUEST, MobileHomeAuthentication)
+    readable = 0
+    for bit in range(8 * len(datagram)):
+        if bit // 8 in (0, 24, 25):
+            continue  # message type, extension type and length: another message, not a damaged one
+        damaged = bytearray(datagram)
+        damaged[bit // 8] ^= 1 << bit % 8
+        parsed = parse(bytes(damaged))
+        found = parsed.first(MobileHomeAuthentication)
+        assert found is not None
+        assert not verify(ours, parsed, found), f"bit {bit}"
+        readable += 1
+    assert readable == 8 * (len(datagram) - 3)
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_spi_is_covered(algorithm: Algorithm) -> None:
+    ours = MobilitySecurityAssociation(Spi(256), Secret(b"key"), algorithm)
+    other = replace(ours, spi=Spi(257))
+    assert (
+        sign(ours, REQUEST, MobileHomeAuthentication)[-16:]
+        != sign(other, REQUEST, MobileHomeAuthentication)[-16:]
+    )
+
+
+def test_what_follows_is_not_covered() -> None:
+    ours = MobilitySecurityAssociation(Spi(256), Secret(b"key"))
+    parsed = parse(sign(ours, REQUEST, MobileHomeAuthentication) + bytes.fromhex("9003010203 8200"))
+    found = parsed.first(MobileHomeAuthentication)
+    assert found is not None and verify(ours, parsed, found)
+
+
+@pytest.mark.parametrize("length", [0, 15, 17, 200])
+def test_authenticator_of_another_length_is_wrong(length: int) -> None:
+    ours = MobilitySecurityAssociation(Spi(256), Secret(b"key"))
+    covered = REQUEST + MobileHomeAuthentication.header(Spi(256), length)
+    parsed = parse(covered + (digest(ours, covered) * 13)[:length])
+    found = parsed.first(MobileHomeAuthentication)
+    assert found is not None and not verify(ours, parsed, found)
+
+
+def test_other_key_or_algorithm_is_wrong() -> None:
+    ours = MobilitySecurityAssociation(Spi(256), Secret(b"key"))
+    parsed = parse(sign(ours, REQUEST, MobileHomeAuthentication))
+    found = parsed.first(MobileHomeAuthentication)
+    assert found is not None and verify(ours, parsed, found)
+    assert not verify(replace(ours, key=Secret(b"kez")), parsed, found)
+    assert not verify(replace(ours, algorithm=Algorithm.KEYED_MD5), parsed, found)
+
+
+def test_extension_of_no_parsed_message_is_the_callers_error() -> None:
+    ours = MobilitySecurityAssociation(Spi(256), Secret(b"key"))
+    parsed = parse(sign(ours, REQUEST, MobileHomeAuthentication))
+    found = parsed.first(MobileHomeAuthentication)
+    assert found is not None
+    with pytest.raises(ValueError):
+        verify(ours, parsed, replace(found))
+    with pytest.raises(ValueError):
+        verify(ours, replace(parsed, raw=b""), found)
