@@ -1,0 +1,105 @@
+"""Annotated configuration files, one a role: valid as they stand, working once addresses and key are yours.
+
+The three belong together: the mobile node of the third is known to the home agent of the first.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Role = Literal["home", "foreign", "mobile"]
+
+PLACEHOLDER_KEY: Final = "00112233445566778899aabbccddeeff"
+
+_DAEMON: Final = """\
+# [daemon]                       # all of it may be left out; these are the defaults
+# name = "mobileip"              # names the control socket; give each daemon on a host its own
+# control_socket = "/run/mobileip/mobileip.sock"
+# state_directory = "/run/mobileip"
+# tunnel_device = "mip0"         # made by the daemon; give each daemon on a host its own
+# tunnel_mtu = 1480              # default: what the network below carries, less 20 bytes of outer header
+# log_level = "info"             # debug, info, warning, error
+# log_format = "text"            # text, json
+# manage_sysctls = true          # set ip_forward, rp_filter and their like, and restore them at the end
+"""
+
+_HOME: Final = """\
+# Home agent: stands in for mobile nodes on their home network while they are away, and tunnels to them.
+# Check with: mobileip check FILE. Run as root: mobileip run --config FILE
+
+[home_agent]
+address = "192.0.2.1"            # CHANGE: one of this host: nodes register with it and tunnels start there
+max_lifetime = 600               # s; registrations are granted no longer than this; or "infinite"
+reverse_tunnel = "optional"      # the node may send through the tunnel too: optional, required, forbidden
+# max_bindings = 100000          # nodes away at one time
+# gratuitous_arp_count = 3       # how often the home link is told that a node's address moved, and
+# gratuitous_arp_interval = 1.0  # s between
+
+# The network that the home addresses are of. Any number of these tables.
+[[home_agent.networks]]
+prefix = "10.1.0.0/24"           # CHANGE
+interface = "eth1"               # CHANGE: its link; leave out for a virtual home network, which is on no link
+# Tells nodes that they are at home. Leave out on a virtual home network. Faster is better for nodes that
+# move: a node that hears nothing for `lifetime` seconds looks elsewhere. interval: 0.05 to 1800 s.
+advertise = { interval = 1.0, lifetime = 3, registration_lifetime = 600, router = true }
+
+# One table for each mobile node: the key is what node and home agent trust each other by.
+[[home_agent.nodes]]
+home_address = "10.1.0.5"        # CHANGE: in one of the networks above
+spi = 256                        # names the key between the two; 256 or more, the same at both ends
+key = "{key}"   # CHANGE at both ends: openssl rand -hex 16
+# key_file = "node5.key"         # instead of key: a file with the hexadecimal digits, chmod 600
+# algorithm = "hmac-md5"         # or "keyed-md5", for nodes that follow RFC 2002
+# replay_tolerance = 7.0         # s that the node's clock may differ; a node that is told so corrects itself
+
+{daemon}"""
+
+_FOREIGN: Final = """\
+# Foreign agent: serves visiting mobile nodes on its links; tunnels to them end here.
+# Check with: mobileip check FILE. Run as root: mobileip run --config FILE
+
+[foreign_agent]
+care_of_address = "198.51.100.1" # CHANGE: an address of this host that home agents can reach
+max_lifetime = 600               # s; the longest registration that is accepted; or "infinite"
+reverse_tunnel = "optional"      # optional, required (as where sources are filtered), unavailable
+# max_visitors = 1000            # nodes served at one time
+# max_pending = 64               # registrations waiting for a home agent's answer at one time, and
+# pending_timeout = 7.0          # s that each waits
+# registration_required = true   # nodes must register here even with an address of this link (the R bit)
+
+# A link that visitors come to. Any number of these tables.
+[[foreign_agent.interfaces]]
+name = "eth1"                    # CHANGE
+# Tells nodes that an agent is here. Faster is better for nodes that move: a node that hears nothing for
+# `lifetime` seconds looks elsewhere. interval: 0.05 to 1800 s.
+advertise = { interval = 1.0, lifetime = 3, router = true }
+
+{daemon}"""
+
+_MOBILE: Final = """\
+# Mobile node: keeps its home address, and every connection, while it moves from link to link.
+# Check with: mobileip check FILE. Run as root: mobileip run --config FILE
+
+[mobile_node]
+home_address = "10.1.0.5/24"     # CHANGE: with the home network's prefix length; /32 if it is virtual
+home_agent = "192.0.2.1"         # CHANGE
+# home_gateway = "10.1.0.1"      # the default router while at home
+interfaces = ["eth0"]            # CHANGE: the links to roam with, the preferred one first
+spi = 256                        # the same as in the home agent's file, as is the key
+key = "{key}"   # CHANGE at both ends: openssl rand -hex 16
+# key_file = "home.key"          # instead of key: a file with the hexadecimal digits, chmod 600
+# algorithm = "hmac-md5"         # or "keyed-md5", for home agents that follow RFC 2002
+# lifetime = 120                 # s asked for; renewed well before it runs out
+# reverse_tunnel = true          # send through the home agent as well: most networks drop foreign sources
+# co_located = true              # register directly where the link gives an address but has no foreign agent
+# agent_wait = 0.2               # s to listen for an agent on such a link first. Longer: an agent is found
+                                 # where there is one. Shorter: the handover is quicker where there is none
+
+{daemon}"""
+
+_TEXTS: Final[dict[Role, str]] = {"home": _HOME, "foreign": _FOREIGN, "mobile": _MOBILE}
+
+
+def example(role: Role, key: str = PLACEHOLDER_KEY) -> str:
+    """The annotated file of ``role``, with ``key`` (hexadecimal digits) where it has one."""
+    return _TEXTS[role].replace("{key}", key).replace("{daemon}", _DAEMON)

@@ -1,0 +1,293 @@
+"""The unix socket over which operators ask a running daemon: one JSON object a line, each way.
+
+A request is ``{"command": "show", "what": "bindings"}``; everything but ``command`` are its arguments. The
+answer is ``{"result": 0, "text": "", "arguments": ...}``: 0 done, 1 failed, 2 no such command here. Access is
+by the file's mode, 0660: root, and the group that the operator gives the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from inspect import isawaitable
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from mobileip.control.ops.log import logger
+from mobileip.control.ops.plain import plain
+
+Handler = Callable[[Mapping[str, object]], object | Awaitable[object]]
+
+DONE: Final = 0
+FAILED: Final = 1
+UNSUPPORTED: Final = 2
+
+LARGEST_REQUEST: Final = 16 * 1024  # bytes
+MOST_CLIENTS: Final = 64
+PATIENCE: Final = 10.0  # seconds for a client to finish its request, and to read our answer
+_MODE: Final = 0o660
+_ELEMENTS_AT_ONCE: Final = 200  # of a list, encoded without letting other work in
+
+
+class ControlError(Exception):
+    """A sentence for the operator: why a command could not be done, or a daemon not reached."""
+
+    def __init__(self, text: str, result: int = FAILED) -> None:
+        super().__init__(text)
+        self.result = result
+
+
+class ControlServer:
+    """Serves ``handlers`` by command name on ``path``.
+
+    A handler takes the arguments and returns (or awaits) what :func:`plain` can render; it raises
+    :class:`ControlError` to refuse. The socket that a dead daemon left is replaced, a living one's is not.
+    """
+
+    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+        self.path: Final = path
+        self._handlers: Final = dict(handlers)
+        self._server: asyncio.Server | None = None
+        self._lock: int | None = None
+        self._clients: Final[set[asyncio.Task[None]]] = set()
+
+    async def start(self) -> None:
+        """Listen; :class:`ControlError` when another daemon has the socket or the path cannot be used."""
+        try:
+            self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            self._lock = _lock(self.path)
+            listener = _listen(self.path)
+        except OSError as error:
+            self._unlock()
+            raise ControlError(f"no control socket at {self.path}: {error.strerror or error}") from None
+        except ControlError:
+            self._unlock()
+            raise
+        self._server = await asyncio.start_unix_server(self._accepted, sock=listener, limit=LARGEST_REQUEST)
+
+    async def close(self) -> None:
+        """Stop listening, cut off clients, remove the socket."""
+        if self._server is None:
+            return
+        self._server.close()
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
+        self._server = None
+        self._unlock()
+
+    async def __aenter__(self) -> ControlServer:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            _lock_file(self.path).unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._clients.add(task)
+        task.add_done_callback(self._clients.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if len(self._clients) > MOST_CLIENTS:
+                await _answer(writer, FAILED, f"there are {MOST_CLIENTS} clients already; try again", None)
+                return
+            while request := await _request(reader):
+                answer = await self._perform(request)
+                try:
+                    await _answer(writer, *answer)
+                except TypeError as error:  # a row that has no plain form; half the answer is out already
+                    _log_fault(request, error)
+                    writer.transport.abort()
+                    return
+        except ControlError as refusal:
+            # What came was no request, and where the next one would begin is not known.
+            with contextlib.suppress(OSError, TimeoutError):
+                await _answer(writer, FAILED, str(refusal), None)
+        except (OSError, TimeoutError):
+            writer.transport.abort()  # the client left, or does not read: what is not sent yet is dropped
+        finally:
+            writer.close()
+
+    async def _perform(self, request: Mapping[str, object]) -> tuple[int, str, object]:
+        command = request.get("command")
+        handler = self._handlers.get(command) if isinstance(command, str) else None
+        if handler is None:
+            return UNSUPPORTED, f"no such command here; there are: {', '.join(sorted(self._handlers))}", None
+        try:
+            answer = handler({name: value for name, value in request.items() if name != "command"})
+            if isawaitable(answer):
+                answer = await answer
+            if isinstance(
+                answer, list | tuple | Iterator
+            ):  # rendered piece by piece; a snapshot all the same
+                return DONE, "", list(answer)
+            return DONE, "", plain(answer)
+        except ControlError as refusal:
+            return refusal.result, str(refusal), None
+        except Exception as error:  # a fault of ours in one command must not end the daemon, nor stay unseen
+            _log_fault(request, error)
+            return FAILED, f"internal error: {error!r}; the daemon's log has more", None
+
+
+async def _request(reader: asyncio.StreamReader) -> Mapping[str, object] | None:
+    """The next request; ``None`` when the client has no more, or does nothing for long."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            line = await reader.readline()
+    except ValueError:
+        raise ControlError(f"the request is longer than {LARGEST_REQUEST} bytes") from None
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ControlError("the request is not JSON") from None
+    if not isinstance(request, dict):
+        raise ControlError('the request is not a JSON object such as {"command": "show", "what": "bindings"}')
+    return request
+
+
+async def _answer(writer: asyncio.StreamWriter, result: int, text: str, arguments: object) -> None:
+    """Writes an answer in pieces, letting other work in between: a list of bindings can be long."""
+    for piece in _pieces(result, text, arguments):
+        writer.write(piece.encode())
+        async with asyncio.timeout(PATIENCE):
+            await writer.drain()
+        await asyncio.sleep(0)
+
+
+def _pieces(result: int, text: str, arguments: object) -> Iterator[str]:
+    yield f'{{"result": {result}, "text": {json.dumps(text)}, "arguments": '
+    if isinstance(arguments, list):
+        elements = iter(arguments)
+        opening = "["
+        while some := [json.dumps(plain(element)) for element in islice(elements, _ELEMENTS_AT_ONCE)]:
+            yield opening + ", ".join(some)
+            opening = ", "
+        yield "[]}\n" if opening == "[" else "]}\n"
+    else:
+        yield json.dumps(arguments) + "}\n"
+
+
+def _log_fault(request: Mapping[str, object], error: Exception) -> None:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    logger().error("control-command-failed", request=json.dumps(request), error=repr(error), where=where)
+
+
+def _lock(path: Path) -> int:
+    """Holds ``path`` for this process. A lock ends with its process, however it ends; a socket file stays."""
+    while True:
+        lock = os.open(_lock_file(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+            os.close(lock)
+            raise ControlError(
+                f"another daemon{f' (pid {holder})' if holder else ''} has {path};"
+                " stop it, or give this one another daemon.name"
+            ) from None
+        if _is_same(lock, _lock_file(path)):
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            return lock
+        os.close(lock)  # its last holder removed it between our opening and locking it: begin again
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _listen(path: Path) -> socket.socket:
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ControlError(f"{path} is there and is no socket; remove it or set daemon.control_socket")
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        # On Linux the file takes its mode from the socket: there is no moment at which others could connect.
+        os.fchmod(listener.fileno(), _MODE)
+        listener.bind(str(path))
+        os.chmod(path, _MODE)  # the umask may have taken the group's bits away
+        listener.listen(MOST_CLIENTS)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def remove_abandoned(path: Path) -> bool:
+    """Removes the socket that a killed daemon left, and says whether there was one.
+
+    :class:`ControlError` if the daemon lives.
+    """
+    if not path.is_socket():
+        return False
+    lock = _lock(path)
+    path.unlink(missing_ok=True)
+    _lock_file(path).unlink(missing_ok=True)
+    os.close(lock)
+    return True
+
+
+def call(path: Path, command: str, *, patience: float = 10.0, **arguments: object) -> object:
+    """Asks the daemon at ``path`` and returns the answer's ``arguments``.
+
+    :class:`ControlError` if no daemon listens there, access is denied, no answer comes within ``patience``
+    seconds, or the daemon refuses (``result`` is then its code).
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(patience)
+        try:
+            connection.connect(str(path))
+            connection.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
+            with connection.makefile("rb") as stream:
+                line = stream.readline()
+        except FileNotFoundError:
+            raise ControlError(f"no daemon runs at {path}: there is no such socket") from None
+        except ConnectionRefusedError:
+            raise ControlError(f"no daemon runs at {path}: one that was killed left the socket") from None
+        except PermissionError:
+            raise ControlError(f"no access to {path}: run as root or as a member of its group") from None
+        except TimeoutError:
+            raise ControlError(f"the daemon at {path} does not answer (waited {patience:g} s)") from None
+        except OSError as error:
+            raise ControlError(f"cannot ask the daemon at {path}: {error.strerror or error}") from None
+    if line and not line.endswith(b"\n"):
+        raise ControlError(f"the daemon at {path} broke off its answer; its log says why")
+    try:
+        answer = json.loads(line)
+        result, text, content = answer["result"], answer["text"], answer.get("arguments")
+    except (ValueError, KeyError, TypeError):
+        what = "an answer that is not ours" if line else "no answer"
+        raise ControlError(f"{what} from {path}: is it the control socket of a mobileip daemon?") from None
+    if result != DONE:
+        raise ControlError(str(text), int(result))
+    return content
