@@ -1,0 +1,61 @@
+"""The data plane: packets into tunnels and out of them, by a C engine on a TUN device.
+
+It knows tunnels, addresses, flags and MTUs, and nothing of registrations.
+:class:`Engine` owns a device, a table of tunnels and two threads that never take
+the GIL; the control plane changes the table while they run.  The functions are
+the engine's pure parts, for tests, tools and benchmarks.
+"""
+
+from mobileip.dataplane._core import (
+    SOURCE_HASH,
+    Counter,
+    Drop,
+    DropReason,
+    Engine,
+    EngineEvent,
+    EventType,
+    checksum,
+    decapsulate,
+    encapsulate,
+    fragment,
+    icmp_fragmentation_needed,
+)
+from mobileip.dataplane.model import (
+    MTU_MAX,
+    MTU_MIN,
+    Decapsulated,
+    Encapsulation,
+    Flag,
+    Install,
+    Remove,
+    Side,
+    Traffic,
+    Tunnel,
+    TunnelStatus,
+)
+
+__all__ = [
+    "MTU_MAX",
+    "MTU_MIN",
+    "SOURCE_HASH",
+    "Counter",
+    "Decapsulated",
+    "Drop",
+    "DropReason",
+    "Encapsulation",
+    "Engine",
+    "EngineEvent",
+    "EventType",
+    "Flag",
+    "Install",
+    "Remove",
+    "Side",
+    "Traffic",
+    "Tunnel",
+    "TunnelStatus",
+    "checksum",
+    "decapsulate",
+    "encapsulate",
+    "fragment",
+    "icmp_fragmentation_needed",
+]

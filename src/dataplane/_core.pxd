@@ -1,0 +1,136 @@
+"""Declarations of the C core (csrc/*.h), as far as _core.pyx needs them."""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from "mip.h" nogil:
+    struct mip_name:
+        const char *name
+        const char *label
+        const char *meaning
+
+    const mip_name mip_drop_names[]
+    const mip_name mip_counter_names[]
+    const mip_name mip_event_names[]
+
+    enum:
+        MIP_OK
+        MIP_DROP_END
+        MIP_COUNTER_END
+        MIP_EVENT_END
+        MIP_HEADROOM
+        MIP_PACKET_MAX
+        MIP_ICMP_MAX
+        MIP_CAPACITY_MAX
+
+cdef extern from "mip_checksum.h" nogil:
+    uint16_t mip_checksum(const uint8_t *data, size_t size) noexcept
+
+cdef extern from "mip_tunnel.h" nogil:
+    enum mip_encap:
+        MIP_ENCAP_IPIP
+
+    struct mip_tunnel:
+        uint32_t home_be
+        uint32_t local_be
+        uint32_t remote_be
+        uint32_t flags
+        uint16_t mtu
+        uint8_t side
+        uint8_t encap
+
+    struct mip_packet:
+        uint8_t *data
+        uint32_t len
+        uint32_t headroom
+
+cdef extern from "mip_ipv4.h" nogil:
+    enum mip_layer:
+        MIP_INNER
+
+    struct mip_ipv4:
+        uint32_t src_be
+        uint32_t dst_be
+        uint16_t total
+
+    int mip_ipv4_parse(const uint8_t *data, size_t size, mip_layer layer, mip_ipv4 *ip) noexcept
+
+cdef extern from "mip_encap.h" nogil:
+    struct mip_decap:
+        mip_ipv4 outer
+        mip_ipv4 inner
+
+    bint mip_tunnel_prepare(mip_tunnel *t) noexcept
+    int mip_encapsulate(mip_packet *p, const mip_ipv4 *inner, const mip_tunnel *t, uint16_t ident) noexcept
+    int mip_decapsulate(mip_packet *p, mip_encap kind, mip_decap *out) noexcept
+
+cdef extern from "mip_frag.h" nogil:
+    struct mip_frag:
+        pass
+
+    bint mip_frag_begin(mip_frag *f, const uint8_t *packet, size_t size, uint32_t mtu) noexcept
+    size_t mip_frag_next(mip_frag *f, uint8_t *out, size_t cap) noexcept
+
+cdef extern from "mip_icmp.h" nogil:
+    size_t mip_icmp_frag_needed(
+        uint8_t *out, size_t cap, const uint8_t *orig, size_t size, uint32_t source_be, uint16_t mtu,
+        uint16_t ident) noexcept
+
+cdef extern from "mip_io.h" nogil:
+    enum mip_stage:
+        MIP_STAGE_NONE
+
+    struct mip_stage_name:
+        const char *name
+        const char *meaning
+
+    const mip_stage_name mip_stage_names[]
+
+    enum:
+        MIP_DEVICE_NAME
+
+cdef extern from "mip_ring.h" nogil:
+    struct mip_event:
+        uint32_t type
+        uint32_t address_be
+        uint64_t value
+
+cdef extern from "mip_stats.h" nogil:
+    enum:
+        MIP_OUT
+        MIP_IN
+
+    struct mip_sum:
+        uint64_t packets
+        uint64_t bytes
+        uint64_t dropped
+
+    struct mip_status:
+        mip_tunnel tunnel
+        mip_sum direction[2]
+
+cdef extern from "mip_engine.h" nogil:
+    struct mip_engine:
+        pass
+
+    struct mip_config:
+        char device[16]
+        uint32_t mtu
+        uint32_t capacity
+        uint32_t mark
+        uint32_t icmp_rate
+        bint persist
+
+    struct mip_change:
+        mip_tunnel tunnel
+        bint remove
+
+    int mip_engine_open(mip_engine **out, const mip_config *config, mip_stage *stage) noexcept
+    void mip_engine_close(mip_engine *e) noexcept
+    int mip_engine_start(mip_engine *e) noexcept
+    void mip_engine_stop(mip_engine *e) noexcept
+    int mip_engine_event_fd(const mip_engine *e) noexcept
+    int mip_engine_apply(
+        mip_engine *e, const mip_change *changes, size_t count, size_t *done, size_t *removed) noexcept
+    size_t mip_engine_tunnels(mip_engine *e, uint32_t *cursor, mip_status *out, size_t cap) noexcept
+    void mip_engine_counters(const mip_engine *e, uint64_t *drops, uint64_t *counters) noexcept
+    size_t mip_engine_events(mip_engine *e, mip_event *out, size_t cap) noexcept

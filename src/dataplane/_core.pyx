@@ -1,0 +1,417 @@
+"""The C core for Python: buffers in, verdicts out; class Engine owns one struct mip_engine.
+
+No algorithm lives here.  Everything that may wait runs without the GIL.
+"""
+
+import os
+import threading
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.string cimport memcpy, memset
+
+from mobileip.dataplane.errors import open_error
+from mobileip.dataplane.model import (
+    Decapsulated,
+    Encapsulation,
+    Flag,
+    Install,
+    Named,
+    Remove,
+    Side,
+    Traffic,
+    Tunnel,
+    TunnelStatus,
+)
+
+cdef extern from *:
+    """
+    #ifndef MIP_SOURCE_HASH
+    #define MIP_SOURCE_HASH "unknown"
+    #endif
+    """
+    const char *MIP_SOURCE_HASH
+
+cdef extern from "<arpa/inet.h>" nogil:
+    uint32_t htonl(uint32_t value) noexcept
+    uint32_t ntohl(uint32_t value) noexcept
+
+SOURCE_HASH = MIP_SOURCE_HASH.decode()
+
+
+cdef dict _members(const mip_name *names, int first, int end):
+    return {
+        names[i].name.decode(): (i, names[i].label.decode(), names[i].meaning.decode())
+        for i in range(first, end)
+    }
+
+
+DropReason = Named("DropReason", _members(mip_drop_names, 1, MIP_DROP_END), module=__name__)
+DropReason.__doc__ = "Why a packet went no further; one counter each."
+Counter = Named("Counter", _members(mip_counter_names, 0, MIP_COUNTER_END), module=__name__)
+Counter.__doc__ = "What the engine counts besides drops."
+EventType = Named("EventType", _members(mip_event_names, 0, MIP_EVENT_END), module=__name__)
+EventType.__doc__ = "What the engine tells without being asked."
+
+
+class Drop(Exception):
+    """A packet that may not go on; ``reason`` says why."""
+
+    def __init__(self, reason):
+        super().__init__(reason.meaning)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEvent:
+    """An event: what ``address`` and ``value`` mean is in ``type.meaning``."""
+
+    type: EventType
+    address: IPv4Address
+    value: int
+
+
+cdef int _check(int drop) except -1:
+    if drop != MIP_OK:
+        raise Drop(DropReason(drop))
+    return 0
+
+
+cdef uint32_t _address_be(object address) except? 0:
+    return htonl(<uint32_t>int(address))
+
+
+cdef object _address(uint32_t address_be):
+    return IPv4Address(ntohl(address_be))
+
+
+cdef int _fill_tunnel(mip_tunnel *t, object tunnel) except -1:
+    memset(t, 0, sizeof(t[0]))
+    t.home_be = _address_be(tunnel.home_address)
+    t.local_be = _address_be(tunnel.local)
+    t.remote_be = _address_be(tunnel.remote)
+    t.flags = int(tunnel.flags)
+    t.mtu = tunnel.mtu
+    t.side = int(tunnel.side)
+    t.encap = int(tunnel.encapsulation)
+    # The copy in the engine is prepared again; this one is to refuse early and for the pure functions.
+    if not mip_tunnel_prepare(t):
+        raise ValueError(f"impossible tunnel: {tunnel}")
+    return 0
+
+
+cdef object _tunnel(const mip_tunnel *t):
+    return Tunnel(
+        _address(t.home_be), Side(t.side), _address(t.local_be), _address(t.remote_be), t.mtu,
+        Encapsulation(t.encap), Flag(t.flags),
+    )
+
+
+def checksum(const uint8_t[::1] data not None) -> int:
+    """The Internet checksum of ``data`` (RFC 1071): 0 if it holds a correct one."""
+    return mip_checksum(&data[0], <size_t>data.shape[0]) if data.shape[0] else 0xffff
+
+
+cdef int _encapsulate(uint8_t *data, size_t headroom, size_t size, const mip_tunnel *t, uint16_t ident,
+                      mip_packet *p) noexcept nogil:
+    cdef mip_ipv4 inner
+    cdef int drop = mip_ipv4_parse(data, size, MIP_INNER, &inner)
+
+    if drop != MIP_OK:
+        return drop
+    p.data, p.len, p.headroom = data, <uint32_t>size, <uint32_t>headroom
+    return mip_encapsulate(p, &inner, t, ident)
+
+
+cdef int _bounds(Py_ssize_t room, Py_ssize_t offset, Py_ssize_t size) except -1:
+    if room == 0 or offset < 0 or size < 0 or offset + size > room:
+        raise ValueError("the packet does not lie in the buffer")
+    return 0
+
+
+def encapsulate_into(uint8_t[::1] buffer not None, Py_ssize_t offset, Py_ssize_t size, tunnel not None,
+                     uint16_t ident, Py_ssize_t rounds=1) -> tuple:
+    """Encapsulates the packet at ``buffer[offset:offset + size]`` in place.
+
+    Returns offset and size of the outer datagram.  Raises Drop, and then nothing
+    has changed.  ``rounds`` repeats it without returning to Python, to measure C.
+    """
+    cdef mip_tunnel t
+    cdef mip_packet p
+    cdef int drop = MIP_OK
+    cdef uint8_t *data
+    cdef Py_ssize_t _round
+
+    _bounds(buffer.shape[0], offset, size)
+    _fill_tunnel(&t, tunnel)
+    data = &buffer[0] + offset
+    with nogil:
+        for _round in range(rounds):
+            drop = _encapsulate(data, <size_t>offset, <size_t>size, &t, ident, &p)
+    _check(drop)
+    return p.data - &buffer[0], p.len
+
+
+def decapsulate_into(uint8_t[::1] buffer not None, Py_ssize_t offset, Py_ssize_t size,
+                     Py_ssize_t rounds=1) -> tuple:
+    """Decapsulates the datagram at ``buffer[offset:offset + size]`` in place.
+
+    Returns offset and size of the inner packet.  Raises Drop.  ``rounds`` as above.
+    """
+    cdef mip_packet p
+    cdef mip_decap d
+    cdef int drop = MIP_OK
+    cdef uint8_t *data
+    cdef Py_ssize_t _round
+
+    _bounds(buffer.shape[0], offset, size)
+    data = &buffer[0] + offset
+    with nogil:
+        for _round in range(rounds):
+            p.data, p.len, p.headroom = data, <uint32_t>size, <uint32_t>offset
+            drop = mip_decapsulate(&p, MIP_ENCAP_IPIP, &d)
+    _check(drop)
+    return p.data - &buffer[0], p.len
+
+
+def encapsulate(const uint8_t[::1] packet not None, tunnel not None, uint16_t ident) -> bytes:
+    """The outer datagram for an inner packet (RFC 2003 3.1); ``ident`` is its Identification.
+
+    Raises Drop; its reason NEEDS_FRAGMENTATION means: fragment() first.
+    """
+    buffer = bytearray(MIP_HEADROOM) + packet
+    offset, size = encapsulate_into(buffer, MIP_HEADROOM, packet.shape[0], tunnel, ident)
+    return bytes(buffer[offset:offset + size])
+
+
+def decapsulate(const uint8_t[::1] datagram not None):
+    """The inner packet of an IP-in-IP datagram, ECN combined (RFC 6040 4.2).
+
+    Who sent it is not checked: the engine does that against its table.  Raises Drop.
+    """
+    buffer = bytearray(MIP_HEADROOM) + datagram
+    offset, size = decapsulate_into(buffer, MIP_HEADROOM, datagram.shape[0])
+    source, destination = (IPv4Address(bytes(datagram[at:at + 4])) for at in (12, 16))
+    return Decapsulated(bytes(buffer[offset:offset + size]), source, destination)
+
+
+def icmp_fragmentation_needed(const uint8_t[::1] packet not None, source, uint16_t mtu, uint16_t ident=0):
+    """The ICMP datagram (RFC 1191 4) from ``source`` to the sender of ``packet``: at most ``mtu`` bytes fit.
+
+    None if RFC 1812 4.3.2.7 forbids an error about this packet.
+    """
+    cdef uint8_t out[MIP_ICMP_MAX]
+    cdef size_t size = 0
+
+    if packet.shape[0]:
+        size = mip_icmp_frag_needed(
+            out, sizeof(out), &packet[0], <size_t>packet.shape[0], _address_be(source), mtu, ident)
+    return (<char *>out)[:size] if size else None
+
+
+def fragment(const uint8_t[::1] packet not None, uint32_t mtu) -> list:
+    """The fragments of a packet, at most ``mtu`` bytes each (RFC 791 3.2); itself alone if it fits.
+
+    Raises ValueError if it is malformed, may not be fragmented, or ``mtu`` is too small.
+    """
+    cdef mip_frag f
+    cdef uint8_t[::1] out = bytearray(MIP_PACKET_MAX)
+    cdef size_t size
+    cdef list fragments = []
+
+    if not packet.shape[0] or not mip_frag_begin(&f, &packet[0], <size_t>packet.shape[0], mtu):
+        raise ValueError("the packet cannot be fragmented to this MTU")
+    while True:
+        size = mip_frag_next(&f, &out[0], MIP_PACKET_MAX)
+        if not size:
+            return fragments
+        fragments.append(bytes(out[:size]))
+
+
+cdef class Engine:
+    """A TUN device, a table of tunnels, and a thread for each direction.
+
+    Opening makes the device and sets it up; addresses and routes are the control
+    plane's.  ``mtu``: of the device, bytes.  ``capacity``: most tunnels.
+    ``mark``: SO_MARK of everything sent, 0 for none.  ``icmp_rate``: most
+    fragmentation-needed messages a second (RFC 1812 4.3.2.8).  ``persist``: the
+    device stays when the engine closes.  Raises OSError with one sentence for
+    the operator, ValueError for impossible arguments.  Methods may be called
+    from any thread; after close() they raise ValueError.
+    """
+
+    cdef mip_engine *_engine
+    cdef object _lock
+    cdef readonly str device
+
+    def __cinit__(self, str device="mip0", *, int mtu=1480, int64_t capacity=1 << 20, uint32_t mark=0,
+                  uint32_t icmp_rate=100, bint persist=False):
+        cdef mip_config config
+        cdef mip_stage stage = MIP_STAGE_NONE
+        cdef int error = 0
+        name = device.encode("ascii", "replace")
+
+        if not 0 < len(name) < MIP_DEVICE_NAME or b"/" in name or b"%" in name or name != name.strip():
+            raise ValueError(f"{device!r} cannot be the name of a network device")
+        if not 68 <= mtu <= MIP_PACKET_MAX:
+            raise ValueError(f"device MTU {mtu} is not between 68 and {MIP_PACKET_MAX}")
+        if not 1 <= capacity <= MIP_CAPACITY_MAX:
+            raise ValueError(f"capacity {capacity} is not between 1 and {MIP_CAPACITY_MAX}")
+        memset(&config, 0, sizeof(config))
+        memcpy(config.device, <const char *>name, len(name))
+        config.mtu, config.capacity, config.mark = <uint32_t>mtu, <uint32_t>capacity, mark
+        config.icmp_rate, config.persist = icmp_rate, persist
+        self._lock = threading.RLock()
+        self.device = device
+        with nogil:
+            error = mip_engine_open(&self._engine, &config, &stage)
+        if error:
+            where = mip_stage_names[<int>stage]
+            raise open_error(where.name.decode(), where.meaning.decode(), -error, device)
+
+    def __dealloc__(self):
+        if self._engine != NULL:
+            with nogil:
+                mip_engine_close(self._engine)
+
+    cdef mip_engine *_open(self) except NULL:
+        if self._engine == NULL:
+            raise ValueError("the engine is closed")
+        return self._engine
+
+    @property
+    def event_fd(self) -> int:
+        """Readable when drain_events() has something; to be watched, not read."""
+        with self._lock:
+            return mip_engine_event_fd(self._open())
+
+    def start(self) -> None:
+        """Starts the threads; nothing happens if they run.  Raises OSError."""
+        cdef int error = 0
+        with self._lock:
+            engine = self._open()
+            with nogil:
+                error = mip_engine_start(engine)
+        if error:
+            raise OSError(-error, f"starting the engine's threads: {os.strerror(-error)}")
+
+    def stop(self) -> None:
+        """Stops the threads and waits for them; tunnels and counters stay."""
+        with self._lock:
+            engine = self._open()
+            with nogil:
+                mip_engine_stop(engine)
+
+    def close(self) -> None:
+        """Stops, and gives the device and everything else back.  May be repeated."""
+        with self._lock:
+            engine, self._engine = self._engine, NULL
+            if engine != NULL:
+                with nogil:
+                    mip_engine_close(engine)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    cdef size_t _apply(self, list changes) except? 0:
+        """Makes the changes in order; returns how many removals took something out."""
+        cdef size_t count = <size_t>len(changes), done = 0, removed = 0, i
+        cdef mip_change *array = <mip_change *>PyMem_Malloc((count + 1) * sizeof(mip_change))
+        cdef int error = 0
+
+        if array == NULL:
+            raise MemoryError
+        try:
+            # All are checked before the first is made.
+            for i in range(count):
+                change = changes[i]
+                array[i].remove = isinstance(change, Remove)
+                if array[i].remove:
+                    memset(&array[i].tunnel, 0, sizeof(mip_tunnel))
+                    array[i].tunnel.home_be = _address_be(change.home_address)
+                    array[i].tunnel.side = int(change.side)
+                elif isinstance(change, Install):
+                    _fill_tunnel(&array[i].tunnel, change.tunnel)
+                else:
+                    raise TypeError(f"neither Install nor Remove: {change!r}")
+            with self._lock:
+                engine = self._open()
+                with nogil:
+                    error = mip_engine_apply(engine, array, count, &done, &removed)
+        finally:
+            PyMem_Free(array)
+        if error:
+            sentence = f"the tunnel table is full; {done} of {count} changes were made"
+            raise OSError(-error, f"{sentence}: {os.strerror(-error)}")
+        return removed
+
+    def install(self, tunnel not None) -> None:
+        """Inserts the tunnel, or replaces the one with its home address and side, keeping its counters.
+
+        Raises OSError (ENOSPC) if the table is full.
+        """
+        self._apply([Install(tunnel)])
+
+    def remove(self, home_address, side) -> bool:
+        """Takes a tunnel out; False if there was none."""
+        return self._apply([Remove(home_address, side)]) > 0
+
+    def apply(self, changes) -> None:
+        """Makes all changes, in order, in one call.
+
+        Values are checked before the first change; OSError (ENOSPC) says how many were made.
+        """
+        self._apply(list(changes))
+
+    def tunnels(self) -> list:
+        """Every tunnel with what it carried.  Changes made meanwhile may or may not be in it."""
+        cdef mip_status chunk[64]
+        cdef uint32_t cursor = 0
+        cdef size_t count = 0, i
+        cdef list found = []
+
+        while True:
+            with self._lock:
+                engine = self._open()
+                with nogil:
+                    count = mip_engine_tunnels(engine, &cursor, chunk, 64)
+            if not count:
+                return found
+            for i in range(count):
+                found.append(TunnelStatus(
+                    _tunnel(&chunk[i].tunnel), _traffic(&chunk[i].direction[<int>MIP_OUT]),
+                    _traffic(&chunk[i].direction[<int>MIP_IN])))
+
+    def counters(self) -> dict:
+        """Every counter and every drop reason by label, from the engine's opening on, zeros included."""
+        cdef uint64_t drops[MIP_DROP_END]
+        cdef uint64_t counts[MIP_COUNTER_END]
+
+        with self._lock:
+            mip_engine_counters(self._open(), drops, counts)
+        values = {counter.label: counts[<int>counter] for counter in Counter}
+        values.update({reason.label: drops[<int>reason] for reason in DropReason})
+        return values
+
+    def drain_events(self) -> list:
+        """Takes the events that came since the last call."""
+        cdef mip_event chunk[64]
+        cdef size_t count = 0, i
+        cdef list events = []
+
+        with self._lock:
+            while True:
+                count = mip_engine_events(self._open(), chunk, 64)
+                if not count:
+                    return events
+                for i in range(count):
+                    events.append(EngineEvent(
+                        EventType(<int>chunk[i].type), _address(chunk[i].address_be), chunk[i].value))
+
+
+cdef object _traffic(const mip_sum *s):
+    return Traffic(s.packets, s.bytes, s.dropped)

@@ -1,0 +1,103 @@
+/*
+ * mip.h - the lists every other file expands: why a packet was dropped, what
+ * is counted, what is told to the control plane; and the limits of the engine.
+ *
+ * A drop reason or a counter exists once, here.  The enum, the strings, the
+ * per-thread arrays and the Python enums are made from these lists.
+ */
+#ifndef MIP_H
+#define MIP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(NAME, "label", "meaning") */
+#define MIP_DROP_LIST(X)                                                                                     \
+	X(NO_BINDING, "no-binding", "the inner address is in no tunnel of the table")                        \
+	X(INNER_TRUNCATED, "inner-truncated", "the inner packet is shorter than its header says")            \
+	X(INNER_NOT_IPV4, "inner-not-ipv4", "the inner packet is not IPv4")                                  \
+	X(INNER_HEADER, "inner-bad-header", "the inner header length or total length is impossible")         \
+	X(INNER_CHECKSUM, "inner-bad-checksum", "the inner header checksum is wrong")                        \
+	X(INNER_TTL, "inner-ttl-zero", "the inner TTL is 0 (RFC 2003 3.1)")                                  \
+	X(OUTER_TRUNCATED, "outer-truncated", "the outer datagram is shorter than its header says")          \
+	X(OUTER_NOT_IPV4, "outer-not-ipv4", "the outer datagram is not IPv4")                                \
+	X(OUTER_HEADER, "outer-bad-header", "the outer header length or total length is impossible")         \
+	X(OUTER_CHECKSUM, "outer-bad-checksum", "the outer header checksum is wrong")                        \
+	X(OUTER_PROTOCOL, "outer-wrong-protocol", "the outer protocol is not the encapsulation expected")    \
+	X(OUTER_FRAGMENT, "outer-fragment", "the outer datagram is a fragment, not a whole datagram")        \
+	X(WRONG_OUTER_SOURCE, "wrong-outer-source", "the outer source is not the tunnel's other end")        \
+	X(WRONG_OUTER_DESTINATION, "wrong-outer-destination", "the outer destination is not our tunnel end") \
+	X(WRONG_ENCAPSULATION, "wrong-encapsulation", "the tunnel uses another encapsulation")               \
+	X(NOT_REVERSE, "not-reverse", "reverse tunnelling was not registered (RFC 3024 4.4)")                \
+	X(ECN_CONGESTION, "ecn-congestion", "congestion marked on a packet without ECN (RFC 6040 4.2)")      \
+	X(LOOP_SOURCE_IS_EXIT, "loop-source-is-exit", "the inner source is the tunnel exit (RFC 2003 3.2)")  \
+	X(LOOP_OWN_TUNNEL, "loop-own-tunnel", "our own tunnelled datagram came back (RFC 2003 3.2)")         \
+	X(TOO_BIG, "too-big", "longer than the tunnel MTU and DF is set; the sender is told (RFC 1191)")     \
+	X(NEEDS_FRAGMENTATION, "needs-fragmentation", "longer than the tunnel MTU and DF is clear")          \
+	X(NO_HEADROOM, "no-headroom", "the buffer has no room for the outer header")                         \
+	X(UNSUPPORTED, "unsupported-encapsulation", "this engine cannot make that encapsulation")            \
+	X(SEND_TOO_BIG, "send-too-big", "the outgoing device's MTU is smaller than the tunnel's (EMSGSIZE)") \
+	X(SEND_NO_BUFFERS, "send-no-buffers", "the kernel had no buffer for the datagram")                   \
+	X(SEND_UNREACHABLE, "send-unreachable", "no route to the tunnel's other end")                        \
+	X(SEND_REFUSED, "send-refused", "a packet filter refused the datagram")                              \
+	X(SEND_BLOCKED, "send-blocked", "the send buffer stayed full")                                       \
+	X(SEND_FAILED, "send-failed", "the kernel refused the datagram for another reason")                  \
+	X(DEVICE_DOWN, "device-down", "the TUN device is down")                                              \
+	X(DEVICE_REFUSED, "device-refused", "the TUN device refused the packet")
+
+#define MIP_COUNTER_LIST(X)                                                                               \
+	X(DEVICE_READ_PACKETS, "device-read-packets", "packets read from the TUN device")                 \
+	X(DEVICE_READ_BYTES, "device-read-bytes", "bytes of the packets read from the TUN device")        \
+	X(ENCAPSULATED_PACKETS, "encapsulated-packets", "inner packets and fragments sent into tunnels")  \
+	X(ENCAPSULATED_BYTES, "encapsulated-bytes", "bytes of these, without the outer header")           \
+	X(RECEIVED_PACKETS, "received-packets", "tunnelled datagrams received")                           \
+	X(RECEIVED_BYTES, "received-bytes", "bytes of these, with the outer header")                      \
+	X(RECEIVE_OVERFLOW, "receive-overflow", "datagrams the kernel dropped: the buffer was full")      \
+	X(DECAPSULATED_PACKETS, "decapsulated-packets", "inner packets written to the TUN device")        \
+	X(DECAPSULATED_BYTES, "decapsulated-bytes", "bytes of these")                                     \
+	X(FRAGMENTED_PACKETS, "fragmented-packets", "inner packets fragmented to the tunnel MTU")         \
+	X(FRAGMENTS, "fragments", "fragments made of them")                                               \
+	X(ICMP_SENT, "icmp-sent", "fragmentation-needed messages sent")                                   \
+	X(ICMP_FORBIDDEN, "icmp-forbidden", "messages RFC 1812 4.3.2.7 does not let us send")             \
+	X(ICMP_LIMITED, "icmp-rate-limited", "messages over the rate limit (RFC 1812 4.3.2.8)")           \
+	X(ICMP_FAILED, "icmp-failed", "messages the kernel would not send")                               \
+	X(ECN_UNUSED, "ecn-unused-combination", "decapsulated with ECN fields RFC 6040 4.2 calls unused") \
+	X(CHECKSUM_PENDING, "checksum-pending", "decapsulated with a transport checksum left to finish")  \
+	X(MERGED_RECEIVED, "merged-received", "packets the network card had merged, to be cut again")     \
+	X(EVENTS_LOST, "events-lost", "events lost because nobody read them")
+
+/* X(NAME, "label", "meaning of address and value") */
+#define MIP_EVENT_LIST(X)                                                                                \
+	X(THREAD_FAILED, "thread-failed", "a thread gave up; value is the errno, address is 0")          \
+	X(UNKNOWN_HOME, "unknown-home", "address is in no tunnel; at most one a second for each thread") \
+	X(TUNNEL_TOO_BIG, "tunnel-too-big",                                                              \
+	  "a datagram of value bytes to address was over a device's MTU; sampled too")
+
+#define MIP_DROP_ENUM(name, label, meaning) MIP_DROP_##name,
+#define MIP_COUNTER_ENUM(name, label, meaning) MIP_COUNTER_##name,
+#define MIP_EVENT_ENUM(name, label, meaning) MIP_EVENT_##name,
+
+enum mip_drop { MIP_OK, MIP_DROP_LIST(MIP_DROP_ENUM) MIP_DROP_END };
+enum mip_counter { MIP_COUNTER_LIST(MIP_COUNTER_ENUM) MIP_COUNTER_END };
+enum mip_event_type { MIP_EVENT_LIST(MIP_EVENT_ENUM) MIP_EVENT_END };
+
+struct mip_name {
+	const char *name, *label, *meaning;
+};
+
+extern const struct mip_name mip_drop_names[MIP_DROP_END];
+extern const struct mip_name mip_counter_names[MIP_COUNTER_END];
+extern const struct mip_name mip_event_names[MIP_EVENT_END];
+
+enum {
+	MIP_BATCH = 64,         /* packets in one system call where there is such a call */
+	MIP_HEADROOM = 64,      /* in front of every packet read: outer header, device header */
+	MIP_PACKET_MAX = 65535, /* an IPv4 total length */
+	MIP_OUTER_TTL = 64,     /* RFC 2003 3.1: "appropriate for delivery"; RFC 1700 default */
+	MIP_MTU_MIN = 68,       /* RFC 791: what every module must forward unfragmented */
+	MIP_ICMP_MAX = 576,     /* RFC 1812 4.3.2.3 */
+	MIP_CAPACITY_MAX = 1 << 24,
+};
+
+#endif

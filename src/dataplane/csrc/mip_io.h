@@ -1,0 +1,59 @@
+/* mip_io.h - opening the TUN device and the raw sockets; sending a batch. */
+#ifndef MIP_IO_H
+#define MIP_IO_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "mip_tunnel.h"
+
+/* X(NAME, "what was being done"): with errno, enough for one sentence to the operator. */
+#define MIP_STAGE_LIST(X)                                 \
+	X(NONE, "nothing")                                \
+	X(MEMORY, "reserving memory and descriptors")     \
+	X(RAW, "opening a raw socket")                    \
+	X(MARK, "setting the mark of outgoing datagrams") \
+	X(TUN_OPEN, "opening /dev/net/tun")               \
+	X(TUN_ATTACH, "making the TUN device")            \
+	X(TUN_UP, "setting the TUN device up")
+
+#define MIP_STAGE_ENUM(name, meaning) MIP_STAGE_##name,
+
+enum mip_stage { MIP_STAGE_LIST(MIP_STAGE_ENUM) MIP_STAGE_END };
+
+struct mip_stage_name {
+	const char *name, *meaning;
+};
+
+extern const struct mip_stage_name mip_stage_names[MIP_STAGE_END];
+
+enum { MIP_DEVICE_NAME = 16, MIP_SOCKET_BUFFER = 4 << 20, MIP_DEVICE_QUEUE = 2048 };
+
+/*
+ * Each returns a descriptor or -errno with *stage set.  The TUN descriptor does
+ * not block, and reads and writes packets behind MIP_OFFLOAD_HEADER bytes.
+ */
+int mip_tun_open(const char *device, uint32_t mtu, bool persist, enum mip_stage *stage);
+int mip_raw_open_receive(enum mip_encap type, enum mip_stage *stage);
+int mip_raw_open_send(uint32_t mark, enum mip_stage *stage);
+
+/* Datagrams the kernel dropped since the socket was opened because its buffer was full. */
+uint32_t mip_raw_overflow(int fd);
+
+/* Whole datagrams on their way to the raw socket. */
+struct mip_send {
+	uint32_t count;
+	struct mmsghdr message[MIP_BATCH];
+	struct iovec iov[MIP_BATCH];
+	struct sockaddr_in to[MIP_BATCH];
+	uint32_t index[MIP_BATCH]; /* of the tunnel's counters, for the caller */
+	int error[MIP_BATCH];      /* after mip_send_flush: 0 or an errno */
+};
+
+void mip_send_init(struct mip_send *s);
+void mip_send_add(struct mip_send *s, const struct mip_packet *p, uint32_t to_be, uint32_t index);
+
+/* Sends all of it, waiting for buffer space a little while unless stop_fd becomes readable. */
+void mip_send_flush(struct mip_send *s, int fd, int stop_fd);
+
+#endif

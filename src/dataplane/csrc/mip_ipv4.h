@@ -1,0 +1,40 @@
+/* mip_ipv4.h - the IPv4 header (RFC 791), checked once and then only read. */
+#ifndef MIP_IPV4_H
+#define MIP_IPV4_H
+
+#include "mip.h"
+
+enum {
+	MIP_IPV4_HEADER = 20,
+	MIP_IPV4_DF = 0x4000,
+	MIP_IPV4_MF = 0x2000,
+	MIP_IPV4_OFFSET = 0x1fff,
+	MIP_PROTO_ICMP = 1,
+	MIP_PROTO_IPIP = 4,
+	MIP_PROTO_TCP = 6,
+	MIP_PROTO_UDP = 17,
+};
+
+struct mip_ipv4 {
+	uint32_t src_be, dst_be;
+	uint16_t total; /* bytes, header included; never more than were there */
+	uint16_t id;
+	uint16_t frag;  /* DF, MF and the offset, as in the header */
+	uint8_t header; /* bytes, options included: 20 to 60 */
+	uint8_t tos, ttl, protocol;
+};
+
+enum mip_layer { MIP_INNER, MIP_OUTER };
+
+/* Checks length, version, header length, total length and checksum, in this order. */
+enum mip_drop mip_ipv4_parse(const uint8_t *data, size_t len, enum mip_layer layer, struct mip_ipv4 *ip);
+
+/* Writes a header without options, checksum included; frag holds DF, MF, offset. */
+void mip_ipv4_write(uint8_t *out, const struct mip_ipv4 *ip);
+
+static inline bool mip_ipv4_is_fragment(const struct mip_ipv4 *ip)
+{
+	return (ip->frag & (MIP_IPV4_MF | MIP_IPV4_OFFSET)) != 0;
+}
+
+#endif

@@ -1,0 +1,56 @@
+#include "mip_offload.h"
+
+#include "mip_bytes.h"
+#include "mip_checksum.h"
+
+/* struct virtio_net_hdr: flags, gso_type, then four 16-bit numbers in host order. */
+struct header {
+	uint8_t flags, gso_type;
+	uint16_t header_len, gso_size, csum_start, csum_offset;
+};
+
+_Static_assert(sizeof(struct header) == MIP_OFFLOAD_HEADER, "the layout the kernel reads");
+
+enum { NEEDS_CSUM = 1, GSO_TCPV4 = 1, TCP_HEADER = 20, TCP_CHECK = 16, UDP_HEADER = 8, UDP_CHECK = 6 };
+
+/* The pseudo-header's sum, as a sender leaves it for a card to finish (not complemented). */
+static uint16_t pseudo_sum(const uint8_t *packet, const struct mip_ipv4 *ip)
+{
+	uint64_t sum = mip_checksum_add((uint64_t)ip->protocol + ip->total - ip->header, packet + 12, 8);
+
+	return mip_checksum_fold(sum);
+}
+
+struct mip_offload mip_offload_describe(uint8_t out[MIP_OFFLOAD_HEADER], const uint8_t *packet,
+					const struct mip_ipv4 *ip, uint32_t mtu)
+{
+	struct mip_offload result = { false, false };
+	struct header h = { 0 };
+	uint32_t payload = (uint32_t)(ip->total - ip->header), headers;
+	const uint8_t *transport = packet + ip->header;
+	bool tcp = ip->protocol == MIP_PROTO_TCP && payload >= TCP_HEADER;
+	bool udp = ip->protocol == MIP_PROTO_UDP && payload >= UDP_HEADER;
+	uint16_t offset = tcp ? TCP_CHECK : UDP_CHECK;
+
+	memset(out, 0, MIP_OFFLOAD_HEADER);
+	if ((!tcp && !udp) || mip_ipv4_is_fragment(ip))
+		return result;
+	if (mip_load16(transport + offset) != pseudo_sum(packet, ip))
+		return result;
+	result.checksum_pending = true;
+	h.flags = NEEDS_CSUM;
+	h.csum_start = ip->header;
+	h.csum_offset = offset;
+	if (tcp && ip->total > mtu) {
+		headers = ip->header + (uint32_t)(transport[12] >> 4) * 4;
+		if (headers >= (uint32_t)ip->header + TCP_HEADER && headers < ip->total &&
+		    headers + 8 <= mtu) {
+			result.merged = true;
+			h.gso_type = GSO_TCPV4;
+			h.header_len = (uint16_t)headers;
+			h.gso_size = (uint16_t)(mtu - headers);
+		}
+	}
+	memcpy(out, &h, sizeof(h));
+	return result;
+}

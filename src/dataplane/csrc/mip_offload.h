@@ -1,0 +1,27 @@
+/*
+ * mip_offload.h - what the TUN device must be told about a decapsulated packet.
+ *
+ * A network card (or a sender on the same host) may hand us packets whose
+ * transport checksum covers only the pseudo-header so far, and may have
+ * merged several TCP segments into one datagram of up to 64 KiB.  Written to
+ * the TUN device as they are, the first are dropped as corrupt and the second
+ * meet a smaller MTU.  The device's packet header (struct virtio_net_hdr) can
+ * say both; no packet is changed here.  One in 65536 finished checksums looks like
+ * an unfinished one: it is computed again, to the same value.
+ */
+#ifndef MIP_OFFLOAD_H
+#define MIP_OFFLOAD_H
+
+#include "mip_ipv4.h"
+
+enum { MIP_OFFLOAD_HEADER = 10 };
+
+struct mip_offload {
+	bool checksum_pending, merged;
+};
+
+/* Writes the 10-byte header for the packet; mtu is the largest that may leave unmerged. */
+struct mip_offload mip_offload_describe(uint8_t out[MIP_OFFLOAD_HEADER], const uint8_t *packet,
+					const struct mip_ipv4 *ip, uint32_t mtu);
+
+#endif

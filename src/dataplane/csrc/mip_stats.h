@@ -1,0 +1,66 @@
+/*
+ * mip_stats.h - counters of each tunnel, by the index kept in its table entry.
+ *
+ * Each worker thread counts in an array of its own; only that thread writes
+ * it, so a count is a plain add, made visible to the reader by relaxed atomics.
+ * Nobody resets an array: an index that is given out again remembers what the
+ * arrays held and subtracts it, so a new tunnel starts from zero.  A worker may
+ * still finish one batch for the index's former tunnel; therefore an index
+ * rests, behind MIP_STATS_REST others, before it is given out again.
+ */
+#ifndef MIP_STATS_H
+#define MIP_STATS_H
+
+#include <stdatomic.h>
+
+#include "mip_tunnel.h"
+
+enum mip_direction { MIP_OUT, MIP_IN, MIP_DIRECTIONS };
+
+enum { MIP_STATS_REST = 1024, MIP_NO_INDEX = -1 };
+
+struct mip_traffic {
+	_Atomic uint64_t packets, bytes, dropped, reserved;
+};
+
+struct mip_sum {
+	uint64_t packets, bytes, dropped;
+};
+
+struct mip_owner {
+	uint32_t home_be;
+	uint8_t side, taken;
+	struct mip_sum before[MIP_DIRECTIONS];
+};
+
+struct mip_stats {
+	struct mip_traffic *traffic[MIP_DIRECTIONS]; /* capacity entries each, zeroed, given by the caller */
+	struct mip_owner *owners;                    /* likewise */
+	uint32_t *resting;                           /* likewise: a queue of indices */
+	uint32_t capacity, fresh, first, rest;
+};
+
+/* What the control plane is told of a tunnel. */
+struct mip_status {
+	struct mip_tunnel tunnel;
+	struct mip_sum direction[MIP_DIRECTIONS];
+};
+
+/* Writer, under its lock: an index from zero, or MIP_NO_INDEX when all are taken. */
+int64_t mip_stats_take(struct mip_stats *s, uint32_t home_be, enum mip_side side);
+void mip_stats_release(struct mip_stats *s, uint32_t index);
+void mip_stats_read(const struct mip_stats *s, uint32_t index, struct mip_status *out);
+
+/* The one writer of this counter adds to it. */
+static inline void mip_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+static inline uint64_t mip_get(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,48 @@
+#define _GNU_SOURCE
+#include "mip_worker.h"
+
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SECOND_NS = 1000000000 };
+
+uint64_t mip_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
+}
+
+void mip_worker_event(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value)
+{
+	const struct mip_event event = { .type = type, .address_be = address_be, .value = value };
+	const uint64_t one = 1;
+
+	if (!mip_ring_put(&w->ring, &event)) {
+		mip_add(&w->counters[MIP_COUNTER_EVENTS_LOST], 1);
+		return;
+	}
+	/* Fails only when the count is at its end, and then the descriptor is readable anyway. */
+	if (write(w->event_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+void mip_worker_sample(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value)
+{
+	uint64_t now = mip_now_ns();
+
+	if (w->told_ns[type] && now - w->told_ns[type] < SECOND_NS)
+		return;
+	w->told_ns[type] = now;
+	mip_worker_event(w, type, address_be, value);
+}
+
+bool mip_worker_wait(struct mip_worker *w, int fd)
+{
+	struct pollfd fds[] = { { fd, POLLIN, 0 }, { w->stop_fd, POLLIN, 0 } };
+
+	(void)poll(fds, 2, -1); /* EINTR and errors on fd: the next read tells */
+	return !atomic_load_explicit(w->stopping, memory_order_relaxed);
+}

@@ -1,0 +1,84 @@
+/*
+ * Hostile bytes into every parser.  Invariant: any bytes give a packet or one
+ * named reason, nothing beyond the given buffer is read, and what was accepted
+ * is well-formed and survives being encapsulated and decapsulated again.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mip_checksum.h"
+#include "mip_encap.h"
+#include "mip_frag.h"
+#include "mip_icmp.h"
+#include "mip_offload.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* Random bytes hardly ever have right checksums: set them, if there is a header to set them in. */
+static void mend(uint8_t *header, size_t len)
+{
+	size_t size = len ? (size_t)(header[0] & 15) * 4 : 0;
+	uint16_t check;
+
+	if (size < MIP_IPV4_HEADER || size > len)
+		return;
+	header[10] = header[11] = 0;
+	check = mip_checksum(header, size);
+	header[10] = (uint8_t)(check >> 8);
+	header[11] = (uint8_t)check;
+}
+
+static void inner(uint8_t *packet, uint32_t len)
+{
+	static uint8_t room[MIP_HEADROOM + MIP_PACKET_MAX], out[MIP_PACKET_MAX];
+	struct mip_tunnel t = {
+		.home_be = 1, .local_be = 2, .remote_be = 3, .mtu = 900, .encap = MIP_ENCAP_IPIP
+	};
+	struct mip_packet p = { room + MIP_HEADROOM, len, MIP_HEADROOM };
+	struct mip_ipv4 ip;
+	struct mip_decap d;
+	struct mip_frag f;
+	uint8_t header[MIP_OFFLOAD_HEADER];
+	size_t size;
+
+	if (mip_ipv4_parse(packet, len, MIP_INNER, &ip))
+		return;
+	assert(ip.total <= len && ip.header <= ip.total);
+	mip_offload_describe(header, packet, &ip, 576);
+	size = mip_icmp_frag_needed(out, MIP_ICMP_MAX, packet, len, 2, 900, 1);
+	assert(size == 0 || (size >= 48 && size <= MIP_ICMP_MAX));
+	if (mip_frag_begin(&f, packet, len, 100))
+		while ((size = mip_frag_next(&f, out, sizeof(out))))
+			assert(size <= 100 && !mip_ipv4_parse(out, size, MIP_INNER, &(struct mip_ipv4){ 0 }));
+
+	memcpy(p.data, packet, len);
+	assert(mip_tunnel_prepare(&t));
+	if (mip_encapsulate(&p, &ip, &t, 1))
+		return;
+	assert(mip_decapsulate(&p, MIP_ENCAP_IPIP, &d) == MIP_OK);
+	assert(p.len == ip.total && memcmp(p.data, packet, p.len) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	/* A copy of exactly this size, so that the sanitizer sees every read beyond it. */
+	uint8_t *copy = malloc(len ? len : 1);
+	struct mip_packet p = { copy, (uint32_t)len, 0 };
+	struct mip_decap d;
+	size_t header;
+
+	memcpy(copy, data, len);
+	mend(copy, len);
+	header = len ? (size_t)(copy[0] & 15) * 4 : 0;
+	if (header < len)
+		mend(copy + header, len - header);
+	if (mip_decapsulate(&p, MIP_ENCAP_IPIP, &d) == MIP_OK) {
+		assert(p.len == d.inner.total && p.data + p.len <= copy + len);
+		inner(p.data, p.len);
+	}
+	mend(copy, len);
+	inner(copy, (uint32_t)len);
+	free(copy);
+	return 0;
+}

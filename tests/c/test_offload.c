@@ -1,0 +1,84 @@
+/* What the TUN device is told of unfinished checksums and merged segments. */
+#include <linux/virtio_net.h>
+#include <string.h>
+
+#include "check.h"
+#include "mip_checksum.h"
+#include "mip_offload.h"
+
+static uint8_t packet[9000];
+static struct mip_ipv4 ip;
+
+/* A TCP or UDP packet; pending: its checksum field holds only the pseudo-header. */
+static void make(uint8_t protocol, uint32_t payload, uint16_t frag, bool pending)
+{
+	struct check_packet c = {
+		.src_be = check_address(203, 0, 113, 9),
+		.dst_be = check_address(198, 51, 100, 7),
+		.frag = frag,
+		.ttl = 9,
+		.protocol = protocol,
+		.payload = payload,
+	};
+	uint32_t len = check_build(packet, &c);
+	uint8_t *check = packet + 20 + (protocol == MIP_PROTO_TCP ? 16 : 6), pseudo[12] = { 0 };
+	uint16_t sum;
+
+	memcpy(pseudo, packet + 12, 8);
+	pseudo[9] = protocol;
+	pseudo[10] = (uint8_t)(payload >> 8);
+	pseudo[11] = (uint8_t)payload;
+	sum = (uint16_t)~check_checksum(pseudo, sizeof(pseudo));
+	packet[32] = 0x80; /* TCP header of 32 bytes */
+	check[0] = (uint8_t)((pending ? sum : sum + 1) >> 8);
+	check[1] = (uint8_t)(pending ? sum : sum + 1);
+	CHECK(mip_ipv4_parse(packet, len, MIP_INNER, &ip) == MIP_OK);
+}
+
+static struct virtio_net_hdr describe(uint32_t mtu, bool pending, bool merged)
+{
+	uint8_t out[MIP_OFFLOAD_HEADER + 1];
+	struct virtio_net_hdr h;
+	struct mip_offload result;
+
+	memset(out, 0xa5, sizeof(out));
+	result = mip_offload_describe(out, packet, &ip, mtu);
+	CHECK(out[MIP_OFFLOAD_HEADER] == 0xa5);
+	CHECK(result.checksum_pending == pending && result.merged == merged);
+	memcpy(&h, out, sizeof(h));
+	CHECK((h.flags == VIRTIO_NET_HDR_F_NEEDS_CSUM) == pending);
+	CHECK((h.gso_type == VIRTIO_NET_HDR_GSO_TCPV4) == merged);
+	return h;
+}
+
+int main(void)
+{
+	struct virtio_net_hdr h;
+
+	_Static_assert(sizeof(struct virtio_net_hdr) == MIP_OFFLOAD_HEADER, "the kernel's own header");
+	make(MIP_PROTO_TCP, 1000, 0, false);
+	h = describe(1480, false, false);
+	CHECK(h.csum_start == 0 && h.csum_offset == 0 && h.gso_size == 0);
+	make(MIP_PROTO_TCP, 1000, 0, true);
+	h = describe(1480, true, false);
+	CHECK(h.csum_start == 20 && h.csum_offset == 16);
+	make(MIP_PROTO_UDP, 1000, 0, true);
+	h = describe(1480, true, false);
+	CHECK(h.csum_start == 20 && h.csum_offset == 6);
+	make(MIP_PROTO_TCP, 8000, 0, true);
+	h = describe(1480, true, true);
+	CHECK(h.hdr_len == 52 && h.gso_size == 1480 - 52);
+	make(MIP_PROTO_TCP, 8000, 0, false);
+	describe(1480, false, false);
+	/* Not to be touched: a fragment, another protocol, a header cut short or of impossible size. */
+	make(MIP_PROTO_TCP, 1000, MIP_IPV4_MF, true);
+	describe(1480, false, false);
+	make(MIP_PROTO_ICMP, 1000, 0, true);
+	describe(1480, false, false);
+	make(MIP_PROTO_TCP, 19, 0, true);
+	describe(1480, false, false);
+	make(MIP_PROTO_TCP, 8000, 0, true);
+	packet[32] = 0x10;
+	describe(1480, true, false);
+	return 0;
+}

@@ -1,0 +1,133 @@
+/* Which tunnel, and who may use it: every verdict, at both ends. */
+#include <string.h>
+
+#include "check.h"
+#include "mip_path.h"
+
+static uint32_t home_a, home_b, agent, care_of, stranger;
+static struct mip_table table;
+static void *memory;
+
+static void reset(void)
+{
+	home_a = check_address(198, 51, 100, 1);
+	home_b = check_address(198, 51, 100, 2);
+	agent = check_address(192, 0, 2, 1);
+	care_of = check_address(192, 0, 2, 2);
+	stranger = check_address(203, 0, 113, 9);
+	memset(memory, 0, mip_table_bytes(8));
+	mip_table_init(&table, memory, 8, 42);
+}
+
+static void add(uint32_t home_be, enum mip_side side, uint32_t local_be, uint32_t remote_be, uint32_t flags)
+{
+	struct mip_tunnel t = {
+		.home_be = home_be,
+		.local_be = local_be,
+		.remote_be = remote_be,
+		.mtu = 1480,
+		.side = (uint8_t)side,
+		.encap = MIP_ENCAP_IPIP,
+		.flags = flags,
+	};
+
+	CHECK(mip_table_put(&table, &t) == MIP_PUT_NEW);
+}
+
+static enum mip_drop outbound(uint32_t src_be, uint32_t dst_be, struct mip_tunnel *t)
+{
+	const struct mip_ipv4 inner = { .src_be = src_be, .dst_be = dst_be };
+
+	mip_path_prefetch_outbound(&table, &inner);
+	return mip_path_outbound(&table, &inner, t);
+}
+
+static enum mip_drop inbound(uint32_t src_be, uint32_t dst_be, uint32_t outer_src_be, uint32_t outer_dst_be)
+{
+	const struct mip_decap d = { .outer = { .src_be = outer_src_be, .dst_be = outer_dst_be },
+				     .inner = { .src_be = src_be, .dst_be = dst_be } };
+	struct mip_tunnel t;
+
+	mip_path_prefetch_inbound(&table, &d.inner);
+	return mip_path_inbound(&table, MIP_ENCAP_IPIP, &d, &t);
+}
+
+static void empty(void)
+{
+	struct mip_tunnel t;
+
+	reset();
+	CHECK(outbound(stranger, home_a, &t) == MIP_DROP_NO_BINDING);
+	CHECK(inbound(stranger, home_a, agent, care_of) == MIP_DROP_NO_BINDING);
+}
+
+static void home_end(void)
+{
+	struct mip_tunnel t;
+
+	reset();
+	add(home_a, MIP_HOME, agent, care_of, MIP_F_REVERSE);
+	add(home_b, MIP_HOME, agent, care_of, 0);
+	CHECK(outbound(stranger, home_a, &t) == MIP_OK && t.home_be == home_a && t.remote_be == care_of);
+	CHECK(outbound(home_a, stranger, &t) == MIP_DROP_NO_BINDING);
+	/* Reverse tunnel: RFC 3024 4.4. */
+	CHECK(inbound(home_a, stranger, care_of, agent) == MIP_OK);
+	CHECK(inbound(home_b, stranger, care_of, agent) == MIP_DROP_NOT_REVERSE);
+	CHECK(inbound(home_a, stranger, stranger, agent) == MIP_DROP_WRONG_OUTER_SOURCE);
+	CHECK(inbound(home_a, stranger, care_of, stranger) == MIP_DROP_WRONG_OUTER_DESTINATION);
+	CHECK(inbound(stranger, home_a, care_of, agent) == MIP_DROP_NO_BINDING);
+}
+
+static void care_of_end(void)
+{
+	struct mip_tunnel t;
+
+	reset();
+	add(home_a, MIP_CARE_OF, care_of, agent, MIP_F_REVERSE);
+	add(home_b, MIP_CARE_OF, care_of, agent, 0);
+	CHECK(outbound(home_a, stranger, &t) == MIP_OK && t.remote_be == agent);
+	CHECK(outbound(home_b, stranger, &t) == MIP_DROP_NOT_REVERSE);
+	CHECK(outbound(stranger, home_a, &t) == MIP_DROP_NO_BINDING);
+	/* Without the flag packets still come in: only the reverse direction is refused. */
+	CHECK(inbound(stranger, home_a, agent, care_of) == MIP_OK);
+	CHECK(inbound(stranger, home_b, agent, care_of) == MIP_OK);
+	CHECK(inbound(stranger, home_a, stranger, care_of) == MIP_DROP_WRONG_OUTER_SOURCE);
+	CHECK(inbound(stranger, home_a, agent, stranger) == MIP_DROP_WRONG_OUTER_DESTINATION);
+	CHECK(inbound(home_a, stranger, agent, care_of) == MIP_DROP_NO_BINDING);
+}
+
+/* Home agent of A and foreign agent of B in one process; A, elsewhere, writes to B, here. */
+static void both_ends(void)
+{
+	const uint32_t other_agent = check_address(192, 0, 2, 99);
+
+	reset();
+	add(home_a, MIP_HOME, agent, care_of, MIP_F_REVERSE);
+	add(home_b, MIP_CARE_OF, agent, other_agent, MIP_F_REVERSE);
+	CHECK(inbound(home_a, home_b, care_of, agent) == MIP_OK);
+	CHECK(inbound(home_a, home_b, other_agent, agent) == MIP_OK);
+	CHECK(inbound(home_a, home_b, stranger, agent) == MIP_DROP_WRONG_OUTER_SOURCE);
+}
+
+static void other_encapsulation(void)
+{
+	struct mip_tunnel t = {
+		.home_be = 1, .local_be = 2, .remote_be = 3, .side = MIP_CARE_OF, .encap = 47
+	};
+
+	reset();
+	CHECK(mip_table_put(&table, &t) == MIP_PUT_NEW);
+	CHECK(inbound(9, 1, 3, 2) == MIP_DROP_WRONG_ENCAPSULATION);
+}
+
+int main(void)
+{
+	memory = aligned_alloc(64, mip_table_bytes(8));
+	empty();
+	home_end();
+	care_of_end();
+	both_ends();
+	other_encapsulation();
+	free(memory);
+	return 0;
+}

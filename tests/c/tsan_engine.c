@@ -1,0 +1,145 @@
+/*
+ * The whole engine under ThreadSanitizer: both threads carry packets while
+ * tunnels are installed, replaced and removed, and counters, tunnels and events
+ * are read.  In a network namespace of its own, whose loopback is both ends of the
+ * tunnel: what goes in at 127.0.0.1 comes out at 127.0.0.2.  Needs root; says so
+ * and passes otherwise.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "mip_engine.h"
+
+enum { SECONDS = 4, STRANGERS = 200 };
+
+static _Atomic bool done;
+static _Atomic uint64_t sent;
+
+static struct mip_tunnel tunnel(uint32_t home_be, enum mip_side side)
+{
+	struct mip_tunnel t = {
+		.home_be = home_be,
+		.local_be = check_address(127, 0, 0, side == MIP_HOME ? 1 : 2),
+		.remote_be = check_address(127, 0, 0, side == MIP_HOME ? 2 : 1),
+		.mtu = (uint16_t)(900 + check_random() % 2),
+		.side = (uint8_t)side,
+		.encap = MIP_ENCAP_IPIP,
+		.flags = MIP_F_REVERSE,
+	};
+
+	return t;
+}
+
+static void set_up_network(uint32_t home_be)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	struct rtentry route = { .rt_flags = RTF_UP | RTF_HOST, .rt_dev = (char[]){ "mip0" } };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = home_be };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	memcpy(&route.rt_dst, &to, sizeof(to));
+	CHECK(ioctl(fd, SIOCSIFFLAGS, &lo) == 0);
+	CHECK(ioctl(fd, SIOCADDRT, &route) == 0);
+	close(fd);
+}
+
+/* Some with DF over the MTU, some to be fragmented, most just right. */
+static void *sender(void *argument)
+{
+	struct check_packet c = {
+		.src_be = check_address(203, 0, 113, 9), .ttl = 9, .protocol = 17, .payload = 100
+	};
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	uint8_t packet[2000];
+	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+
+	CHECK(fd >= 0);
+	c.dst_be = to.sin_addr.s_addr = *(uint32_t *)argument;
+	for (unsigned i = 0; !atomic_load(&done); i++) {
+		uint32_t len;
+
+		c.payload = i % 16 < 2 ? 1200 : i % 700;
+		c.frag = i % 2 ? MIP_IPV4_DF : 0;
+		c.id = (uint16_t)(i + 1);
+		len = check_build(packet, &c);
+		if (sendto(fd, packet, len, 0, (struct sockaddr *)&to, sizeof(to)) == (ssize_t)len)
+			atomic_fetch_add(&sent, 1);
+	}
+	close(fd);
+	return NULL;
+}
+
+static void change(struct mip_engine *e, uint32_t home_be)
+{
+	uint32_t other_be = check_address(10, 0, 0, check_random() % STRANGERS);
+	struct mip_change changes[] = {
+		{ tunnel(home_be, MIP_HOME), false },
+		{ tunnel(home_be, MIP_CARE_OF), false },
+		{ tunnel(other_be, check_random() % 2), check_random() % 2 },
+	};
+	size_t made, removed;
+
+	CHECK(mip_engine_apply(e, changes, 3, &made, &removed) == 0 && made == 3);
+}
+
+static void look(struct mip_engine *e, uint64_t counters[MIP_COUNTER_END])
+{
+	struct mip_status status[64];
+	struct mip_event events[16];
+	uint64_t drops[MIP_DROP_END];
+	uint32_t cursor = 0;
+
+	while (mip_engine_tunnels(e, &cursor, status, 64))
+		;
+	while (mip_engine_events(e, events, 16))
+		;
+	mip_engine_counters(e, drops, counters);
+}
+
+int main(void)
+{
+	struct mip_config config = { .device = "mip0", .mtu = 1480, .capacity = 1000, .icmp_rate = 100 };
+	uint32_t home_be = check_address(198, 51, 100, 7);
+	uint64_t counters[MIP_COUNTER_END], changes = 0;
+	struct mip_engine *e;
+	enum mip_stage stage;
+	pthread_t thread;
+
+	check_seed();
+	if (unshare(CLONE_NEWNET) < 0) {
+		CHECK(errno == EPERM);
+		puts("tsan_engine: not run, needs root");
+		return 0;
+	}
+	CHECK(mip_engine_open(&e, &config, &stage) == 0);
+	set_up_network(home_be);
+	change(e, home_be);
+	CHECK(pthread_create(&thread, NULL, sender, &home_be) == 0);
+	for (int round = 0; round < 2; round++) {
+		CHECK(mip_engine_start(e) == 0);
+		for (time_t end = time(NULL) + SECONDS / 2; time(NULL) < end; look(e, counters))
+			for (int i = 0; i < 100; i++, changes++)
+				change(e, home_be);
+		mip_engine_stop(e);
+	}
+	atomic_store(&done, true);
+	pthread_join(thread, NULL);
+	look(e, counters);
+	printf("%llu changes, %llu packets sent, %llu encapsulated, %llu decapsulated\n",
+	       (unsigned long long)changes, (unsigned long long)atomic_load(&sent),
+	       (unsigned long long)counters[MIP_COUNTER_ENCAPSULATED_PACKETS],
+	       (unsigned long long)counters[MIP_COUNTER_DECAPSULATED_PACKETS]);
+	CHECK(counters[MIP_COUNTER_DECAPSULATED_PACKETS] > 0 && counters[MIP_COUNTER_FRAGMENTS] > 0 &&
+	      counters[MIP_COUNTER_ICMP_FAILED] > 0); /* nobody to send them to */
+	mip_engine_close(e);
+	return 0;
+}
