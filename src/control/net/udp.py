@@ -1,0 +1,247 @@
+"""Registration messages: UDP port 434 with the destination address, interface and TTL of each (RFC 5944
+s3.1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Final
+
+from mobileip.control.core.actions import SendDatagram
+from mobileip.control.core.events import DatagramReceived, UnreachableReceived
+from mobileip.control.net import bpf, ipv4
+from mobileip.control.net.failures import sentence
+from mobileip.control.net.netlink import Netlink
+from mobileip.control.net.packet import Frame, PacketSocket
+from mobileip.control.ports import ActionError
+from mobileip.control.reasons import Reason
+from mobileip.control.types import REGISTRATION_PORT, ZERO_ADDRESS, Endpoint
+
+_IP_PKTINFO, _IP_RECVERR, _IP_RECVTTL = 8, 11, 12
+_SO_MARK: Final = 36
+_PKTINFO: Final = struct.Struct("=i4s4s")  # interface index, local address, destination in the header
+_EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
+_ORIGIN_ICMP, _UNREACHABLE = 2, 3
+_BATCH: Final = 64
+_SPACE: Final = (
+    socket.CMSG_SPACE(_PKTINFO.size) + socket.CMSG_SPACE(4) + socket.CMSG_SPACE(_EXTENDED_ERROR.size + 16)
+)
+
+Deliver = Callable[[DatagramReceived | UnreachableReceived], None]
+Note = Callable[[Reason, Mapping[str, object]], None]
+
+
+class RegistrationSockets:
+    """One UDP socket, and on each of the ``visited`` interfaces a packet socket that learns link-layer
+    sources.
+
+    A mobile node's request may have a source that the kernel has no route back to, and its UDP copy be
+    dropped by the reverse path filter or not: on a visited interface only the packet socket's copy counts.
+    ``note`` is told of every message that is dropped here. ``mark`` (SO_MARK) lets policy rules know our own
+    packets.
+    """
+
+    def __init__(
+        self,
+        deliver: Deliver,
+        note: Note,
+        *,
+        visited: Iterable[str] = (),
+        mark: int | None = None,
+        port: int = REGISTRATION_PORT,
+    ) -> None:
+        self._deliver = deliver
+        self._note = note
+        self._port = port
+        self._names: dict[int, str] = {}
+        self._loop = asyncio.get_running_loop()
+        self._socket = _bound(port, mark)
+        self._netlink = Netlink()
+        try:
+            accept = bpf.udp_to_port(port)
+            self._visited = {name: PacketSocket(name, accept, self._frame) for name in visited}
+        except ActionError:
+            self._socket.close()
+            self._netlink.close()
+            raise
+        self._loop.add_reader(self._socket, self._readable)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        self._netlink.close()
+        for link in self._visited.values():
+            link.close()
+
+    def refresh(self, interface: str) -> None:
+        """After a LinkChanged: an interface that was deleted and made anew is listened on again."""
+        self._names.clear()
+        if interface in self._visited:
+            self._visited[interface].refresh()
+
+    def send(self, action: SendDatagram) -> None:
+        """Raises :class:`ActionError` with one sentence when it cannot leave."""
+        if action.source.port != self._port:
+            raise ActionError(f"cannot send from port {action.source.port}: it listens on {self._port}")
+        if action.link_destination is not None:
+            self._send_frame(action, action.link_destination)
+            return
+        index = 0
+        if action.interface is not None:
+            try:
+                index = socket.if_nametoindex(action.interface)
+            except OSError as error:
+                raise ActionError(sentence(_sending(action), errno.ENODEV)) from error
+        ancillary = [
+            (socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(index, action.source.address.packed, bytes(4))),
+            (socket.IPPROTO_IP, socket.IP_TTL, struct.pack("=i", action.ttl)),
+        ]
+        destination = (str(action.destination.address), action.destination.port)
+        try:
+            self._socket.sendmsg([action.payload], ancillary, 0, destination)
+        except OSError:
+            # It may be the error of an earlier datagram, which the kernel reports on the next call, once.
+            try:
+                self._socket.sendmsg([action.payload], ancillary, 0, destination)
+            except OSError as error:
+                raise ActionError(sentence(_sending(action), error.errno or 0)) from error
+
+    def _send_frame(self, action: SendDatagram, link_destination: bytes) -> None:
+        link = self._visited.get(action.interface or "")
+        if link is None:
+            raise ActionError(f"{_sending(action)}: {action.interface} is not a visited interface")
+        link.send(
+            ipv4.build_udp(action.source, action.destination, action.ttl, action.payload), link_destination
+        )
+
+    # receiving
+
+    def _readable(self) -> None:
+        visited = {link.index for link in self._visited.values()}
+        for _ in range(_BATCH):
+            try:
+                payload, ancillary, _, sender = self._socket.recvmsg(1 << 16, _SPACE)
+            except BlockingIOError:
+                break
+            except OSError:
+                continue  # an ICMP error; its details are in the error queue
+            self._datagram(payload, ancillary, sender, visited)
+        self._read_errors()
+
+    def _datagram(
+        self,
+        payload: bytes,
+        ancillary: list[tuple[int, int, bytes]],
+        sender: tuple[str, int],
+        visited: set[int | None],
+    ) -> None:
+        index, destination, ttl = 0, ZERO_ADDRESS, 0
+        for level, kind, data in ancillary:
+            if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
+                index, _, address = _PKTINFO.unpack(data)
+                destination = IPv4Address(address)
+            elif level == socket.IPPROTO_IP and kind == socket.IP_TTL:
+                (ttl,) = struct.unpack("=i", data)
+        if index in visited:
+            return  # the packet socket has it, with its link-layer source
+        interface = self._name(index)
+        if interface is None:
+            return  # it came over an interface that is gone
+        source = Endpoint(IPv4Address(sender[0]), sender[1])
+        self._deliver(DatagramReceived(payload, source, Endpoint(destination, self._port), interface, ttl))
+
+    def _name(self, index: int) -> str | None:
+        """Asked once: the question costs more than the rest of a datagram, and an index is not used twice."""
+        if index not in self._names:
+            try:
+                self._names[index] = socket.if_indextoname(index)
+            except OSError:
+                return None
+        return self._names[index]
+
+    def _frame(self, frame: Frame) -> None:
+        packet = ipv4.parse(frame.packet)
+        datagram = (
+            packet if isinstance(packet, Reason) else ipv4.parse_udp(packet, partial=frame.partial_checksum)
+        )
+        if isinstance(datagram, Reason):
+            self._note(datagram, {"interface": frame.interface, "link_source": frame.link_source.hex(":")})
+        elif not frame.unicast or self._netlink.is_local(datagram.destination.address):
+            self._deliver(  # otherwise it is being routed through us, and not our business
+                DatagramReceived(
+                    payload=datagram.payload,
+                    source=datagram.source,
+                    destination=datagram.destination,
+                    interface=frame.interface,
+                    ttl=datagram.ttl,
+                    link_source=frame.link_source,
+                )
+            )
+
+    def _read_errors(self) -> None:
+        """ICMP destination unreachable about what we sent; other errors of the queue concern nobody."""
+        for _ in range(_BATCH):
+            try:
+                _, ancillary, _, destination = self._socket.recvmsg(0, _SPACE, socket.MSG_ERRQUEUE)
+            except OSError:
+                return
+            for level, kind, data in ancillary:
+                if level == socket.IPPROTO_IP and kind == _IP_RECVERR:
+                    _, origin, icmp_type, code, _, _, _ = _EXTENDED_ERROR.unpack_from(data)
+                    if origin == _ORIGIN_ICMP and icmp_type == _UNREACHABLE:
+                        about = Endpoint(IPv4Address(destination[0]), destination[1])
+                        self._deliver(UnreachableReceived(about, code))
+
+
+def _bound(port: int, mark: int | None) -> socket.socket:
+    fresh = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    try:
+        fresh.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for option in (_IP_PKTINFO, _IP_RECVTTL, _IP_RECVERR):
+            fresh.setsockopt(socket.IPPROTO_IP, option, 1)
+        if mark is not None:
+            fresh.setsockopt(socket.SOL_SOCKET, _SO_MARK, mark)
+        fresh.bind(("0.0.0.0", port))
+    except OSError as error:
+        fresh.close()
+        what = f"cannot listen on UDP port {port}"
+        if error.errno == errno.EADDRINUSE:
+            holder = port_holder(port)
+            by = f"{holder} has it" if holder else "another program has it: see `ss -lunp`"
+            raise ActionError(f"{what}: {by}; stop that program first") from error
+        raise ActionError(sentence(what, error.errno or 0)) from error
+    return fresh
+
+
+def port_holder(port: int) -> str | None:
+    """Name and process id of who has a UDP ``port`` in this network namespace; ``None`` if /proc does not
+    tell.
+    """
+    inodes = set()
+    for table in (Path("/proc/net/udp"), Path("/proc/net/udp6")):
+        try:
+            lines = table.read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            if fields[1].endswith(f":{port:04X}"):
+                inodes.add(f"socket:[{fields[9]}]")
+    for process in Path("/proc").glob("[0-9]*") if inodes else ():
+        try:
+            if any(os.readlink(descriptor) in inodes for descriptor in (process / "fd").iterdir()):
+                return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+        except OSError:
+            continue  # it ended, or is not ours to look into
+    return None
+
+
+def _sending(action: SendDatagram) -> str:
+    over = f" over {action.interface}" if action.interface else ""
+    return f"cannot send from {action.source} to {action.destination}{over}"
