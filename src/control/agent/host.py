@@ -1,0 +1,57 @@
+"""Questions to the host that a start needs answered, each with a sentence when the answer is no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+
+from mobileip.control.net.failures import NetlinkFailure
+from mobileip.control.net.netlink import Netlink
+from mobileip.control.ports import ActionError
+
+
+def first_address(netlink: Netlink, interface: str) -> IPv4Address:
+    """The address an agent advertises and is asked at on ``interface``.
+
+    :raises ActionError: the interface is missing or has no address.
+    """
+    if netlink.link(interface) is None:
+        raise ActionError(
+            f"there is no interface {interface} on this host; correct the configuration or see `ip link`"
+        )
+    addresses = netlink.addresses(interface)
+    if not addresses:
+        raise ActionError(
+            f"interface {interface} has no IPv4 address; give it one: ip addr add ADDRESS/LEN dev {interface}"
+        )
+    return addresses[0].ip
+
+
+def own_addresses(netlink: Netlink) -> dict[IPv4Address, str]:
+    """Every address of this host, with its interface."""
+    return {address.ip: link.name for link in netlink.links() for address in netlink.addresses(link.name)}
+
+
+def require_own(netlink: Netlink, address: IPv4Address, key: str) -> None:
+    """:raises ActionError: ``address``, configured at ``key``, is not one of this host's."""
+    if address not in own_addresses(netlink):
+        raise ActionError(
+            f"{key} is {address}, which no interface of this host has; correct it or add the address"
+        )
+
+
+def underlay_mtu(netlink: Netlink, addresses: Iterable[IPv4Address], interfaces: Iterable[str]) -> int:
+    """Smallest MTU, in bytes, of the links that hold ``addresses`` and of ``interfaces``; 1500 if none exists yet."""
+    holders = own_addresses(netlink)
+    names = {holders[address] for address in addresses if address in holders} | set(interfaces)
+    return min(
+        (link.mtu for link in netlink.links() if link.name in names and link.name != "lo"), default=1500
+    )
+
+
+def path_mtu(netlink: Netlink, address: IPv4Address, mark: int | None) -> int | None:
+    """MTU of the kernel's route to ``address``, ``None`` without a route."""
+    try:
+        return netlink.route_to(address, mark=mark).mtu
+    except NetlinkFailure:
+        return None

@@ -1,0 +1,177 @@
+"""What ``mobileip show`` prints: snapshots of the machines and the engine as plain objects, one list per noun."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mobileip.control.core.agents import MobilityAgents
+from mobileip.control.core.attachment import AtHome, Attachment, CoLocated, ThroughAgent
+from mobileip.control.core.bindings import MobilityBinding
+from mobileip.control.core.discovery import KnownAgent
+from mobileip.control.core.mobile import MobileNode, agents, roles
+from mobileip.control.core.visitors import PendingRegistration, Visitor
+from mobileip.control.tunnels import TunnelStatus
+from mobileip.control.types import NANOSECONDS, Instant
+from mobileip.control.wire import AgentFlags
+
+Row = dict[str, Any]
+
+
+def bindings(machine: MobilityAgents, now: Instant) -> Iterator[Row]:
+    if machine.home is not None:
+        for binding in machine.home.bindings:
+            yield _binding(binding, now)
+
+
+def visitors(machine: MobilityAgents, now: Instant) -> Iterator[Row]:
+    if machine.foreign is not None:
+        for visitor in machine.foreign.visitors.visitors:
+            yield _visitor(visitor, now)
+        for pending in machine.foreign.visitors.pending:
+            yield _pending(pending, now)
+
+
+def heard_agents(machine: MobileNode, now: Instant) -> Iterator[Row]:
+    current = machine.attachment
+    for interface, agent in agents(machine.table):
+        yield _agent(interface, agent, current, now)
+
+
+def registration(machine: MobileNode, now: Instant) -> Row:
+    """One object. ``…_mono_ns`` are CLOCK_MONOTONIC, for measuring a handover from outside."""
+    attachment = machine.attachment
+    granted = machine.registration
+    row: Row = {
+        "state": machine.state,
+        "location": _location(attachment),
+        "home_address": machine.home_address,
+        "home_agent": machine.home_agent,
+        "interface": None if attachment is None else attachment.interface,
+        "foreign_agent": attachment.agent if isinstance(attachment, ThroughAgent) else None,
+        "care_of_address": None if granted is None else granted.care_of_address,
+        "lifetime_s": None if granted is None else granted.lifetime,
+        "remaining_s": None if granted is None else _remaining(granted.expires, now),
+        "clock_offset_s": round(machine.clock_offset / NANOSECONDS, 3),
+        "pending": machine.pending is not None,
+        "code": None if granted is None else granted.code,
+        "registered_at_mono_ns": machine.settled_at,
+        "link_up_mono_ns": None,
+    }
+    link = None if attachment is None else machine.table.link(attachment.interface)
+    if link is not None:
+        row["link_up_mono_ns"] = link.came_up
+    return row
+
+
+def tunnels(status: Iterable[TunnelStatus]) -> Iterator[Row]:
+    for one in status:
+        tunnel = one.tunnel
+        yield {
+            "home_address": tunnel.home_address,
+            "side": tunnel.side.name.lower().replace("_", "-"),
+            "local": tunnel.local,
+            "remote": tunnel.remote,
+            "encapsulation": tunnel.encapsulation.name.lower(),
+            "mtu": tunnel.mtu,
+            "packets_in": one.into.packets,
+            "bytes_in": one.into.bytes,
+            "packets_out": one.out.packets,
+            "bytes_out": one.out.bytes,
+            "dropped": one.into.dropped + one.out.dropped,
+            "flags": [flag.name.lower() for flag in type(tunnel.flags) if flag in tunnel.flags and flag.name],
+        }
+
+
+def _binding(binding: MobilityBinding, now: Instant) -> Row:
+    return {
+        "home_address": binding.home_address,
+        "care_of_address": binding.care_of_address,
+        "home_agent": binding.home_agent,
+        "lifetime_s": binding.lifetime,
+        "remaining_s": _remaining(binding.expires, now),
+        "reverse_tunnel": binding.reverse_tunnel,
+        "co_located": binding.co_located,
+        "relay": binding.relay,
+        "identification": binding.identification,
+        "registered_at": binding.registered.wall / NANOSECONDS,
+    }
+
+
+def _visitor(visitor: Visitor, now: Instant) -> Row:
+    return {
+        "home_address": visitor.home_address,
+        "home_agent": visitor.home_agent,
+        "interface": visitor.interface,
+        "link_address": visitor.link_address,
+        "state": "registered",
+        "lifetime_s": visitor.lifetime,
+        "remaining_s": _remaining(visitor.expires, now),
+        "reverse_tunnel": visitor.reverse_tunnel,
+        "co_located": visitor.co_located,
+    }
+
+
+def _pending(pending: PendingRegistration, now: Instant) -> Row:
+    return {
+        "home_address": pending.home_address,
+        "home_agent": pending.home_agent,
+        "interface": pending.interface,
+        "link_address": pending.link_address,
+        "state": "pending",
+        "lifetime_s": pending.lifetime,
+        "remaining_s": _remaining(pending.expires, now),
+        "reverse_tunnel": pending.reverse_tunnel,
+        "co_located": pending.co_located,
+    }
+
+
+def _agent(interface: str, agent: KnownAgent, current: Attachment | None, now: Instant) -> Row:
+    mobility = agent.mobility
+    used = isinstance(current, AtHome | ThroughAgent) and current.agent == agent.address
+    return {
+        "address": agent.address,
+        "interface": interface,
+        "roles": roles(agent.advertisement),
+        "care_of_addresses": list(mobility.care_of_addresses),
+        "sequence": mobility.sequence,
+        "registration_lifetime_s": mobility.registration_lifetime,
+        "remaining_s": _remaining(agent.expires, now),
+        "flags": _flag_letters(mobility.flags),
+        "link_address": agent.link_address,
+        "current": used and current is not None and current.interface == interface,
+    }
+
+
+def _flag_letters(flags: AgentFlags) -> str:
+    """The letters of RFC 5944 s2.1.1 in their order."""
+    letters = (
+        ("R", flags.registration_required),
+        ("B", flags.busy),
+        ("H", flags.home_agent),
+        ("F", flags.foreign_agent),
+        ("M", flags.minimal),
+        ("G", flags.gre),
+        ("T", flags.reverse_tunnel),
+        ("U", flags.udp_tunnel),
+        ("X", flags.revocation),
+        ("I", flags.regional_registration),
+    )
+    return "".join(letter for letter, on in letters if on)
+
+
+def _location(attachment: Attachment | None) -> str:
+    match attachment:
+        case AtHome():
+            return "home"
+        case ThroughAgent():
+            return "foreign"
+        case CoLocated():
+            return "co-located"
+        case None:
+            return "disconnected"
+
+
+def _remaining(expires: int | None, now: Instant) -> float | None:
+    """Seconds; ``None`` for an infinite lifetime."""
+    return None if expires is None else round((expires - now.mono) / NANOSECONDS, 1)

@@ -1,0 +1,205 @@
+"""Everything a machine can ask for: one closed union. The shell performs a list in its order.
+
+An ``Install…`` of something that exists replaces it; a ``Remove…`` of something absent does nothing. What cannot be
+done comes back as :class:`~mobileip.control.core.events.ActionFailed`; the actions after it in the same list are then
+not performed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from mobileip.control.reasons import Reason
+from mobileip.control.types import EncapsulationType, Endpoint
+
+
+class TunnelSide(Enum):
+    """Which end of the tunnel we are: the home agent's, or the care-of end (foreign agent, co-located node)."""
+
+    HOME = "home"
+    CARE_OF = "care-of"
+
+
+@dataclass(frozen=True, slots=True)
+class SendDatagram:
+    """Send UDP from ``source`` (our address and port) to ``destination``.
+
+    ``interface`` forces the outgoing link (a reply to a node at home ignores its binding, RFC 5944 s3.8.3).
+    With ``link_destination`` the frame goes to that link-layer address on ``interface`` without ARP (s3.7.2.3, s4.2.2).
+    """
+
+    payload: bytes
+    source: Endpoint
+    destination: Endpoint
+    interface: str | None = None
+    link_destination: bytes | None = None
+    ttl: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SendIcmp:
+    """Send an ICMP message with TTL 1 on ``interface``; unicast to ``link_destination`` when that is given."""
+
+    payload: bytes
+    interface: str
+    source: IPv4Address | None  # None: the interface's first address, or 0.0.0.0 without one
+    destination: IPv4Address
+    link_destination: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstallTunnel:
+    """Data plane entry for ``home_address``: encapsulate towards ``remote`` from ``local``, accept the way back."""
+
+    home_address: IPv4Address
+    side: TunnelSide
+    local: IPv4Address
+    remote: IPv4Address
+    reverse: bool
+    encapsulation: EncapsulationType = EncapsulationType.IPIP
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTunnel:
+    home_address: IPv4Address
+    side: TunnelSide
+
+
+@dataclass(frozen=True, slots=True)
+class InstallBindingRoute:
+    """Home agent: the host route that draws the absent node's packets into the tunnel device (RFC 5944 s4.2.3)."""
+
+    home_address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveBindingRoute:
+    home_address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class InstallNetworkRoute:
+    """Home agent: a virtual home network, wholly routed into the tunnel device."""
+
+    network: IPv4Network
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveNetworkRoute:
+    network: IPv4Network
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAddress:
+    """Home agent: proxy ARP and repeated gratuitous ARP for an absent node on its home link (RFC 5944 s4.6)."""
+
+    home_address: IPv4Address
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAddress:
+    """Home agent: stop proxy ARP; with ``link_address`` announce the returned node's own address (s4.6)."""
+
+    home_address: IPv4Address
+    interface: str
+    link_address: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class InstallVisitorRoute:
+    """Foreign agent: host route to the visitor on ``interface`` and a permanent neighbour entry (s4.2.2).
+
+    With ``reverse`` also the policy rule that sends the visitor's packets into the tunnel device (RFC 3024 s5.1).
+    """
+
+    home_address: IPv4Address
+    interface: str
+    link_address: bytes
+    reverse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveVisitorRoute:
+    home_address: IPv4Address
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttachHome:
+    """Mobile node: home address and prefix on ``interface``, routes as any host of the home link, gratuitous ARP."""
+
+    home_address: IPv4Interface
+    interface: str
+    gateway: IPv4Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class DetachHome:
+    """Mobile node: home address off ``interface`` (it stays on the tunnel device); no ARP for it there (s4.6)."""
+
+    home_address: IPv4Interface
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteThroughAgent:
+    """Mobile node: the foreign agent is the default router, its link-layer address pinned (s4.2.1)."""
+
+    home_address: IPv4Address
+    interface: str
+    agent: IPv4Address
+    link_address: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RouteThroughTunnel:
+    """Mobile node with co-located care-of address: everything from the home address enters the tunnel device.
+
+    Without reverse tunnelling (``tunnel`` false) packets leave directly through ``gateway`` on ``interface``.
+    """
+
+    home_address: IPv4Address
+    interface: str
+    gateway: IPv4Address | None
+    tunnel: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unroute:
+    """Mobile node: no link; packets from the home address have nowhere to go until the next registration."""
+
+    home_address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """The core's only voice: becomes a log line, a counter, and in trace mode a decoded message."""
+
+    reason: Reason
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+Action = (
+    SendDatagram
+    | SendIcmp
+    | InstallTunnel
+    | RemoveTunnel
+    | InstallBindingRoute
+    | RemoveBindingRoute
+    | InstallNetworkRoute
+    | RemoveNetworkRoute
+    | ClaimAddress
+    | ReleaseAddress
+    | InstallVisitorRoute
+    | RemoveVisitorRoute
+    | AttachHome
+    | DetachHome
+    | RouteThroughAgent
+    | RouteThroughTunnel
+    | Unroute
+    | Noted
+)

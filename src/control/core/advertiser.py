@@ -1,0 +1,99 @@
+"""When and what to advertise on each link (RFC 5944 s2.1, s2.3; RFC 1256).
+
+One advertiser per link; a link that a home and a foreign agent share gets one advertisement with both bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+
+from mobileip.control.core.actions import Action, Noted, SendIcmp
+from mobileip.control.core.events import IcmpReceived
+from mobileip.control.core.limits import TokenBucket
+from mobileip.control.reasons import Reason
+from mobileip.control.types import ALL_SYSTEMS, LIMITED_BROADCAST, ZERO_ADDRESS, Lifetime, seconds
+from mobileip.control.wire import (
+    AgentAdvertisement,
+    AgentFlags,
+    MobilityAgentAdvertisement,
+    RouterAddress,
+    build_icmp,
+)
+from mobileip.control.wire.advertisement import CODE_COMMON_TRAFFIC, CODE_MOBILE_NODES_ONLY
+
+Entropy = Callable[[int], bytes]
+
+_FIRST_SEQUENCE = 0
+_AFTER_ROLLOVER = 256  # RFC 5944 s2.3.2: 0xffff is followed by 256, so that a reboot looks different
+_ANSWERS_PER_SECOND = 50.0  # a flood of solicitations must not become a flood of advertisements
+_ANSWER_BURST = 20
+_NOT_A_DEFAULT_ROUTER = -0x8000_0000  # preference level of RFC 1256 s3
+
+
+@dataclass(frozen=True, slots=True)
+class AdvertisedLink:
+    """What one link is told. ``interval`` in seconds; ``lifetime`` is how long a silent agent is believed (s)."""
+
+    interface: str
+    address: IPv4Address
+    interval: float
+    lifetime: int
+    registration_lifetime: Lifetime
+    flags: AgentFlags
+    care_of_addresses: tuple[IPv4Address, ...] = ()
+    default_router: bool = True
+
+
+class Advertiser:
+    """Sequence numbers and timing of the advertisements on one link."""
+
+    def __init__(self, link: AdvertisedLink, entropy: Entropy) -> None:
+        self.link = link
+        self._entropy = entropy
+        self._sequence = _FIRST_SEQUENCE
+        self._answers = TokenBucket(_ANSWERS_PER_SECOND, _ANSWER_BURST)
+
+    def multicast(self, busy: bool) -> list[Action]:
+        """The periodic advertisement, to every system on the link."""
+        return [
+            self._advertise(ALL_SYSTEMS, None, busy),
+            Noted(Reason.ADVERTISED, {"interface": self.link.interface}),
+        ]
+
+    def answer(self, event: IcmpReceived, mono: int, busy: bool) -> list[Action]:
+        """The advertisement that answers a solicitation, at once and to the solicitor alone.
+
+        RFC 5944 s2.1: the link-layer destination is the solicitation's source, the IP destination the node's home
+        address. s2.3: the source need not be a neighbour; a node without address (0.0.0.0) is reached by the limited
+        broadcast address inside a unicast frame.
+        """
+        if not self._answers.take(mono):
+            return [Noted(Reason.RATE_LIMITED, {"interface": self.link.interface, "message": "solicitation"})]
+        destination = LIMITED_BROADCAST if event.source == ZERO_ADDRESS else event.source
+        noted = Noted(Reason.SOLICITED, {"interface": self.link.interface, "source": event.source})
+        return [self._advertise(destination, event.link_source, busy), noted]
+
+    def next_interval(self) -> int:
+        """Nanoseconds to the next periodic advertisement: within 0.75 to 1 of the interval (RFC 1256 s4.1)."""
+        fraction = int.from_bytes(self._entropy(2)) / 0xFFFF
+        return seconds(self.link.interval * (0.75 + 0.25 * fraction))
+
+    def _advertise(self, destination: IPv4Address, link_destination: bytes | None, busy: bool) -> SendIcmp:
+        link = self.link
+        # B only beside F: a home agent must always be prepared to serve its own (s2.1.1).
+        flags = replace(link.flags, busy=busy and link.flags.foreign_agent)
+        mobility = MobilityAgentAdvertisement(
+            self._sequence, link.registration_lifetime, flags, link.care_of_addresses
+        )
+        message = AgentAdvertisement(
+            lifetime=link.lifetime,
+            extensions=(mobility,),
+            router_addresses=(
+                RouterAddress(link.address, 0 if link.default_router else _NOT_A_DEFAULT_ROUTER),
+            ),
+            code=CODE_COMMON_TRAFFIC if link.default_router else CODE_MOBILE_NODES_ONLY,
+        )
+        self._sequence = _AFTER_ROLLOVER if self._sequence == 0xFFFF else self._sequence + 1
+        return SendIcmp(build_icmp(message), link.interface, link.address, destination, link_destination)

@@ -1,0 +1,182 @@
+"""The mobility agents of one process: home agent, foreign agent or both on one port (RFC 5944 s1.5, s2.1.1).
+
+Parses once, decides whose a message is, and keeps the advertisements of every link.
+"""
+
+from __future__ import annotations
+
+from mobileip.control.core.actions import Action, Noted
+from mobileip.control.core.advertiser import AdvertisedLink, Advertiser, Entropy
+from mobileip.control.core.deadlines import Deadlines
+from mobileip.control.core.events import (
+    ActionFailed,
+    DatagramReceived,
+    Event,
+    IcmpReceived,
+    LinkChanged,
+    Started,
+    Tick,
+    UnreachableReceived,
+)
+from mobileip.control.core.foreign import ForeignAgent
+from mobileip.control.core.home import HomeAgent
+from mobileip.control.reasons import Reason
+from mobileip.control.types import Instant
+from mobileip.control.wire import (
+    AgentSolicitation,
+    RegistrationReply,
+    RegistrationRequest,
+    WireError,
+    parse,
+    parse_icmp,
+)
+
+
+class MobilityAgents:
+    """Machine of an agent process."""
+
+    def __init__(
+        self,
+        *,
+        home: HomeAgent | None,
+        foreign: ForeignAgent | None,
+        links: tuple[AdvertisedLink, ...],
+        entropy: Entropy,
+    ) -> None:
+        self.home = home
+        self.foreign = foreign
+        self._advertisers = {link.interface: Advertiser(link, entropy) for link in links}
+        self._schedule: Deadlines[str] = Deadlines()
+
+    def handle(self, event: Event, now: Instant) -> list[Action]:
+        match event:
+            case DatagramReceived():
+                return self._on_datagram(event, now)
+            case IcmpReceived():
+                return self._on_icmp(event, now)
+            case Tick():
+                return self._on_tick(now)
+            case LinkChanged():
+                return self._on_link(event, now)
+            case ActionFailed():
+                return self._on_action_failed(event, now)
+            case UnreachableReceived() if self.foreign is not None:
+                return self.foreign.on_unreachable(event, now)
+            case Started() if self.home is not None:
+                return self.home.start()
+            case _:
+                return []
+
+    def next_deadline(self) -> int | None:
+        deadlines = [self._schedule.next()]
+        if self.home is not None:
+            deadlines.append(self.home.next_deadline())
+        if self.foreign is not None:
+            deadlines.append(self.foreign.next_deadline())
+        return min((mono for mono in deadlines if mono is not None), default=None)
+
+    # ---- registration messages
+
+    def _on_datagram(self, event: DatagramReceived, now: Instant) -> list[Action]:
+        try:
+            message = parse(event.payload)
+        except WireError as error:
+            return [
+                Noted(
+                    error.reason, {"source": event.source, "interface": event.interface, "detail": str(error)}
+                )
+            ]
+        match message:
+            case RegistrationRequest():
+                return self._on_request(message, event, now)
+            case RegistrationReply() if self.foreign is not None:
+                return self.foreign.on_reply(message, event, now)
+            case _:
+                return [Noted(Reason.BAD_DESTINATION, {"source": event.source, "interface": event.interface})]
+
+    def _on_request(
+        self, request: RegistrationRequest, event: DatagramReceived, now: Instant
+    ) -> list[Action]:
+        """On a visited link a request is the foreign agent's, unless the home agent beside it was asked directly.
+
+        Directly ask (s3.6.1.1): a node that deregisters at home, and a node with a co-located care-of address.
+        """
+        directly = (
+            self.home is not None
+            and self.home.serves(event.destination.address)
+            and (
+                request.care_of_address == request.home_address
+                or request.care_of_address == event.source.address
+            )
+        )
+        if self.foreign is not None and self.foreign.serves_link(event.interface) and not directly:
+            return self.foreign.on_request(request, event, now)
+        if self.home is not None:
+            return self.home.on_request(request, event, now)
+        return [Noted(Reason.BAD_DESTINATION, {"source": event.source, "interface": event.interface})]
+
+    # ---- discovery
+
+    def _on_icmp(self, event: IcmpReceived, now: Instant) -> list[Action]:
+        advertiser = self._advertisers.get(event.interface)
+        if advertiser is None:
+            return []
+        try:
+            message = parse_icmp(event.payload)
+        except WireError as error:
+            return [
+                Noted(
+                    error.reason, {"source": event.source, "interface": event.interface, "detail": str(error)}
+                )
+            ]
+        if not isinstance(message, AgentSolicitation):
+            return []  # another agent's advertisement
+        return advertiser.answer(event, now.mono, self._busy)
+
+    def _on_link(self, event: LinkChanged, now: Instant) -> list[Action]:
+        """A link that comes up is told at once who serves it; one that is down costs nothing."""
+        advertiser = self._advertisers.get(event.interface)
+        if advertiser is None:
+            return []
+        if not event.up:
+            if event.interface not in self._schedule:
+                return []
+            self._schedule.cancel(event.interface)
+            return [Noted(Reason.LINK_DOWN, {"interface": event.interface})]
+        if event.interface in self._schedule:
+            return []
+        self._schedule.set(event.interface, now.mono)
+        return [Noted(Reason.LINK_UP, {"interface": event.interface})]
+
+    def _on_tick(self, now: Instant) -> list[Action]:
+        actions: list[Action] = []
+        if self.home is not None:
+            actions += self.home.on_tick(now)
+        if self.foreign is not None:
+            actions += self.foreign.on_tick(now)
+        # Last: an advertisement that cannot be sent must not keep what has expired in the kernel.
+        for interface in self._schedule.due(now.mono):
+            advertiser = self._advertisers[interface]
+            self._schedule.set(interface, now.mono + advertiser.next_interval())
+            actions += advertiser.multicast(self._busy)
+        return actions
+
+    @property
+    def _busy(self) -> bool:
+        return self.foreign is not None and self.foreign.busy
+
+    # ---- failures
+
+    def _on_action_failed(self, event: ActionFailed, now: Instant) -> list[Action]:
+        action = type(event.action).__name__
+        fields = {
+            "action": action,
+            "home_address": getattr(event.action, "home_address", None),
+            "error": event.error,
+        }
+        actions: list[Action] = [Noted(Reason.ACTION_FAILED, fields)]
+        if self.home is not None:
+            actions += self.home.on_action_failed(event, now)
+        if self.foreign is not None:
+            actions += self.foreign.on_action_failed(event, now)
+        return actions

@@ -1,0 +1,173 @@
+"""What a mobile node knows of its links: the agents heard on each, and when to solicit (RFC 5944 s2.4).
+
+Pure bookkeeping; :mod:`.mobile` decides what to do with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from mobileip.control.core.deadlines import Deadlines
+from mobileip.control.types import seconds
+from mobileip.control.wire import AgentAdvertisement, MobilityAgentAdvertisement
+
+Entropy = Callable[[int], bytes]
+
+_INITIAL_SOLICITATIONS = 3  # at most one a second while they last (s2.4)
+_INITIAL_INTERVAL = seconds(1)
+_MAXIMUM_INTERVAL = seconds(60)  # "at least one minute" (s2.4)
+_REBOOT_RANGE = (
+    256  # a sequence number that falls back to 0..255 is a reboot, to 256 or more a rollover (s2.4.4)
+)
+
+
+class AgentNews(Enum):
+    """What an advertisement told us beyond 'still here'."""
+
+    NEW = "new"
+    REFRESHED = "refreshed"
+    REBOOTED = "rebooted"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAgent:
+    """A mobility agent as last advertised; ``expires`` by its advertisement lifetime (monotonic ns, s2.4.2.1)."""
+
+    address: IPv4Address
+    link_address: bytes
+    advertisement: AgentAdvertisement
+    expires: int
+
+    @property
+    def mobility(self) -> MobilityAgentAdvertisement:
+        return self.advertisement.mobility
+
+
+@dataclass(slots=True)
+class Link:
+    """One interface of the node.
+
+    ``fresh`` holds the addresses that were set for the present link: they were not there while it was down. One that
+    was may be a leftover of the link we left.
+    """
+
+    interface: str
+    known: bool = False
+    up: bool = False
+    came_up: int = 0
+    addresses: tuple[IPv4Interface, ...] = ()
+    fresh: frozenset[IPv4Interface] = frozenset()
+    gateway: IPv4Address | None = None
+    agents: dict[IPv4Address, KnownAgent] = field(default_factory=dict)
+    solicitations: int = 0
+
+    def change(
+        self, up: bool, addresses: tuple[IPv4Interface, ...], gateway: IPv4Address | None, mono: int
+    ) -> bool:
+        """Take a netlink report; True when the link has just come up (agents heard before belong to another link)."""
+        came_up = up and not self.up
+        added = frozenset(addresses) - frozenset(self.addresses) if self.known else frozenset()
+        self.fresh = (self.fresh | added) & frozenset(addresses)
+        self.known = True
+        if came_up:
+            self.came_up = mono
+            self.solicitations = 0
+        if came_up or not up:
+            self.agents.clear()
+        if not up:
+            self.fresh = frozenset()
+        self.up, self.addresses, self.gateway = up, addresses, gateway
+        return came_up
+
+
+class AgentTable:
+    """Agents by link, their expiry, and the solicitation schedule of each link."""
+
+    def __init__(self, interfaces: tuple[str, ...], entropy: Entropy) -> None:
+        self._links = {name: Link(name) for name in interfaces}
+        self._expiry: Deadlines[tuple[str, IPv4Address]] = Deadlines()
+        self._solicit: Deadlines[str] = Deadlines()
+        self._entropy = entropy
+
+    def link(self, interface: str) -> Link | None:
+        return self._links.get(interface)
+
+    @property
+    def links(self) -> Iterator[Link]:
+        """In the configured order of preference."""
+        return iter(self._links.values())
+
+    def hear(
+        self,
+        link: Link,
+        address: IPv4Address,
+        link_address: bytes,
+        advertisement: AgentAdvertisement,
+        mono: int,
+    ) -> AgentNews:
+        """Record an advertisement."""
+        previous = link.agents.get(address)
+        expires = mono + seconds(advertisement.lifetime)
+        link.agents[address] = KnownAgent(address, link_address, advertisement, expires)
+        self._expiry.set((link.interface, address), expires)
+        self._solicit.cancel(link.interface)
+        if previous is None:
+            return AgentNews.NEW
+        sequence = advertisement.mobility.sequence
+        if sequence < previous.mobility.sequence and sequence < _REBOOT_RANGE:
+            return AgentNews.REBOOTED
+        return AgentNews.REFRESHED
+
+    def lose(self, mono: int) -> Iterator[tuple[Link, KnownAgent]]:
+        """Remove and yield the agents whose advertisement lifetime is over (move detection, algorithm 1)."""
+        for interface, address in self._expiry.due(mono):
+            link = self._links[interface]
+            agent = link.agents.pop(address, None)
+            if agent is not None:
+                yield link, agent
+
+    # ---- solicitations
+
+    def solicit_now(self, link: Link, mono: int) -> None:
+        """A positive indication of a new link: start again at the fastest rate, at once."""
+        link.solicitations = 0
+        self._solicit.set(link.interface, mono)
+
+    def is_soliciting(self, link: Link) -> bool:
+        return link.interface in self._solicit
+
+    def stop_soliciting(self, link: Link) -> None:
+        self._solicit.cancel(link.interface)
+
+    def solicitations(self, mono: int) -> Iterator[Link]:
+        """Links on which a solicitation is due now; schedules the next one with back-off."""
+        for interface in self._solicit.due(mono):
+            link = self._links[interface]
+            if not link.up:
+                continue
+            link.solicitations += 1
+            doublings = max(0, link.solicitations - _INITIAL_SOLICITATIONS)
+            interval = min(_INITIAL_INTERVAL << min(doublings, 16), _MAXIMUM_INTERVAL)
+            # s2.4: randomised around the nominal value; never below it, so that one a second stays the maximum.
+            jitter = interval * int.from_bytes(self._entropy(2)) // (0xFFFF * 4)
+            self._solicit.set(interface, mono + interval + jitter)
+            yield link
+
+    def next_deadline(self) -> int | None:
+        return min((m for m in (self._expiry.next(), self._solicit.next()) if m is not None), default=None)
+
+
+def is_home_agent(agent: KnownAgent, home_agent: IPv4Address, home_network: IPv4Network) -> bool:
+    """Is this our own home agent's advertisement, so that we are at home (s2.4.3)?
+
+    The advertisement's source is the agent's address on the link, which is not the address we register with when the
+    agent has several; with the H bit a source or router address inside the home network tells the same.
+    """
+    if not agent.mobility.flags.home_agent:
+        return False
+    routers = [router.address for router in agent.advertisement.router_addresses]
+    heard = [agent.address, *routers]
+    return home_agent in heard or any(address in home_network for address in heard)

@@ -1,0 +1,94 @@
+"""Everything a machine can be told: one closed union."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+
+from mobileip.control.core.actions import Action
+from mobileip.control.types import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The shell is ready: descriptors are open, links are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The operator wants the daemon to end: deregister, withdraw, undo."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramReceived:
+    """A UDP datagram came to port 434 (or to the mobile node's own port).
+
+    ``link_source`` is the sender's 6-byte link-layer address where the receiving socket can know it (visited links).
+    ``interface`` is a name such as ``eth1``; ``ttl`` is the IP TTL on arrival.
+    """
+
+    payload: bytes
+    source: Endpoint
+    destination: Endpoint
+    interface: str
+    ttl: int
+    link_source: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpReceived:
+    """An ICMP router advertisement or solicitation (checksum already verified); ``payload`` starts at the type."""
+
+    payload: bytes
+    source: IPv4Address
+    destination: IPv4Address
+    interface: str
+    link_source: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UnreachableReceived:
+    """ICMP destination unreachable about a datagram we sent to ``destination`` (RFC 5944 s3.7.2.2)."""
+
+    destination: Endpoint
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """State of one interface after a netlink notification.
+
+    ``up`` means administratively up and with carrier. ``addresses`` are those now set (with prefix length), without
+    the ones this daemon put there itself. ``gateway`` is the next hop of the main table's default route over this
+    interface, ``None`` without one.
+    """
+
+    interface: str
+    up: bool
+    addresses: tuple[IPv4Interface, ...] = ()
+    gateway: IPv4Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFailed:
+    """The kernel or the data plane refused ``action``; ``error`` is one sentence for the operator."""
+
+    action: Action
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The deadline that the machine gave is reached."""
+
+
+Event = (
+    Started
+    | Stopping
+    | DatagramReceived
+    | IcmpReceived
+    | UnreachableReceived
+    | LinkChanged
+    | ActionFailed
+    | Tick
+)
