@@ -290,6 +290,10 @@ class Reason(Enum):
         "fa-poorly-formed",
         _r("poorly formed request", "5944 s3.7.2.1", _W, _C.FA_POORLY_FORMED_REQUEST),
     )
+    FA_NONZERO_HOME_ADDRESS = (
+        "fa-nonzero-home-address",
+        _r("home address 0.0.0.0 is not served", "2794 s3", _W, _C.FA_NONZERO_HOME_ADDRESS_REQUIRED),
+    )
     FA_POORLY_FORMED_REPLY = (
         "fa-poorly-formed-reply",
         _r("poorly formed reply from the home agent", "5944 s3.7.3.1", _W, _C.FA_POORLY_FORMED_REPLY),
@@ -366,6 +370,18 @@ class Reason(Enum):
 
     # the kernel
     ACTION_FAILED = "action-failed", _r("the kernel refused what the protocol asked for", "", _E)
+    PACKET_WITHOUT_BINDING = (
+        "packet-without-binding",
+        _r("a packet came for or from an address that is in no tunnel: dropped", "5944 s4.2.2", _D),
+    )
+    TUNNEL_TOO_BIG = (
+        "tunnel-too-big",
+        _r(
+            "a tunnelled datagram was longer than the MTU of the device it had to leave by: dropped",
+            "2003 s5.1",
+            _W,
+        ),
+    )
     DEVICE_LOST = (
         "device-lost",
         _r(

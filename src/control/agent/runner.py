@@ -1,18 +1,17 @@
 """Feeds one machine: events in their order, actions in theirs, one timer for all deadlines.
 
-Nothing here knows the protocol. An action that fails comes back to the machine as :class:`ActionFailed` before any
-other event, and what followed it in its list is not performed.
+Nothing here knows the protocol. An action that fails comes back to the machine as an event before any other.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from mobileip.control.core.actions import Action
-from mobileip.control.core.events import ActionFailed, Event, Tick
-from mobileip.control.ports import ActionError, Machine
+from mobileip.control.core.events import Event, Tick
+from mobileip.control.ports import Machine, perform_all
 from mobileip.control.types import NANOSECONDS, Instant
 
 Perform = Callable[[Action], None]
@@ -54,20 +53,10 @@ class Runner:
             self._timer.cancel()
 
     def _handle(self, event: Event) -> None:
-        failures: deque[Event] = deque([event])
-        while failures:
-            actions = self._machine.handle(failures.popleft(), self._clock())
-            failed = self._perform_all(actions)
-            if failed is not None:
-                failures.append(failed)
-
-    def _perform_all(self, actions: Iterable[Action]) -> ActionFailed | None:
-        for action in actions:
-            try:
-                self._perform(action)
-            except ActionError as error:
-                return ActionFailed(action, str(error))
-        return None
+        pending: deque[Event] = deque([event])
+        while pending:
+            actions = self._machine.handle(pending.popleft(), self._clock())
+            pending.extend(perform_all(actions, self._perform))
 
     def _arm(self) -> None:
         """One timer, for the earliest deadline."""

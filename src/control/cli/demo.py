@@ -48,7 +48,7 @@ lost no byte.
     metavar="N",
     help="How long to stay at each stop.",
 )
-@click.option("--plain", is_flag=True, help="Lines instead of the live screen; so it is without a terminal.")
+@click.option("--plain", is_flag=True, help="Lines instead of the live screen.")
 def demo(as_json: bool, pcap: Path | None, pause: bool, seconds: float, plain: bool) -> None:
     """Show a host roaming between networks while a TCP connection to it goes on.
 
@@ -82,7 +82,7 @@ def _roam(
 ) -> Result:
     if as_json:
         watcher: Silent | Lines | Screen = Silent(lab)
-    elif plain or not console.is_terminal:
+    elif plain or not Screen.fits(console):
         watcher = Lines(lab, console)
     else:
         watcher = Screen(lab, console)

@@ -2,7 +2,7 @@
 
 An ``Install…`` of something that exists replaces it; a ``Remove…`` of something absent does nothing. What cannot be
 done comes back as :class:`~mobileip.control.core.events.ActionFailed`; the actions after it in the same list are then
-not performed.
+not performed, unless it is one of :data:`INDEPENDENT`.
 """
 
 from __future__ import annotations
@@ -203,3 +203,17 @@ Action = (
     | Unroute
     | Noted
 )
+
+INDEPENDENT = (
+    SendDatagram,
+    SendIcmp,
+    RemoveTunnel,
+    RemoveBindingRoute,
+    RemoveNetworkRoute,
+    ReleaseAddress,
+    RemoveVisitorRoute,
+    DetachHome,
+    Unroute,
+    Noted,
+)
+"""Actions on which nothing later in a list depends: one node's undoing must not stop at another's failure."""

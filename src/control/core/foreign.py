@@ -146,6 +146,8 @@ class ForeignAgent:
         """The reason to deny, or ``None`` (s3.7.2.1; RFC 3024 s4.2.1), in the order of the standard."""
         settings = self._settings
         flags = request.flags
+        if request.home_address == ZERO_ADDRESS:
+            return Reason.FA_NONZERO_HOME_ADDRESS
         if not self._can_visit(request.home_address):
             return Reason.FA_POORLY_FORMED
         if request.lifetime > settings.max_lifetime:
@@ -343,8 +345,6 @@ class ForeignAgent:
 
     def _can_visit(self, home_address: IPv4Address) -> bool:
         """An accepted visitor gets a host route, which must not lead our own or group addresses onto a link."""
-        if home_address == ZERO_ADDRESS:
-            return True  # the home agent assigns one
         return _is_unicast(home_address) and home_address not in self._settings.own_addresses
 
     def _asked_address(self, datagram: DatagramReceived) -> IPv4Address:

@@ -81,7 +81,7 @@ class _Asked:
     request: RegistrationRequest
     datagram: DatagramReceived
     association: MobilitySecurityAssociation
-    known: bool  # the node has a binding already
+    previous: MobilityBinding | None  # the binding the node has already
 
 
 class HomeAgent:
@@ -123,8 +123,8 @@ class HomeAgent:
         if request.first(ForeignHomeAuthentication) is not None:
             # s3.8.2.1 d: no association with the foreign agent, yet its extension is there.
             return [Noted(Reason.UNEXPECTED_FOREIGN_HOME, fields)]
-        known = self._bindings.get(request.home_address) is not None
-        asked = _Asked(request, datagram, association, known)
+        previous = self._bindings.get(request.home_address)
+        asked = _Asked(request, datagram, association, previous)
         if not verify(association, request, extension):
             return self._deny(asked, Reason.MN_FAILED_AUTHENTICATION, request.identification)
         last = self._accepted.get(request.home_address)
@@ -143,18 +143,21 @@ class HomeAgent:
         return self._register(asked, now)
 
     def on_action_failed(self, event: ActionFailed, now: Instant) -> list[Action]:
-        """The kernel or the data plane refused part of a binding: undo it all and deny with 130."""
+        """The kernel or the data plane refused part of a binding: back to what was before, and deny with 130."""
         match event.action:
             case InstallTunnel(side=TunnelSide.HOME) | InstallBindingRoute() | ClaimAddress():
                 asked = self._answering.get(event.action.home_address)
             case _:
                 return []  # what cannot be removed now is removed by the next reconciliation
-        if asked is None or (asked.known and isinstance(event.action, ClaimAddress)):
+        if asked is None or (asked.previous is not None and isinstance(event.action, ClaimAddress)):
             return []  # an address that is claimed already was only to be announced once more
-        del self._answering[
-            asked.request.home_address
-        ]  # whatever fails later, a request has one reply (s3.8)
-        undo = self._withdraw(asked.request.home_address, None)
+        home_address = asked.request.home_address
+        del self._answering[home_address]  # whatever fails later, a request has one reply (s3.8)
+        if asked.previous is not None:
+            self._bindings.put(asked.previous)  # its tunnel is untouched, and a denial changes nothing
+            undo: list[Action] = []
+        else:
+            undo = self._withdraw(home_address, None)
         return [*undo, *self._deny(asked, Reason.HA_INSUFFICIENT_RESOURCES, asked.request.identification)]
 
     def on_tick(self, now: Instant) -> list[Action]:
@@ -214,7 +217,7 @@ class HomeAgent:
             co_located=request.flags.decapsulation_by_mn,
             relay=asked.datagram.source,
         )
-        previous = self._bindings.get(request.home_address)
+        previous = asked.previous
         self._bindings.put(binding)
         actions: list[Action] = [
             InstallTunnel(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import struct
 from ipaddress import IPv4Address
@@ -41,11 +42,16 @@ class Announcer:
         self._timers: dict[tuple[IPv4Address, str], asyncio.TimerHandle] = {}
 
     def announce(self, address: IPv4Address, interface: str, link_address: bytes) -> None:
-        """``link_address`` is what the link shall believe: ours, or that of the node which came home."""
+        """``link_address`` is what the link shall believe: ours, or that of the node which came home.
+
+        On a link that is down nobody is there to be told: :meth:`Kernel.reassert` announces again when it comes up.
+        """
         self.cancel(address, interface)
         try:
             self._send(address, interface, link_address)
         except OSError as error:
+            if error.errno == errno.ENETDOWN:
+                return
             what = f"cannot send gratuitous ARP for {address} on {interface}"
             raise ActionError(sentence(what, error.errno or 0)) from error
         self._repeat(self._count - 1, address, interface, link_address)

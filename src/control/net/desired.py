@@ -141,6 +141,9 @@ class Desired:
     def entries(self, group: Hashable) -> tuple[Entry, ...]:
         return self._groups.get(group, ())
 
+    def all(self) -> list[Entry]:
+        return [entry for entries in self._groups.values() for entry in entries]
+
     def put(self, group: Hashable, entries: Iterable[Entry]) -> None:
         """Makes ``entries`` the group: new ones first, then those that are no longer wanted go, so that
         traffic always has one of the two ways. On :class:`NetlinkFailure` the group is what it was before.
@@ -179,7 +182,7 @@ class Desired:
     def reassert(self, device: str | None = None) -> list[NetlinkFailure]:
         """Puts back whatever is missing (on ``device``, or everywhere); returns what the kernel refused."""
         failures = []
-        for entry in [entry for entries in self._groups.values() for entry in entries]:
+        for entry in self.all():
             if device is None or entry.device == device:
                 try:
                     entry.install(self._netlink)

@@ -20,7 +20,7 @@ other.
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any, Final
 
 from mobileip.control.core.actions import (
@@ -130,9 +130,17 @@ class Kernel:
     def reassert(self, device: str | None = None) -> list[str]:
         """Puts back what the kernel lost: after a netlink overrun, and when ``device`` came back.
 
-        Returns a sentence for each entry that it refused.
+        Addresses that we stand in for on ``device`` are announced again: who is on the link now may not have heard.
+        Returns a sentence for each entry that the kernel refused.
         """
-        return [str(failure) for failure in self._desired.reassert(device)]
+        refused = [str(failure) for failure in self._desired.reassert(device)]
+        for entry in self._desired.all():
+            if isinstance(entry, ProxyNeighbour) and entry.device == device:
+                try:
+                    self._announcer.announce(entry.address, entry.device, self._link_address(entry.device))
+                except ActionError as error:
+                    refused.append(str(error))
+        return refused
 
     def withdraw(self) -> list[str]:
         """Removes everything that was installed; a sentence for each entry that could not be removed."""
@@ -158,11 +166,7 @@ class Kernel:
         group = ("claim", action.home_address, action.interface)
         own = self._link_address(action.interface)
         self._desired.put(group, (ProxyNeighbour(action.home_address, action.interface),))
-        try:
-            self._announcer.announce(action.home_address, action.interface, own)
-        except ActionError:
-            self._desired.drop(group)
-            raise
+        self._announcer.announce(action.home_address, action.interface, own)
 
     def _release_address(self, action: ReleaseAddress) -> None:
         self._announcer.cancel(action.home_address, action.interface)

@@ -54,7 +54,9 @@ def signed(message: RegistrationRequest, extra: bytes = b"") -> bytes:
 
 
 def another_key(message: RegistrationRequest) -> bytes:
-    return sign(replace(ASSOCIATION, key=Secret(b"not the key at all")), build(message), MobileHomeAuthentication)
+    return sign(
+        replace(ASSOCIATION, key=Secret(b"not the key at all")), build(message), MobileHomeAuthentication
+    )
 
 
 class Asker:

@@ -34,7 +34,9 @@ def reasons(daemon: Daemon) -> dict[str, int]:
 
 
 def nothing_installed(lab: Lab) -> bool:
-    return lab.home.show("bindings") == [] and lab.home.show("tunnels") == [] and ours(lab.home.namespace) == []
+    return (
+        lab.home.show("bindings") == [] and lab.home.show("tunnels") == [] and ours(lab.home.namespace) == []
+    )
 
 
 def _truncated(good: RegistrationRequest) -> bytes:
@@ -127,7 +129,9 @@ def test_a_skippable_extension_is_skipped_and_a_replay_refused(lab: Lab) -> None
         ({"gre": True}, ReplyCode.HA_ENCAPSULATION_UNAVAILABLE),
     ],
 )
-def test_what_the_home_agent_will_not_do_has_its_code(lab: Lab, change: dict[str, object], code: ReplyCode) -> None:
+def test_what_the_home_agent_will_not_do_has_its_code(
+    lab: Lab, change: dict[str, object], code: ReplyCode
+) -> None:
     asked = request(CORRESPONDENT)
     flags = {name: value for name, value in change.items() if isinstance(value, bool)}
     fields = {name: value for name, value in change.items() if name not in flags}
@@ -205,7 +209,9 @@ def test_a_tunnel_device_that_is_deleted_ends_the_daemon_in_order(lab: Lab) -> N
     lab.foreign1.namespace.ip("link del mip0")
     process = lab.foreign1.process
     assert process is not None
-    status = eventually(lambda: process.exit_status, lambda status: status is not None, what="the daemon to end")
+    status = eventually(
+        lambda: process.exit_status, lambda status: status is not None, what="the daemon to end"
+    )
     assert status == 1
     named = [line for line in lab.foreign1.log_lines() if line.get("event") == "device-lost"]
     assert named and "restart the daemon" in str(named[-1]["cure"])

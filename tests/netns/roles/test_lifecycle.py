@@ -24,7 +24,11 @@ def reasons(daemon: Daemon) -> dict[str, int]:
 
 def wait_empty(daemon: Daemon, what: str, within: float = 5.0) -> None:
     eventually(
-        lambda: daemon.show(what), lambda rows: rows == [], within=within, what=f"no {what}", explain=daemon.explain
+        lambda: daemon.show(what),
+        lambda rows: rows == [],
+        within=within,
+        what=f"no {what}",
+        explain=daemon.explain,
     )
 
 
@@ -100,7 +104,9 @@ def test_a_wrong_key_is_denied_and_installs_nothing(lab: Lab) -> None:
         explain=lab.explain,
     )
     # Code 131 comes under a key the node does not have, so the node cannot believe it either (RFC 5944 3.6.2.1).
-    eventually(lambda: reasons(lab.node)["reply-bad-authenticator"], what="the node to see it", explain=lab.explain)
+    eventually(
+        lambda: reasons(lab.node)["reply-bad-authenticator"], what="the node to see it", explain=lab.explain
+    )
     assert lab.node.show("registration")["state"] == "registering"
     assert lab.home.show("bindings") == []
     for daemon in (lab.home, lab.foreign1):
