@@ -22,6 +22,9 @@ hypothesis.settings.load_profile("mobileip")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, help="repeat a run with the seed that a failed test printed")
+    parser.addoption(
+        "--pause-on-error", action="store_true", help="wait with the networks up when a test of them fails"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
