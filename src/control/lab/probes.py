@@ -72,6 +72,8 @@ class ProbeEnd:
             if now < due:
                 time.sleep((due - now) / 1e9)
                 now = time.monotonic_ns()
+                if not self._go.is_set():
+                    continue  # silenced while it slept
             self._number += 1
             self._sent.append((self._number, now))
             # Between two networks there is no route, or the packets before it fill the queue of a neighbour

@@ -46,7 +46,8 @@ class Probes:
         self._correspondent = Helper(
             processes, "probes-correspondent", topology.correspondent, "probes", correspondent, home, port
         )
-        self._down, self._up = Flow(), Flow()
+        for end in (self._node, self._correspondent):
+            end.ask("progress")  # it answers when its port is open: no probe is sent to a closed one
 
     def send(self, *, down_us: int, up_us: int) -> None:
         """Send one probe every so many microseconds in each direction; 0: none."""

@@ -28,11 +28,12 @@ def path(networks: Lab) -> Iterator[Lab]:
 
 
 def test_probes_both_ways(path: Lab) -> None:
+    path.correspondent.ping(HOME_ADDRESS.ip)  # every neighbour on the way is resolved now
     probes = Probes(path.processes, path.topology)
     probes.send(down_us=1000, up_us=2000)
     eventually(probes.counts, lambda c: c[0][1] > 200 and c[1][1] > 100)
     probes.send(down_us=0, up_us=0)
-    time.sleep(0.05)
+    eventually(probes.counts, lambda c: all(sent == received for sent, received in c), what="every probe to come")
     down, up = probes.take()
     probes.stop()
     for flow in (down, up):
@@ -62,7 +63,8 @@ def test_probes_count_what_is_lost(path: Lab) -> None:
     assert len([at for _, at in up.sent if down_at <= at < move.up_at]) > 0.5 * outage
     for flow in (down, up):
         first = flow.first_received(down_at)
-        assert first is not None and first >= move.up_at
+        # The watcher reads its clock after the kernel told it of the link; a probe may be quicker by that much.
+        assert first is not None and first >= move.up_at - 1_000_000
 
 
 def test_transfer_arrives_whole_over_a_lost_link(path: Lab) -> None:

@@ -18,6 +18,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
 from typing import Any
 
 _CLONE_NEWNET = 0x4000_0000
@@ -53,6 +54,11 @@ class Space:
             result = subprocess.run(command, capture_output=True, text=True)
         assert result.returncode == 0, f"{' '.join(command)}: {result.stderr}"
         return result.stdout
+
+    def sysctl(self, name: str, value: int) -> None:
+        """Set a name below net.ipv4, written with slashes, in this namespace only."""
+        with self.inside():
+            Path("/proc/sys/net/ipv4", name).write_text(str(value))
 
     def ip(self, arguments: str) -> str:
         return self.run("ip", *arguments.split())
@@ -94,11 +100,9 @@ class Pair:
                 self.connect()
                 self.here.ip(f"address add {HERE}/24 dev eth1")
                 self.there.ip(f"address add {THERE}/24 dev eth0")
-                for setting in (
-                    "mcast_solicit=1",
-                    "retrans_time_ms=200",
-                ):  # who does not answer soon is absent
-                    self.there.run("sysctl", "-qw", f"net.ipv4.neigh.eth0.{setting}")
+                # Who does not answer soon is absent.
+                self.there.sysctl("neigh/eth0/mcast_solicit", 1)
+                self.there.sysctl("neigh/eth0/retrans_time_ms", 200)
                 yield self
         finally:
             if self._tunnel is not None:
