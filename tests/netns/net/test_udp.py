@@ -85,6 +85,7 @@ def raw_neighbour(pair: Pair) -> Iterator[Callable[[bytes, bytes], None]]:
         yield send
 
 
+@pytest.mark.rfc("3024", "4.2.1", 3)
 def test_receives_with_destination_interface_and_ttl(pair: Pair) -> None:
     async def play(node: Node) -> None:
         with neighbour(pair) as plain:
@@ -120,6 +121,7 @@ def test_sends_from_the_asked_address_with_the_asked_ttl(pair: Pair) -> None:
     playing(pair, play)
 
 
+@pytest.mark.rfc("5944", "3.8.3.1", 2)
 def test_interface_wins_over_a_host_route(pair: Pair) -> None:
     """RFC 5944 s3.8.3: the reply to a node that is back home is not to go into its tunnel."""
     pair.add_tunnel_device()
@@ -144,6 +146,8 @@ def test_limited_broadcast_leaves(pair: Pair) -> None:
     playing(pair, play)
 
 
+@pytest.mark.rfc("5944", "1.7", 4)
+@pytest.mark.rfc("5944", "4.2.2", 7)
 def test_link_layer_addressed_reply_needs_no_route_and_no_arp(pair: Pair) -> None:
     """RFC 5944 s3.7.2.3: the visitor's home address is on no network of ours."""
     pair.there.ip(f"address add {HOME.ip}/32 dev eth0")
@@ -192,7 +196,7 @@ def test_visited_link_gives_the_link_source_once(pair: Pair) -> None:
 
 def test_visitor_with_a_foreign_source_under_the_strict_filter(pair: Pair) -> None:
     """Its home address is on no network of ours: the kernel drops the UDP copy, the message still comes."""
-    pair.here.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1")
+    pair.here.sysctl("conf/all/rp_filter", 1)
     packet = ipv4.build_udp(Endpoint(HOME.ip, 434), OURS, 255, b"request")
 
     async def play(node: Node) -> None:
@@ -206,6 +210,9 @@ def test_visitor_with_a_foreign_source_under_the_strict_filter(pair: Pair) -> No
     playing(pair, play, "eth1")
 
 
+@pytest.mark.rfc("5944", "3.1", 6, 7)
+@pytest.mark.rfc("5944", "3.7.2.1", 1)
+@pytest.mark.rfc("5944", "3.8.2.1", 1)
 def test_damaged_packets_are_dropped_with_a_reason(pair: Pair) -> None:
     mac = pair.here.link_address("eth1")
     good = ipv4.build_udp(THEIRS, OURS, 64, b"request")
@@ -270,10 +277,11 @@ def test_every_address_of_ours_is_ours(pair: Pair) -> None:
     playing(pair, play, "eth1")
 
 
+@pytest.mark.rfc("5944", "3.7.3", 1)
 def test_unreachable_becomes_an_event_and_the_next_send_works(pair: Pair) -> None:
     closed, far = Endpoint(THERE, 4999), Endpoint(IPv4Address("203.0.113.1"), 434)
     pair.here.ip(f"route add 203.0.113.0/24 via {THERE}")
-    pair.there.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    pair.there.sysctl("ip_forward", 1)
 
     async def play(node: Node) -> None:
         node.sockets.send(SendDatagram(b"?", OURS, closed))
