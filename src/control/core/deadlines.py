@@ -7,7 +7,7 @@ bindings cost O(log n) each and no timer handle.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
 from typing import Generic, TypeVar
 
@@ -26,7 +26,10 @@ class Deadlines(Generic[K]):
 
     def set(self, key: K, mono: int) -> None:
         """Give ``key`` a deadline, replacing the one it had."""
+        before = self._when.get(key)
         self._when[key] = mono
+        if before is not None and before <= mono:
+            return  # put off: its entry is moved when it comes up, so that a renewal costs no heap operation
         heappush(self._heap, (mono, next(self._order), key))
         if len(self._heap) > 64 + 2 * len(self._when):
             self._compact()
@@ -42,9 +45,13 @@ class Deadlines(Generic[K]):
         """The earliest deadline, or ``None``."""
         while self._heap:
             mono, _, key = self._heap[0]
-            if self._when.get(key) == mono:
+            when = self._when.get(key)
+            if when == mono:
                 return mono
-            heappop(self._heap)
+            if when is None or when < mono:  # cancelled, or brought forward
+                heappop(self._heap)
+            else:
+                heapreplace(self._heap, (when, next(self._order), key))
         return None
 
     def due(self, mono: int) -> Iterator[K]:
@@ -65,5 +72,5 @@ class Deadlines(Generic[K]):
 
     def _compact(self) -> None:
         """Drop cancelled entries, so that the heap stays within a constant factor of what is live."""
-        self._heap = [entry for entry in self._heap if self._when.get(entry[2]) == entry[0]]
+        self._heap = [(mono, next(self._order), key) for key, mono in self._when.items()]
         heapify(self._heap)
