@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -30,11 +31,15 @@ _PKTINFO: Final = struct.Struct("=i4s4s")  # interface index, local address, des
 _EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
 _ORIGIN_ICMP, _UNREACHABLE = 2, 3
 _BATCH: Final = 64
+_TTL: Final = 64
+_RECEIVE_BUFFER: Final = 4 << 20  # bytes: a burst of some 5000 requests, which are answered within a second
+_SO_RCVBUFFORCE: Final = 33
 _SPACE: Final = (
     socket.CMSG_SPACE(_PKTINFO.size) + socket.CMSG_SPACE(4) + socket.CMSG_SPACE(_EXTENDED_ERROR.size + 16)
 )
 
 Deliver = Callable[[DatagramReceived | UnreachableReceived], None]
+Addressed = tuple[list[tuple[int, int, bytes]], tuple[str, int]]
 Note = Callable[[Reason, Mapping[str, object]], None]
 
 
@@ -45,7 +50,8 @@ class RegistrationSockets:
     A mobile node's request may have a source that the kernel has no route back to, and its UDP copy be
     dropped by the reverse path filter or not: on a visited interface only the packet socket's copy counts.
     ``note`` is told of every message that is dropped here. ``mark`` (SO_MARK) lets policy rules know our own
-    packets.
+    packets. A mobile node is no router (``routes`` false): every frame to its link-layer address is for it,
+    also one to the home address that the message is about to give it (RFC 2794).
     """
 
     def __init__(
@@ -56,11 +62,16 @@ class RegistrationSockets:
         visited: Iterable[str] = (),
         mark: int | None = None,
         port: int = REGISTRATION_PORT,
+        routes: bool = True,
     ) -> None:
         self._deliver = deliver
         self._note = note
         self._port = port
+        self._routes = routes
+        self._nowhere = Endpoint(ZERO_ADDRESS, port)
         self._names: dict[int, str] = {}
+        self._from: dict[int, list[tuple[int, int, bytes]]] = {}
+        self._arrivals: dict[bytes, tuple[int, Endpoint]] = {}
         self._loop = asyncio.get_running_loop()
         self._socket = _bound(port, mark)
         self._netlink = Netlink()
@@ -93,6 +104,30 @@ class RegistrationSockets:
         if action.link_destination is not None:
             self._send_frame(action, action.link_destination)
             return
+        if action.interface is None and action.ttl == _TTL:
+            ancillary, destination = self._plain(action)
+        else:
+            ancillary, destination = self._particular(action)
+        try:
+            self._socket.sendmsg([action.payload], ancillary, 0, destination)
+        except OSError:
+            # It may be the error of an earlier datagram, which the kernel reports on the next call, once.
+            try:
+                self._socket.sendmsg([action.payload], ancillary, 0, destination)
+            except OSError as error:
+                raise ActionError(sentence(_sending(action), error.errno or 0)) from error
+
+    def _plain(self, action: SendDatagram) -> Addressed:
+        """The source address in bytes hardly ever changes, so its ancillary data is kept."""
+        number = int(action.source.address)
+        ancillary = self._from.get(number)
+        if ancillary is None:
+            pktinfo = _PKTINFO.pack(0, action.source.address.packed, bytes(4))
+            ancillary = self._from[number] = [(socket.IPPROTO_IP, _IP_PKTINFO, pktinfo)]
+        # Through bytes: str() of an IPv4Address, and IPv4Address of text, are Python of 1 to 3 microseconds.
+        return ancillary, (socket.inet_ntoa(action.destination.address.packed), action.destination.port)
+
+    def _particular(self, action: SendDatagram) -> Addressed:
         index = 0
         if action.interface is not None:
             try:
@@ -103,15 +138,7 @@ class RegistrationSockets:
             (socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(index, action.source.address.packed, bytes(4))),
             (socket.IPPROTO_IP, socket.IP_TTL, struct.pack("=i", action.ttl)),
         ]
-        destination = (str(action.destination.address), action.destination.port)
-        try:
-            self._socket.sendmsg([action.payload], ancillary, 0, destination)
-        except OSError:
-            # It may be the error of an earlier datagram, which the kernel reports on the next call, once.
-            try:
-                self._socket.sendmsg([action.payload], ancillary, 0, destination)
-            except OSError as error:
-                raise ActionError(sentence(_sending(action), error.errno or 0)) from error
+        return ancillary, (str(action.destination.address), action.destination.port)
 
     def _send_frame(self, action: SendDatagram, link_destination: bytes) -> None:
         link = self._visited.get(action.interface or "")
@@ -142,20 +169,27 @@ class RegistrationSockets:
         sender: tuple[str, int],
         visited: set[int | None],
     ) -> None:
-        index, destination, ttl = 0, ZERO_ADDRESS, 0
+        index, destination, ttl = 0, self._nowhere, 0
         for level, kind, data in ancillary:
             if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
-                index, _, address = _PKTINFO.unpack(data)
-                destination = IPv4Address(address)
+                index, destination = self._arrivals.get(data) or self._arrival(data)
             elif level == socket.IPPROTO_IP and kind == socket.IP_TTL:
-                (ttl,) = struct.unpack("=i", data)
+                ttl = data[0] if sys.byteorder == "little" else data[3]
         if index in visited:
             return  # the packet socket has it, with its link-layer source
         interface = self._name(index)
         if interface is None:
             return  # it came over an interface that is gone
-        source = Endpoint(IPv4Address(sender[0]), sender[1])
-        self._deliver(DatagramReceived(payload, source, Endpoint(destination, self._port), interface, ttl))
+        source = Endpoint(IPv4Address(socket.inet_aton(sender[0])), sender[1])
+        self._deliver(DatagramReceived(payload, source, destination, interface, ttl))
+
+    def _arrival(self, pktinfo: bytes) -> tuple[int, Endpoint]:
+        """Interface and destination; nearly all datagrams have the same."""
+        index, _, address = _PKTINFO.unpack(pktinfo)
+        if len(self._arrivals) > _BATCH:
+            self._arrivals.clear()
+        arrival = self._arrivals[pktinfo] = index, Endpoint(IPv4Address(address), self._port)
+        return arrival
 
     def _name(self, index: int) -> str | None:
         """Asked once: the question costs more than the rest of a datagram, and an index is not used twice."""
@@ -173,7 +207,7 @@ class RegistrationSockets:
         )
         if isinstance(datagram, Reason):
             self._note(datagram, {"interface": frame.interface, "link_source": frame.link_source.hex(":")})
-        elif not frame.unicast or self._netlink.is_local(datagram.destination.address):
+        elif not (self._routes and frame.unicast) or self._netlink.is_local(datagram.destination.address):
             self._deliver(  # otherwise it is being routed through us, and not our business
                 DatagramReceived(
                     payload=datagram.payload,
@@ -204,6 +238,8 @@ def _bound(port: int, mark: int | None) -> socket.socket:
     fresh = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
         fresh.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        fresh.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, _TTL)
+        fresh.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
         for option in (_IP_PKTINFO, _IP_RECVTTL, _IP_RECVERR):
             fresh.setsockopt(socket.IPPROTO_IP, option, 1)
         if mark is not None:
