@@ -1,7 +1,7 @@
 """The data plane: packets into tunnels and out of them, by a C engine on a TUN device.
 
 It knows tunnels, addresses, flags and MTUs, and nothing of registrations.
-:class:`Engine` owns a device, a table of tunnels and two threads that never take
+:class:`Engine` owns a device, a table of tunnels and threads that never take
 the GIL; the control plane changes the table while they run.  The functions are
 the engine's pure parts, for tests, tools and benchmarks.
 """
@@ -17,6 +17,7 @@ from mobileip.dataplane._core import (
     checksum,
     decapsulate,
     encapsulate,
+    encapsulate_nested,
     fragment,
     icmp_fragmentation_needed,
 )
@@ -32,6 +33,7 @@ from mobileip.dataplane.model import (
     Traffic,
     Tunnel,
     TunnelStatus,
+    overhead,
 )
 
 __all__ = [
@@ -56,6 +58,8 @@ __all__ = [
     "checksum",
     "decapsulate",
     "encapsulate",
+    "encapsulate_nested",
     "fragment",
     "icmp_fragmentation_needed",
+    "overhead",
 ]

@@ -28,15 +28,20 @@ cdef extern from "mip_checksum.h" nogil:
 cdef extern from "mip_tunnel.h" nogil:
     enum mip_encap:
         MIP_ENCAP_IPIP
+        MIP_ENCAP_GRE
+        MIP_ENCAP_MINIMAL
 
     struct mip_tunnel:
         uint32_t home_be
         uint32_t local_be
         uint32_t remote_be
-        uint32_t flags
         uint16_t mtu
+        uint16_t flags
         uint8_t side
         uint8_t encap
+        uint32_t key_out
+        uint32_t key_in
+        uint32_t sequence
 
     struct mip_packet:
         uint8_t *data
@@ -58,9 +63,15 @@ cdef extern from "mip_encap.h" nogil:
     struct mip_decap:
         mip_ipv4 outer
         mip_ipv4 inner
+        bint has_key
+        bint has_sequence
+        uint32_t key
+        uint32_t sequence
 
     bint mip_tunnel_prepare(mip_tunnel *t) noexcept
     int mip_encapsulate(mip_packet *p, const mip_ipv4 *inner, const mip_tunnel *t, uint16_t ident) noexcept
+    int mip_encapsulate_nested(
+        mip_packet *p, const mip_ipv4 *inner, const mip_tunnel *t, uint16_t ident) noexcept
     int mip_decapsulate(mip_packet *p, mip_encap kind, mip_decap *out) noexcept
 
 cdef extern from "mip_frag.h" nogil:
@@ -118,11 +129,13 @@ cdef extern from "mip_engine.h" nogil:
         uint32_t capacity
         uint32_t mark
         uint32_t icmp_rate
+        uint32_t broadcast_rate
         bint persist
 
     struct mip_change:
         mip_tunnel tunnel
         bint remove
+        bint beside
 
     int mip_engine_open(mip_engine **out, const mip_config *config, mip_stage *stage) noexcept
     void mip_engine_close(mip_engine *e) noexcept
@@ -131,6 +144,9 @@ cdef extern from "mip_engine.h" nogil:
     int mip_engine_event_fd(const mip_engine *e) noexcept
     int mip_engine_apply(
         mip_engine *e, const mip_change *changes, size_t count, size_t *done, size_t *removed) noexcept
+    int mip_engine_watch(
+        mip_engine *e, const char *interface, uint32_t network_be, uint32_t mask_be,
+        mip_stage *stage) noexcept
     size_t mip_engine_tunnels(mip_engine *e, uint32_t *cursor, mip_status *out, size_t cap) noexcept
     void mip_engine_counters(const mip_engine *e, uint64_t *drops, uint64_t *counters) noexcept
     size_t mip_engine_events(mip_engine *e, mip_event *out, size_t cap) noexcept

@@ -2,13 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from types import TracebackType
 from typing import Self
 
 from typing_extensions import Buffer
 
-from mobileip.dataplane.model import Decapsulated, Install, Named, Remove, Side, Tunnel, TunnelStatus
+from mobileip.dataplane.model import (
+    Decapsulated,
+    Encapsulation,
+    Install,
+    Named,
+    Remove,
+    Side,
+    Tunnel,
+    TunnelStatus,
+)
 
 SOURCE_HASH: str
 
@@ -26,26 +35,36 @@ class DropReason(Named):
     OUTER_HEADER = 9
     OUTER_CHECKSUM = 10
     OUTER_PROTOCOL = 11
-    OUTER_FRAGMENT = 12
-    WRONG_OUTER_SOURCE = 13
-    WRONG_OUTER_DESTINATION = 14
-    WRONG_ENCAPSULATION = 15
-    NOT_REVERSE = 16
-    ECN_CONGESTION = 17
-    LOOP_SOURCE_IS_EXIT = 18
-    LOOP_OWN_TUNNEL = 19
-    TOO_BIG = 20
-    NEEDS_FRAGMENTATION = 21
-    NO_HEADROOM = 22
-    UNSUPPORTED = 23
-    SEND_TOO_BIG = 24
-    SEND_NO_BUFFERS = 25
-    SEND_UNREACHABLE = 26
-    SEND_REFUSED = 27
-    SEND_BLOCKED = 28
-    SEND_FAILED = 29
-    DEVICE_DOWN = 30
-    DEVICE_REFUSED = 31
+    GRE_TRUNCATED = 12
+    GRE_HEADER = 13
+    GRE_CHECKSUM = 14
+    GRE_PROTOCOL = 15
+    GRE_KEY = 16
+    GRE_SEQUENCE = 17
+    MINIMAL_TRUNCATED = 18
+    MINIMAL_CHECKSUM = 19
+    OUTER_FRAGMENT = 20
+    WRONG_OUTER_SOURCE = 21
+    WRONG_OUTER_DESTINATION = 22
+    WRONG_ENCAPSULATION = 23
+    NOT_REVERSE = 24
+    NOT_DELIVERY = 25
+    ECN_CONGESTION = 26
+    LOOP_SOURCE_IS_EXIT = 27
+    LOOP_OWN_TUNNEL = 28
+    LOOP_CARE_OF = 29
+    TOO_BIG = 30
+    NEEDS_FRAGMENTATION = 31
+    NO_HEADROOM = 32
+    UNSUPPORTED = 33
+    SEND_TOO_BIG = 34
+    SEND_NO_BUFFERS = 35
+    SEND_UNREACHABLE = 36
+    SEND_REFUSED = 37
+    SEND_BLOCKED = 38
+    SEND_FAILED = 39
+    DEVICE_DOWN = 40
+    DEVICE_REFUSED = 41
 
 class Counter(Named):
     """What the engine counts besides drops."""
@@ -61,14 +80,19 @@ class Counter(Named):
     DECAPSULATED_BYTES = 8
     FRAGMENTED_PACKETS = 9
     FRAGMENTS = 10
-    ICMP_SENT = 11
-    ICMP_FORBIDDEN = 12
-    ICMP_LIMITED = 13
-    ICMP_FAILED = 14
-    ECN_UNUSED = 15
-    CHECKSUM_PENDING = 16
-    MERGED_RECEIVED = 17
-    EVENTS_LOST = 18
+    DELIVERED_PACKETS = 11
+    COPIED_PACKETS = 12
+    BROADCASTS = 13
+    BROADCAST_COPIES = 14
+    BROADCAST_LIMITED = 15
+    ICMP_SENT = 16
+    ICMP_FORBIDDEN = 17
+    ICMP_LIMITED = 18
+    ICMP_FAILED = 19
+    ECN_UNUSED = 20
+    CHECKSUM_PENDING = 21
+    MERGED_RECEIVED = 22
+    EVENTS_LOST = 23
 
 class EventType(Named):
     """What the engine tells without being asked."""
@@ -88,15 +112,24 @@ class EngineEvent:
     value: int
 
 def checksum(data: Buffer) -> int: ...
-def encapsulate(packet: Buffer, tunnel: Tunnel, ident: int) -> bytes: ...
+def encapsulate(packet: Buffer, tunnel: Tunnel, ident: int, sequence: int = 0) -> bytes: ...
 def encapsulate_into(
-    buffer: Buffer, offset: int, size: int, tunnel: Tunnel, ident: int, rounds: int = 1
+    buffer: Buffer,
+    offset: int,
+    size: int,
+    tunnel: Tunnel,
+    ident: int,
+    rounds: int = 1,
+    sequence: int = 0,
 ) -> tuple[int, int]: ...
-def decapsulate(datagram: Buffer) -> Decapsulated: ...
-def decapsulate_into(buffer: Buffer, offset: int, size: int, rounds: int = 1) -> tuple[int, int]: ...
+def decapsulate(datagram: Buffer, encapsulation: Encapsulation = ...) -> Decapsulated: ...
+def decapsulate_into(
+    buffer: Buffer, offset: int, size: int, rounds: int = 1, encapsulation: Encapsulation = ...
+) -> tuple[int, int, int | None, int | None]: ...
 def icmp_fragmentation_needed(
     packet: Buffer, source: IPv4Address, mtu: int, ident: int = 0
 ) -> bytes | None: ...
+def encapsulate_nested(packet: Buffer, tunnel: Tunnel, ident: int) -> bytes: ...
 def fragment(packet: Buffer, mtu: int) -> list[bytes]: ...
 
 class Engine:
@@ -108,6 +141,7 @@ class Engine:
         capacity: int = 1 << 20,
         mark: int = 0,
         icmp_rate: int = 100,
+        broadcast_rate: int = 10_000,
         persist: bool = False,
     ) -> None: ...
     @property
@@ -125,8 +159,9 @@ class Engine:
         traceback: TracebackType | None,
         /,
     ) -> None: ...
-    def install(self, tunnel: Tunnel) -> None: ...
-    def remove(self, home_address: IPv4Address, side: Side) -> bool: ...
+    def install(self, tunnel: Tunnel, *, beside: bool = False) -> None: ...
+    def remove(self, home_address: IPv4Address, side: Side, remote: IPv4Address | None = None) -> bool: ...
+    def watch_broadcasts(self, interface: str, network: IPv4Network) -> None: ...
     def apply(self, changes: Iterable[Install | Remove]) -> None: ...
     def tunnels(self) -> list[TunnelStatus]: ...
     def counters(self) -> dict[str, int]: ...

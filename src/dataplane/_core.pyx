@@ -11,7 +11,7 @@ from ipaddress import IPv4Address
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy, memset
 
-from mobileip.dataplane.errors import open_error
+from mobileip.dataplane.errors import apply_error, open_error
 from mobileip.dataplane.model import (
     Decapsulated,
     Encapsulation,
@@ -95,6 +95,8 @@ cdef int _fill_tunnel(mip_tunnel *t, object tunnel) except -1:
     t.mtu = tunnel.mtu
     t.side = int(tunnel.side)
     t.encap = int(tunnel.encapsulation)
+    t.key_out = tunnel.key_out
+    t.key_in = tunnel.key_in
     # The copy in the engine is prepared again; this one is to refuse early and for the pure functions.
     if not mip_tunnel_prepare(t):
         raise ValueError(f"impossible tunnel: {tunnel}")
@@ -104,7 +106,7 @@ cdef int _fill_tunnel(mip_tunnel *t, object tunnel) except -1:
 cdef object _tunnel(const mip_tunnel *t):
     return Tunnel(
         _address(t.home_be), Side(t.side), _address(t.local_be), _address(t.remote_be), t.mtu,
-        Encapsulation(t.encap), Flag(t.flags),
+        Encapsulation(t.encap), Flag(t.flags), t.key_out, t.key_in,
     )
 
 
@@ -131,11 +133,12 @@ cdef int _bounds(Py_ssize_t room, Py_ssize_t offset, Py_ssize_t size) except -1:
 
 
 def encapsulate_into(uint8_t[::1] buffer not None, Py_ssize_t offset, Py_ssize_t size, tunnel not None,
-                     uint16_t ident, Py_ssize_t rounds=1) -> tuple:
+                     uint16_t ident, Py_ssize_t rounds=1, uint32_t sequence=0) -> tuple:
     """Encapsulates the packet at ``buffer[offset:offset + size]`` in place.
 
     Returns offset and size of the outer datagram.  Raises Drop, and then nothing
-    has changed.  ``rounds`` repeats it without returning to Python, to measure C.
+    has changed.  ``rounds`` repeats it without returning to Python, to measure C; not
+    for minimal encapsulation, which changes the packet itself.
     """
     cdef mip_tunnel t
     cdef mip_packet p
@@ -145,6 +148,7 @@ def encapsulate_into(uint8_t[::1] buffer not None, Py_ssize_t offset, Py_ssize_t
 
     _bounds(buffer.shape[0], offset, size)
     _fill_tunnel(&t, tunnel)
+    t.sequence = sequence
     data = &buffer[0] + offset
     with nogil:
         for _round in range(rounds):
@@ -154,11 +158,13 @@ def encapsulate_into(uint8_t[::1] buffer not None, Py_ssize_t offset, Py_ssize_t
 
 
 def decapsulate_into(uint8_t[::1] buffer not None, Py_ssize_t offset, Py_ssize_t size,
-                     Py_ssize_t rounds=1) -> tuple:
+                     Py_ssize_t rounds=1, encapsulation=Encapsulation.IPIP) -> tuple:
     """Decapsulates the datagram at ``buffer[offset:offset + size]`` in place.
 
-    Returns offset and size of the inner packet.  Raises Drop.  ``rounds`` as above.
+    Returns offset and size of the inner packet, GRE key and sequence number or None.
+    Raises Drop.  ``rounds`` as above.
     """
+    cdef mip_encap kind = <mip_encap><int>encapsulation
     cdef mip_packet p
     cdef mip_decap d
     cdef int drop = MIP_OK
@@ -170,30 +176,36 @@ def decapsulate_into(uint8_t[::1] buffer not None, Py_ssize_t offset, Py_ssize_t
     with nogil:
         for _round in range(rounds):
             p.data, p.len, p.headroom = data, <uint32_t>size, <uint32_t>offset
-            drop = mip_decapsulate(&p, MIP_ENCAP_IPIP, &d)
+            drop = mip_decapsulate(&p, kind, &d)
     _check(drop)
-    return p.data - &buffer[0], p.len
+    key = d.key if d.has_key else None
+    return p.data - &buffer[0], p.len, key, d.sequence if d.has_sequence else None
 
 
-def encapsulate(const uint8_t[::1] packet not None, tunnel not None, uint16_t ident) -> bytes:
-    """The outer datagram for an inner packet (RFC 2003 3.1); ``ident`` is its Identification.
+def encapsulate(const uint8_t[::1] packet not None, tunnel not None, uint16_t ident,
+                uint32_t sequence=0) -> bytes:
+    """The outer datagram for an inner packet, by the encapsulation of ``tunnel``.
 
-    Raises Drop; its reason NEEDS_FRAGMENTATION means: fragment() first.
+    ``ident`` is its Identification (RFC 2003 3.1; minimal encapsulation keeps the packet's own),
+    ``sequence`` what Flag.GRE_SEQUENCE sends.  Raises Drop; its reason NEEDS_FRAGMENTATION
+    means: fragment() first.
     """
     buffer = bytearray(MIP_HEADROOM) + packet
-    offset, size = encapsulate_into(buffer, MIP_HEADROOM, packet.shape[0], tunnel, ident)
+    offset, size = encapsulate_into(buffer, MIP_HEADROOM, packet.shape[0], tunnel, ident, 1, sequence)
     return bytes(buffer[offset:offset + size])
 
 
-def decapsulate(const uint8_t[::1] datagram not None):
-    """The inner packet of an IP-in-IP datagram, ECN combined (RFC 6040 4.2).
+def decapsulate(const uint8_t[::1] datagram not None, encapsulation=Encapsulation.IPIP):
+    """The inner packet of a tunnelled datagram, ECN combined (RFC 6040 4.2).
 
-    Who sent it is not checked: the engine does that against its table.  Raises Drop.
+    Who sent it is not checked, nor key and sequence number: the engine does that against its
+    table.  Raises Drop.
     """
     buffer = bytearray(MIP_HEADROOM) + datagram
-    offset, size = decapsulate_into(buffer, MIP_HEADROOM, datagram.shape[0])
+    offset, size, key, sequence = decapsulate_into(
+        buffer, MIP_HEADROOM, datagram.shape[0], 1, encapsulation)
     source, destination = (IPv4Address(bytes(datagram[at:at + 4])) for at in (12, 16))
-    return Decapsulated(bytes(buffer[offset:offset + size]), source, destination)
+    return Decapsulated(bytes(buffer[offset:offset + size]), source, destination, key, sequence)
 
 
 def icmp_fragmentation_needed(const uint8_t[::1] packet not None, source, uint16_t mtu, uint16_t ident=0):
@@ -208,6 +220,25 @@ def icmp_fragmentation_needed(const uint8_t[::1] packet not None, source, uint16
         size = mip_icmp_frag_needed(
             out, sizeof(out), &packet[0], <size_t>packet.shape[0], _address_be(source), mtu, ident)
     return (<char *>out)[:size] if size else None
+
+
+def encapsulate_nested(const uint8_t[::1] packet not None, tunnel not None, uint16_t ident) -> bytes:
+    """The outer datagram for a broadcast to a foreign agent care-of address (RFC 5944 4.3).
+
+    The packet goes into a datagram from ``tunnel.local`` to ``tunnel.home_address``, and that
+    into the tunnel.  Raises Drop.
+    """
+    cdef mip_tunnel t
+    cdef mip_packet p
+    cdef mip_ipv4 inner
+    cdef uint8_t[::1] buffer = bytearray(MIP_HEADROOM) + packet
+    cdef uint8_t *data = &buffer[0] + MIP_HEADROOM
+
+    _fill_tunnel(&t, tunnel)
+    _check(mip_ipv4_parse(data, <size_t>packet.shape[0], MIP_INNER, &inner))
+    p.data, p.len, p.headroom = data, <uint32_t>packet.shape[0], MIP_HEADROOM
+    _check(mip_encapsulate_nested(&p, &inner, &t, ident))
+    return (<char *>p.data)[:p.len]
 
 
 def fragment(const uint8_t[::1] packet not None, uint32_t mtu) -> list:
@@ -235,8 +266,9 @@ cdef class Engine:
     Opening makes the device and sets it up; addresses and routes are the control
     plane's.  ``mtu``: of the device, bytes.  ``capacity``: most tunnels.
     ``mark``: SO_MARK of everything sent, 0 for none.  ``icmp_rate``: most
-    fragmentation-needed messages a second (RFC 1812 4.3.2.8).  ``persist``: the
-    device stays when the engine closes.  Raises OSError with one sentence for
+    fragmentation-needed messages a second (RFC 1812 4.3.2.8).  ``broadcast_rate``:
+    most copies of broadcasts a second.  ``persist``: the device stays when the
+    engine closes.  Raises OSError with one sentence for
     the operator, ValueError for impossible arguments.  Methods may be called
     from any thread; after close() they raise ValueError.
     """
@@ -246,7 +278,7 @@ cdef class Engine:
     cdef readonly str device
 
     def __cinit__(self, str device="mip0", *, int mtu=1480, int64_t capacity=1 << 20, uint32_t mark=0,
-                  uint32_t icmp_rate=100, bint persist=False):
+                  uint32_t icmp_rate=100, uint32_t broadcast_rate=10_000, bint persist=False):
         cdef mip_config config
         cdef mip_stage stage = MIP_STAGE_NONE
         cdef int error = 0
@@ -261,7 +293,7 @@ cdef class Engine:
         memset(&config, 0, sizeof(config))
         memcpy(config.device, <const char *>name, len(name))
         config.mtu, config.capacity, config.mark = <uint32_t>mtu, <uint32_t>capacity, mark
-        config.icmp_rate, config.persist = icmp_rate, persist
+        config.icmp_rate, config.broadcast_rate, config.persist = icmp_rate, broadcast_rate, persist
         self._lock = threading.RLock()
         self.device = device
         with nogil:
@@ -334,8 +366,11 @@ cdef class Engine:
                     memset(&array[i].tunnel, 0, sizeof(mip_tunnel))
                     array[i].tunnel.home_be = _address_be(change.home_address)
                     array[i].tunnel.side = int(change.side)
+                    if change.remote is not None:
+                        array[i].tunnel.remote_be = _address_be(change.remote)
                 elif isinstance(change, Install):
                     _fill_tunnel(&array[i].tunnel, change.tunnel)
+                    array[i].beside = change.beside
                 else:
                     raise TypeError(f"neither Install nor Remove: {change!r}")
             with self._lock:
@@ -345,25 +380,47 @@ cdef class Engine:
         finally:
             PyMem_Free(array)
         if error:
-            sentence = f"the tunnel table is full; {done} of {count} changes were made"
-            raise OSError(-error, f"{sentence}: {os.strerror(-error)}")
+            raise apply_error(-error, done, count)
         return removed
 
-    def install(self, tunnel not None) -> None:
-        """Inserts the tunnel, or replaces the one with its home address and side, keeping its counters.
+    def install(self, tunnel not None, *, bint beside=False) -> None:
+        """Inserts the tunnel in the place of all with its home address and side.
 
-        Raises OSError (ENOSPC) if the table is full.
+        ``beside``: only in the place of the one with the same remote end; packets to the home
+        address go to all of them, packets from it come from any (RFC 5944 4.2.3).  The one with
+        the same remote end, or else the first, leaves its counters to the new one.  Raises OSError:
+        ENOSPC if the table is full, EMLINK for more than eight beside each other.
         """
-        self._apply([Install(tunnel)])
+        self._apply([Install(tunnel, beside)])
 
-    def remove(self, home_address, side) -> bool:
-        """Takes a tunnel out; False if there was none."""
-        return self._apply([Remove(home_address, side)]) > 0
+    def remove(self, home_address, side, remote=None) -> bool:
+        """Takes out the tunnel towards ``remote``, or all of them; False if there was none."""
+        return self._apply([Remove(home_address, side, remote)]) > 0
+
+    def watch_broadcasts(self, str interface not None, network not None) -> None:
+        """From now on, broadcasts arriving on ``interface`` go to the tunnels that ask for them.
+
+        That is those of side HOME with Flag.BROADCAST and a home address in ``network``.
+        To be called again when the interface was deleted and made anew.  Raises OSError.
+        """
+        cdef mip_stage stage = MIP_STAGE_NONE
+        cdef int error = 0
+        cdef uint32_t network_be = _address_be(network.network_address)
+        cdef uint32_t mask_be = _address_be(network.netmask)
+        name = interface.encode("ascii", "replace")
+
+        if not 0 < len(name) < MIP_DEVICE_NAME:
+            raise ValueError(f"{interface!r} cannot be the name of a network device")
+        with self._lock:
+            error = mip_engine_watch(self._open(), name, network_be, mask_be, &stage)
+        if error:
+            where = mip_stage_names[<int>stage]
+            raise open_error(where.name.decode(), where.meaning.decode(), -error, interface)
 
     def apply(self, changes) -> None:
         """Makes all changes, in order, in one call.
 
-        Values are checked before the first change; OSError (ENOSPC) says how many were made.
+        Values are checked before the first change; OSError (ENOSPC, EMLINK) says how many were made.
         """
         self._apply(list(changes))
 

@@ -15,6 +15,8 @@ _CURES: dict[tuple[str, int], str] = {
     ("TUN_ATTACH", errno.EBUSY): "another process holds the device {device}; stop it or choose another name",
     ("TUN_ATTACH", errno.EINVAL): "{device} exists and is not a TUN device of this kind; choose another name",
     ("TUN_UP", errno.EPERM): "setting the device {device} up needs CAP_NET_ADMIN; run as root or grant it",
+    ("WATCH", errno.EPERM): "watching {device} for broadcasts needs CAP_NET_RAW; run as root or grant it",
+    ("WATCH", errno.ENODEV): "there is no interface {device} to watch for broadcasts",
     ("TUN_UP", errno.EINVAL): "the device {device} refused its MTU",
 }
 
@@ -23,3 +25,15 @@ def open_error(stage: str, doing: str, error: int, device: str) -> OSError:
     """The exception for an engine that could not be opened: errno and one sentence."""
     sentence = _CURES.get((stage, error), f"{doing} ({{device}}): {os.strerror(error)}")
     return OSError(error, sentence.format(device=device))
+
+
+_REFUSALS = {
+    errno.ENOSPC: "the tunnel table is full",
+    errno.EMLINK: "too many tunnels of one home address",
+}
+
+
+def apply_error(error: int, done: int, count: int) -> OSError:
+    """The exception for a batch of changes that ended early."""
+    why = _REFUSALS.get(error, os.strerror(error))
+    return OSError(error, f"{why}; {done} of {count} changes were made")

@@ -13,7 +13,7 @@ MTU_MIN = 68
 """Smallest tunnel MTU, bytes: what every IPv4 module must forward whole (RFC 791)."""
 
 MTU_MAX = 65535 - 20
-"""Largest tunnel MTU, bytes: with the outer header, the longest IPv4 datagram."""
+"""Largest MTU of an IP-in-IP tunnel, bytes: with the outer header, the longest IPv4 datagram."""
 
 
 class Named(IntEnum):
@@ -35,10 +35,14 @@ class Side(IntEnum):
 
     HOME, the home agent: packets to the home address go into the tunnel.
     CARE_OF, the foreign agent or a co-located mobile node: packets from it do.
+    NODE, the mobile node, beside CARE_OF if it has one: nothing goes in; what the home agent
+    tunnels to the address itself, broadcasts, comes out (RFC 5944 4.3). ``home_address`` and
+    ``local`` are then the home address, or the co-located care-of address.
     """
 
     HOME = 0
     CARE_OF = 1
+    NODE = 2
 
 
 class Encapsulation(IntEnum):
@@ -46,6 +50,12 @@ class Encapsulation(IntEnum):
 
     IPIP = 4
     """IP encapsulation within IP (RFC 2003)."""
+
+    GRE = 47
+    """Generic routing encapsulation (RFC 2784, RFC 2890)."""
+
+    MINIMAL = 55
+    """Minimal encapsulation within IP (RFC 2004); fragments, which it cannot carry, go by IP-in-IP."""
 
 
 class Flag(IntFlag):
@@ -59,6 +69,48 @@ class Flag(IntFlag):
     ECN_COMPAT = 2
     """The outer header says Not-ECT: for a peer that ignores RFC 6040 (its section 4.3)."""
 
+    BROADCAST = 4
+    """HOME: broadcasts of the home link go into the tunnel too (RFC 5944 4.3)."""
+
+    NESTED = 8
+    """HOME: broadcasts go in a datagram to the home address first: a foreign agent is at the other end."""
+
+    ENCAPSULATED_DELIVERY = 16
+    """CARE_OF: the node tunnels its packets to the foreign agent, from its home address (RFC 3024 5.2).
+
+    At the foreign agent, such packets come out as well. At the node, ``local`` is the home address.
+    """
+
+    GRE_KEY = 32
+    """GRE: ``key_out`` is sent, ``key_in`` is asked for (RFC 2890, RFC 6245)."""
+
+    GRE_CHECKSUM = 64
+    """GRE: a checksum is sent; one that comes is always verified."""
+
+    GRE_SEQUENCE = 128
+    """GRE: numbers are sent, and what comes out of sequence is dropped (RFC 2890 2.2)."""
+
+
+GRE_FLAGS = Flag.GRE_KEY | Flag.GRE_CHECKSUM | Flag.GRE_SEQUENCE
+
+
+def overhead(encapsulation: Encapsulation, flags: Flag = Flag.NONE) -> int:
+    """Bytes that an encapsulation adds to a packet."""
+    match encapsulation:
+        case Encapsulation.IPIP:
+            return 20
+        case Encapsulation.GRE:
+            return 24 + 4 * (flags & GRE_FLAGS).bit_count()
+        case Encapsulation.MINIMAL:
+            return 12
+
+
+_ALLOWED = {
+    Side.HOME: Flag.REVERSE | Flag.ECN_COMPAT | Flag.BROADCAST | Flag.NESTED,
+    Side.CARE_OF: Flag.REVERSE | Flag.ECN_COMPAT | Flag.ENCAPSULATED_DELIVERY,
+    Side.NODE: Flag.ECN_COMPAT,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
@@ -66,8 +118,8 @@ class Tunnel:
 
     ``local`` and ``remote`` are the outer source and destination as this end
     sends; ``mtu`` is the largest inner packet, in bytes. Raises ValueError for
-    what cannot be: an MTU out of range, an address of 0.0.0.0, or two equal
-    addresses, which would be a tunnel that leads to its own entry.
+    what cannot be: an MTU out of range, an address of 0.0.0.0, a flag of another
+    side, or two equal addresses, which would be a tunnel that leads to its own entry.
     """
 
     home_address: IPv4Address
@@ -77,30 +129,50 @@ class Tunnel:
     mtu: int
     encapsulation: Encapsulation = Encapsulation.IPIP
     flags: Flag = Flag.NONE
+    key_out: int = 0
+    key_in: int = 0
 
     def __post_init__(self) -> None:
-        if not MTU_MIN <= self.mtu <= MTU_MAX:
-            raise ValueError(f"tunnel MTU {self.mtu} is not between {MTU_MIN} and {MTU_MAX}")
+        largest = 65535 - overhead(self.encapsulation, self.flags)
+        if not MTU_MIN <= self.mtu <= largest:
+            raise ValueError(f"tunnel MTU {self.mtu} is not between {MTU_MIN} and {largest}")
+        if not all(0 <= key < 1 << 32 for key in (self.key_out, self.key_in)):
+            raise ValueError("a GRE key is a number of 32 bits")
         addresses = (self.home_address, self.local, self.remote)
         if any(int(address) == 0 for address in addresses):
             raise ValueError("a tunnel cannot use the address 0.0.0.0")
-        if len(set(addresses)) < len(addresses):
+        if self.remote in (self.home_address, self.local) or self._ends_at_home() != (
+            self.home_address == self.local
+        ):
             raise ValueError("home address, local and remote end of a tunnel must differ")
+        allowed = _ALLOWED[self.side] | (GRE_FLAGS if self.encapsulation is Encapsulation.GRE else Flag.NONE)
+        if self.flags & ~allowed or self.flags & (Flag.BROADCAST | Flag.NESTED) == Flag.NESTED:
+            raise ValueError(f"{self.flags!r} is not for side {self.side.name}")
+
+    def _ends_at_home(self) -> bool:
+        """Whether ``local`` is the home address, as only the mobile node's may be."""
+        delivery = bool(self.flags & Flag.ENCAPSULATED_DELIVERY)
+        return self.side is Side.NODE or (delivery and self.home_address == self.local)
 
 
 @dataclass(frozen=True, slots=True)
 class Install:
-    """A tunnel to insert, or to put in place of the one with the same home address and side."""
+    """A tunnel to insert in the place of all with its home address and side.
+
+    ``beside``: only of the one with the same remote end (simultaneous bindings).
+    """
 
     tunnel: Tunnel
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """A tunnel to take out; nothing happens if there is none."""
+    """The tunnel towards ``remote`` to take out, or all of them; nothing happens if there is none."""
 
     home_address: IPv4Address
     side: Side
+    remote: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +195,10 @@ class TunnelStatus:
 
 @dataclass(frozen=True, slots=True)
 class Decapsulated:
-    """An inner packet and the outer addresses it came with."""
+    """An inner packet, and the outer addresses and GRE numbers it came with."""
 
     packet: bytes
     outer_source: IPv4Address
     outer_destination: IPv4Address
+    key: int | None = None
+    sequence: int | None = None

@@ -15,6 +15,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
+static const enum mip_encap kinds[] = { MIP_ENCAP_IPIP, MIP_ENCAP_GRE, MIP_ENCAP_MINIMAL };
+
 /* Random bytes hardly ever have right checksums: set them, if there is a header to set them in. */
 static void mend(uint8_t *header, size_t len)
 {
@@ -29,6 +31,16 @@ static void mend(uint8_t *header, size_t len)
 	header[11] = (uint8_t)check;
 }
 
+static void mend_minimal(uint8_t *header)
+{
+	uint16_t check;
+
+	header[2] = header[3] = 0;
+	check = mip_checksum(header, header[1] & 0x80 ? 12 : 8);
+	header[2] = (uint8_t)(check >> 8);
+	header[3] = (uint8_t)check;
+}
+
 static void inner(uint8_t *packet, uint32_t len)
 {
 	static uint8_t room[MIP_HEADROOM + MIP_PACKET_MAX], out[MIP_PACKET_MAX];
@@ -40,43 +52,65 @@ static void inner(uint8_t *packet, uint32_t len)
 	struct mip_decap d;
 	struct mip_frag f;
 	uint8_t header[MIP_OFFLOAD_HEADER];
+	bool fallback;
 	size_t size;
 
 	if (mip_ipv4_parse(packet, len, MIP_INNER, &ip))
 		return;
 	assert(ip.total <= len && ip.header <= ip.total);
 	mip_offload_describe(header, packet, &ip, 576);
+	mip_encap_is_to_itself(packet, &ip);
 	size = mip_icmp_frag_needed(out, MIP_ICMP_MAX, packet, len, 2, 900, 1);
 	assert(size == 0 || (size >= 48 && size <= MIP_ICMP_MAX));
 	if (mip_frag_begin(&f, packet, len, 100))
 		while ((size = mip_frag_next(&f, out, sizeof(out))))
 			assert(size <= 100 && !mip_ipv4_parse(out, size, MIP_INNER, &(struct mip_ipv4){ 0 }));
 
+	/* The packet says which encapsulation: all ways in are all ways out. */
+	t.encap = (uint8_t)kinds[ip.id % 3];
+	t.flags = (uint16_t)(t.encap == MIP_ENCAP_GRE ? (ip.id >> 8 & 7) * MIP_F_GRE_KEY : 0);
 	memcpy(p.data, packet, len);
 	assert(mip_tunnel_prepare(&t));
 	if (mip_encapsulate(&p, &ip, &t, 1))
 		return;
-	assert(mip_decapsulate(&p, MIP_ENCAP_IPIP, &d) == MIP_OK);
+	fallback = t.encap == MIP_ENCAP_MINIMAL && mip_ipv4_is_fragment(&ip);
+	assert(mip_decapsulate(&p, fallback ? MIP_ENCAP_IPIP : (enum mip_encap)t.encap, &d) == MIP_OK);
 	assert(p.len == ip.total && memcmp(p.data, packet, p.len) == 0);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+/* A copy of exactly this size, so that the sanitizer sees every read beyond it. */
+static void outer(const uint8_t *data, size_t len, enum mip_encap type)
 {
-	/* A copy of exactly this size, so that the sanitizer sees every read beyond it. */
 	uint8_t *copy = malloc(len ? len : 1);
 	struct mip_packet p = { copy, (uint32_t)len, 0 };
 	struct mip_decap d;
 	size_t header;
 
 	memcpy(copy, data, len);
+	if (len > 9)
+		copy[9] = (uint8_t)type;
 	mend(copy, len);
 	header = len ? (size_t)(copy[0] & 15) * 4 : 0;
+	if (type == MIP_ENCAP_MINIMAL && header + 12 <= len)
+		mend_minimal(copy + header);
+	if (type == MIP_ENCAP_GRE)
+		header += 4;
 	if (header < len)
 		mend(copy + header, len - header);
-	if (mip_decapsulate(&p, MIP_ENCAP_IPIP, &d) == MIP_OK) {
-		assert(p.len == d.inner.total && p.data + p.len <= copy + len);
+	if (mip_decapsulate(&p, type, &d) == MIP_OK) {
+		assert(p.len == d.inner.total && p.data + p.len <= copy + len && p.data >= copy);
 		inner(p.data, p.len);
 	}
+	free(copy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	uint8_t *copy = malloc(len ? len : 1);
+
+	for (int i = 0; i < 3; i++)
+		outer(data, len, kinds[i]);
+	memcpy(copy, data, len);
 	mend(copy, len);
 	inner(copy, (uint32_t)len);
 	free(copy);

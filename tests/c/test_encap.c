@@ -168,7 +168,7 @@ static void refusals(void)
 	p = (struct mip_packet){ buffer + ROOM, check_build(buffer + ROOM, &c), 19 };
 	CHECK(mip_ipv4_parse(p.data, p.len, MIP_INNER, &inner) == MIP_OK);
 	CHECK(mip_encapsulate(&p, &inner, &t, 1) == MIP_DROP_NO_HEADROOM);
-	t.encap = 47;
+	t.encap = 48;
 	CHECK(mip_encapsulate(&p, &inner, &t, 1) == MIP_DROP_UNSUPPORTED);
 }
 
@@ -189,8 +189,10 @@ static void impossible_tunnels(void)
 	REFUSED(mtu, 67);
 	REFUSED(mtu, 65516);
 	REFUSED(side, MIP_SIDES);
-	REFUSED(encap, 47);
-	REFUSED(flags, 1u << 31);
+	REFUSED(encap, 48);
+	REFUSED(flags, 1u << 15);
+	REFUSED(flags, MIP_F_DELIVERY);
+	REFUSED(flags, MIP_F_NESTED); /* nothing to nest without MIP_F_BROADCAST */
 	t = tunnel();
 	t.mtu = 68;
 	CHECK(mip_tunnel_prepare(&t));
@@ -326,11 +328,11 @@ static void malformed(void)
 		CHECK(decapsulate_bytes(good, cut) == MIP_DROP_OUTER_TRUNCATED);
 
 	memcpy(bad, good, len);
-	bad[9] = 47;
+	bad[9] = 48;
 	fix(bad);
 	struct mip_packet p = { bad, len, 0 };
 	struct mip_decap d;
-	CHECK(mip_decapsulate(&p, (enum mip_encap)47, &d) == MIP_DROP_UNSUPPORTED);
+	CHECK(mip_decapsulate(&p, (enum mip_encap)48, &d) == MIP_DROP_UNSUPPORTED);
 }
 
 static void round_trip(void)

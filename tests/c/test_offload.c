@@ -51,6 +51,32 @@ static struct virtio_net_hdr describe(uint32_t mtu, bool pending, bool merged)
 	return h;
 }
 
+/* Finished as the kernel would: then the transport header's sum with the pseudo-header's is right. */
+static void finish(uint8_t protocol, uint32_t payload)
+{
+	uint8_t sample[12 + 2000] = { 0 };
+	uint16_t check;
+
+	make(protocol, payload, 0, true);
+	mip_offload_finish(packet, &ip);
+	memcpy(sample, packet + 12, 8);
+	sample[9] = protocol;
+	sample[10] = (uint8_t)(payload >> 8);
+	sample[11] = (uint8_t)payload;
+	memcpy(sample + 12, packet + 20, payload);
+	CHECK(check_checksum(sample, 12 + payload) == 0);
+	describe(1480, false, false);
+	/* A finished one stays. */
+	check = (uint16_t)(packet[26] << 8 | packet[27]);
+	mip_offload_finish(packet, &ip);
+	CHECK(check == (packet[26] << 8 | packet[27]));
+	/* What is not known to be unfinished stays too: a fragment. */
+	make(protocol, payload, MIP_IPV4_MF, true);
+	memcpy(sample, packet, payload);
+	mip_offload_finish(packet, &ip);
+	CHECK(memcmp(sample, packet, payload) == 0);
+}
+
 int main(void)
 {
 	struct virtio_net_hdr h;
@@ -80,5 +106,9 @@ int main(void)
 	make(MIP_PROTO_TCP, 8000, 0, true);
 	packet[32] = 0x10;
 	describe(1480, true, false);
+	for (uint32_t payload = 20; payload < 1500; payload += 37) {
+		finish(MIP_PROTO_UDP, payload);
+		finish(MIP_PROTO_TCP, payload);
+	}
 	return 0;
 }

@@ -7,6 +7,7 @@
 static uint32_t home_a, home_b, agent, care_of, stranger;
 static struct mip_table table;
 static void *memory;
+static bool goes_on; /* what inbound() accepted */
 
 static void reset(void)
 {
@@ -19,7 +20,7 @@ static void reset(void)
 	mip_table_init(&table, memory, 8, 42);
 }
 
-static void add(uint32_t home_be, enum mip_side side, uint32_t local_be, uint32_t remote_be, uint32_t flags)
+static void add(uint32_t home_be, enum mip_side side, uint32_t local_be, uint32_t remote_be, uint16_t flags)
 {
 	struct mip_tunnel t = {
 		.home_be = home_be,
@@ -47,9 +48,12 @@ static enum mip_drop inbound(uint32_t src_be, uint32_t dst_be, uint32_t outer_sr
 	const struct mip_decap d = { .outer = { .src_be = outer_src_be, .dst_be = outer_dst_be },
 				     .inner = { .src_be = src_be, .dst_be = dst_be } };
 	struct mip_tunnel t;
+	enum mip_drop drop;
 
 	mip_path_prefetch_inbound(&table, &d.inner);
-	return mip_path_inbound(&table, MIP_ENCAP_IPIP, &d, &t);
+	drop = mip_path_inbound(&table, MIP_ENCAP_IPIP, &d, &t);
+	goes_on = !drop && mip_path_is_delivery(&d, &t);
+	return drop;
 }
 
 static void empty(void)
@@ -109,10 +113,77 @@ static void both_ends(void)
 	CHECK(inbound(home_a, home_b, stranger, agent) == MIP_DROP_WRONG_OUTER_SOURCE);
 }
 
+/* Simultaneous bindings: either care-of address, by its own reverse flag; nobody else. */
+static void two_care_of_addresses(void)
+{
+	const uint32_t second = check_address(192, 0, 2, 3), agent_2 = check_address(192, 0, 2, 4);
+	struct mip_tunnel t = { .home_be = home_a,
+				.local_be = agent,
+				.remote_be = care_of,
+				.mtu = 1480,
+				.encap = MIP_ENCAP_IPIP,
+				.flags = MIP_F_REVERSE };
+
+	reset();
+	CHECK(mip_group_join(&table, &t) == MIP_JOINED);
+	t.remote_be = second;
+	t.local_be = agent_2;
+	CHECK(mip_group_join(&table, &t) == MIP_JOINED);
+	CHECK(outbound(stranger, home_a, &t) == MIP_OK && t.beside == 1);
+	CHECK(inbound(home_a, stranger, care_of, agent) == MIP_OK);
+	CHECK(inbound(home_a, stranger, second, agent_2) == MIP_OK);
+	CHECK(inbound(home_a, stranger, second, agent) == MIP_DROP_WRONG_OUTER_DESTINATION);
+	CHECK(inbound(home_a, stranger, stranger, agent) == MIP_DROP_WRONG_OUTER_SOURCE);
+	t.remote_be = second;
+	t.local_be = agent_2;
+	t.flags = 0;
+	CHECK(mip_group_join(&table, &t) == MIP_JOINED);
+	CHECK(inbound(home_a, stranger, second, agent_2) == MIP_DROP_NOT_REVERSE);
+	CHECK(inbound(home_a, stranger, care_of, agent) == MIP_OK);
+}
+
+/* RFC 3024 5.2: the node's own datagrams, at the foreign agent. */
+static void delivery(void)
+{
+	const uint32_t on_link = check_address(192, 0, 2, 200);
+
+	reset();
+	add(home_a, MIP_CARE_OF, care_of, agent, MIP_F_REVERSE | MIP_F_DELIVERY);
+	add(home_b, MIP_CARE_OF, care_of, agent, MIP_F_REVERSE);
+	CHECK(inbound(home_a, stranger, home_a, on_link) == MIP_OK && goes_on);
+	CHECK(inbound(home_a, stranger, home_a, care_of) == MIP_OK && goes_on);
+	CHECK(inbound(home_a, home_b, home_a, on_link) == MIP_OK && goes_on);
+	/* From one visitor to the other, by their home agents: stays. */
+	CHECK(inbound(home_a, home_b, agent, care_of) == MIP_OK && !goes_on);
+	CHECK(inbound(home_b, stranger, home_b, on_link) == MIP_DROP_NOT_DELIVERY);
+	CHECK(inbound(home_a, stranger, home_b, on_link) == MIP_DROP_NO_BINDING);
+	CHECK(inbound(home_a, stranger, stranger, on_link) == MIP_DROP_NO_BINDING);
+	/* The way to the node is as ever. */
+	CHECK(inbound(stranger, home_a, agent, care_of) == MIP_OK && !goes_on);
+	reset();
+	add(home_a, MIP_CARE_OF, care_of, agent, MIP_F_DELIVERY);
+	CHECK(inbound(home_a, stranger, home_a, on_link) == MIP_DROP_NOT_REVERSE);
+}
+
+/* RFC 5944 4.3: at the mobile node. */
+static void broadcast_at_the_node(void)
+{
+	const uint32_t all = check_address(255, 255, 255, 255);
+
+	reset();
+	add(home_a, MIP_NODE, home_a, agent, 0);
+	CHECK(inbound(stranger, all, agent, home_a) == MIP_OK);
+	CHECK(inbound(stranger, all, stranger, home_a) == MIP_DROP_WRONG_OUTER_SOURCE);
+	CHECK(inbound(stranger, all, agent, care_of) == MIP_DROP_NO_BINDING);
+	/* A known tunnel's verdict stands. */
+	add(home_b, MIP_CARE_OF, care_of, stranger, 0);
+	CHECK(inbound(stranger, home_b, agent, home_a) == MIP_DROP_WRONG_OUTER_SOURCE);
+}
+
 static void other_encapsulation(void)
 {
 	struct mip_tunnel t = {
-		.home_be = 1, .local_be = 2, .remote_be = 3, .side = MIP_CARE_OF, .encap = 47
+		.home_be = 1, .local_be = 2, .remote_be = 3, .side = MIP_CARE_OF, .encap = 48
 	};
 
 	reset();
@@ -127,6 +198,9 @@ int main(void)
 	home_end();
 	care_of_end();
 	both_ends();
+	two_care_of_addresses();
+	delivery();
+	broadcast_at_the_node();
 	other_encapsulation();
 	free(memory);
 	return 0;

@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "mip_bucket.h"
+#include "mip_list.h"
 #include "mip_ring.h"
 #include "mip_stats.h"
 
@@ -91,7 +92,7 @@ static void stats(void)
 
 	s.owners = calloc(CAPACITY, sizeof(*s.owners));
 	s.resting = calloc(CAPACITY, sizeof(*s.resting));
-	for (int d = 0; d < MIP_DIRECTIONS; d++)
+	for (int d = 0; d < MIP_ARRAYS; d++)
 		s.traffic[d] = calloc(CAPACITY, sizeof(*s.traffic[d]));
 	for (uint32_t i = 0; i < CAPACITY; i++) {
 		index = mip_stats_take(&s, i + 1, MIP_HOME);
@@ -111,7 +112,12 @@ static void stats(void)
 	mip_add(&s.traffic[MIP_OUT][700].packets, 2);
 	mip_stats_read(&s, 700, &status);
 	CHECK(status.direction[MIP_OUT].packets == 2);
-	for (int d = 0; d < MIP_DIRECTIONS; d++)
+	/* Broadcasts went out too. */
+	mip_add(&s.traffic[MIP_BROADCAST][700].packets, 4);
+	mip_add(&s.traffic[MIP_IN][700].packets, 1);
+	mip_stats_read(&s, 700, &status);
+	CHECK(status.direction[MIP_OUT].packets == 6 && status.direction[MIP_IN].packets == 1);
+	for (int d = 0; d < MIP_ARRAYS; d++)
 		free(s.traffic[d]);
 	free(s.owners);
 	free(s.resting);
@@ -126,7 +132,7 @@ static void indices_rest(void)
 
 	s.owners = calloc(s.capacity, sizeof(*s.owners));
 	s.resting = calloc(s.capacity, sizeof(*s.resting));
-	for (int d = 0; d < MIP_DIRECTIONS; d++)
+	for (int d = 0; d < MIP_ARRAYS; d++)
 		s.traffic[d] = calloc(s.capacity, sizeof(*s.traffic[d]));
 	first = mip_stats_take(&s, 1, MIP_HOME);
 	mip_stats_release(&s, (uint32_t)first);
@@ -135,10 +141,37 @@ static void indices_rest(void)
 		others++;
 	}
 	CHECK(others >= MIP_STATS_REST && s.fresh <= MIP_STATS_REST + 1);
-	for (int d = 0; d < MIP_DIRECTIONS; d++)
+	for (int d = 0; d < MIP_ARRAYS; d++)
 		free(s.traffic[d]);
 	free(s.owners);
 	free(s.resting);
+}
+
+/* Against an array of truths, by random changes. */
+static void list(void)
+{
+	uint32_t items[CAPACITY], place[CAPACITY] = { 0 }, count = 0;
+	struct mip_list l = { items, place, 0 };
+	bool there[CAPACITY] = { false };
+
+	for (int round = 0; round < 200000; round++) {
+		uint32_t index = check_random() % CAPACITY;
+		bool add = check_random() % 2;
+
+		count += (uint32_t)add - there[index];
+		there[index] = add;
+		if (add)
+			mip_list_add(&l, index);
+		else
+			mip_list_remove(&l, index);
+		CHECK(l.count == count && (place[index] != 0) == add);
+	}
+	for (uint32_t i = 0; i < l.count; i++) {
+		CHECK(there[items[i]] && place[items[i]] == i + 1);
+		there[items[i]] = false;
+	}
+	for (uint32_t index = 0; index < CAPACITY; index++)
+		CHECK(!there[index]);
 }
 
 int main(void)
@@ -149,5 +182,6 @@ int main(void)
 	ring();
 	stats();
 	indices_rest();
+	list();
 	return 0;
 }

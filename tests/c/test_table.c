@@ -48,7 +48,7 @@ static void delete (struct mip_table *t, uint32_t home_be, enum mip_side side)
 {
 	struct mip_tunnel *known = list_find(home_be, side);
 
-	CHECK(mip_table_delete(t, home_be, side) == (known != NULL));
+	CHECK(mip_table_delete(t, home_be, side, 0) == (known != NULL));
 	if (known)
 		*known = list[--listed];
 }
@@ -101,7 +101,7 @@ static void smallest(void)
 	CHECK(mip_table_put(&t, &one) == MIP_PUT_REPLACED);
 	CHECK(!mip_table_find(&t, 2, MIP_HOME, &found));
 	CHECK(!mip_table_find(&t, 1, MIP_CARE_OF, &found));
-	CHECK(mip_table_delete(&t, 1, MIP_HOME));
+	CHECK(mip_table_delete(&t, 1, MIP_HOME, 0));
 	CHECK(mip_table_put(&t, &two) == MIP_PUT_NEW);
 	free(memory);
 }

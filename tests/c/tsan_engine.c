@@ -1,5 +1,5 @@
 /*
- * The whole engine under ThreadSanitizer: both threads carry packets while
+ * The whole engine under ThreadSanitizer: its threads carry packets while
  * tunnels are installed, replaced and removed, and counters, tunnels and events
  * are read.  In a network namespace of its own, whose loopback is both ends of the
  * tunnel: what goes in at 127.0.0.1 comes out at 127.0.0.2.  Needs root; says so
@@ -36,6 +36,9 @@ static struct mip_tunnel tunnel(uint32_t home_be, enum mip_side side)
 		.flags = MIP_F_REVERSE,
 	};
 
+	if (side == MIP_HOME && check_random() % 2)
+		t.flags |= MIP_F_BROADCAST | (check_random() % 2 ? MIP_F_NESTED : 0);
+
 	return t;
 }
 
@@ -52,6 +55,17 @@ static void set_up_network(uint32_t home_be)
 	close(fd);
 }
 
+/* A broadcast on the loopback, which stands for a home link. */
+static void broadcast(int fd, struct check_packet c)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = INADDR_BROADCAST };
+	uint8_t packet[200];
+
+	c.dst_be = INADDR_BROADCAST;
+	c.payload = 100;
+	(void)sendto(fd, packet, check_build(packet, &c), 0, (struct sockaddr *)&to, sizeof(to));
+}
+
 /* Some with DF over the MTU, some to be fragmented, most just right. */
 static void *sender(void *argument)
 {
@@ -60,9 +74,10 @@ static void *sender(void *argument)
 	};
 	struct sockaddr_in to = { .sin_family = AF_INET };
 	uint8_t packet[2000];
-	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW), lo = socket(AF_INET, SOCK_RAW, IPPROTO_RAW), yes = 1;
 
-	CHECK(fd >= 0);
+	CHECK(fd >= 0 && setsockopt(lo, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) == 0 &&
+	      setsockopt(lo, SOL_SOCKET, SO_BROADCAST, &yes, sizeof(yes)) == 0);
 	c.dst_be = to.sin_addr.s_addr = *(uint32_t *)argument;
 	for (unsigned i = 0; !atomic_load(&done); i++) {
 		uint32_t len;
@@ -71,10 +86,13 @@ static void *sender(void *argument)
 		c.frag = i % 2 ? MIP_IPV4_DF : 0;
 		c.id = (uint16_t)(i + 1);
 		len = check_build(packet, &c);
+		if (i % 8 == 0)
+			broadcast(lo, c);
 		if (sendto(fd, packet, len, 0, (struct sockaddr *)&to, sizeof(to)) == (ssize_t)len)
 			atomic_fetch_add(&sent, 1);
 	}
 	close(fd);
+	close(lo);
 	return NULL;
 }
 
@@ -82,13 +100,18 @@ static void change(struct mip_engine *e, uint32_t home_be)
 {
 	uint32_t other_be = check_address(10, 0, 0, check_random() % STRANGERS);
 	struct mip_change changes[] = {
-		{ tunnel(home_be, MIP_HOME), false },
-		{ tunnel(home_be, MIP_CARE_OF), false },
-		{ tunnel(other_be, check_random() % 2), check_random() % 2 },
+		{ tunnel(home_be, MIP_HOME), false, check_random() % 2 },
+		{ tunnel(home_be, MIP_CARE_OF), false, false },
+		{ tunnel(other_be, check_random() % 2), check_random() % 2, false },
+		{ tunnel(home_be, MIP_HOME), check_random() % 2, true },
 	};
+	static const uint8_t kinds[] = { MIP_ENCAP_IPIP, MIP_ENCAP_GRE, MIP_ENCAP_MINIMAL };
 	size_t made, removed;
 
-	CHECK(mip_engine_apply(e, changes, 3, &made, &removed) == 0 && made == 3);
+	changes[2].tunnel.encap = kinds[check_random() % 3];
+	/* A second care-of address, which nobody answers for, comes and goes. */
+	changes[3].tunnel.remote_be = check_address(127, 0, 0, 3);
+	CHECK(mip_engine_apply(e, changes, 4, &made, &removed) == 0 && made == 4);
 }
 
 static void look(struct mip_engine *e, uint64_t counters[MIP_COUNTER_END])
@@ -107,7 +130,9 @@ static void look(struct mip_engine *e, uint64_t counters[MIP_COUNTER_END])
 
 int main(void)
 {
-	struct mip_config config = { .device = "mip0", .mtu = 1480, .capacity = 1000, .icmp_rate = 100 };
+	struct mip_config config = {
+		.device = "mip0", .mtu = 1480, .capacity = 1000, .icmp_rate = 100, .broadcast_rate = 2000
+	};
 	uint32_t home_be = check_address(198, 51, 100, 7);
 	uint64_t counters[MIP_COUNTER_END], changes = 0;
 	struct mip_engine *e;
@@ -122,6 +147,8 @@ int main(void)
 	}
 	CHECK(mip_engine_open(&e, &config, &stage) == 0);
 	set_up_network(home_be);
+	CHECK(mip_engine_watch(e, "lo", check_address(198, 51, 100, 0), check_address(255, 255, 255, 0),
+			       &stage) == 0);
 	change(e, home_be);
 	CHECK(pthread_create(&thread, NULL, sender, &home_be) == 0);
 	for (int round = 0; round < 2; round++) {
@@ -140,6 +167,7 @@ int main(void)
 	       (unsigned long long)counters[MIP_COUNTER_DECAPSULATED_PACKETS]);
 	CHECK(counters[MIP_COUNTER_DECAPSULATED_PACKETS] > 0 && counters[MIP_COUNTER_FRAGMENTS] > 0 &&
 	      counters[MIP_COUNTER_ICMP_FAILED] > 0); /* nobody to send them to */
+	CHECK(counters[MIP_COUNTER_COPIED_PACKETS] > 0 && counters[MIP_COUNTER_BROADCAST_COPIES] > 0);
 	mip_engine_close(e);
 	return 0;
 }

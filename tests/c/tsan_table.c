@@ -34,7 +34,7 @@ static struct mip_tunnel make(uint32_t home_be, uint32_t version)
 		.local_be = version,
 		.remote_be = home_be ^ version,
 		.index = version * 3,
-		.flags = ~version,
+		.flags = (uint16_t)~version,
 		.outer_sum = home_be + version,
 		.mtu = (uint16_t)version,
 	};
@@ -56,7 +56,7 @@ static bool is_crowded(uint32_t home_be)
 	mip_table_put(&table, &t);
 	for (int i = 0; i < CROWDED; i++)
 		crowded |= atomic_load(&table.slots[i].key) != 0;
-	mip_table_delete(&table, home_be, MIP_HOME);
+	mip_table_delete(&table, home_be, MIP_HOME, 0);
 	return crowded;
 }
 
@@ -111,7 +111,7 @@ static void change(uint32_t which)
 		CHECK(mip_table_put(&table, &t) == MIP_PUT_REPLACED);
 	} else {
 		atomic_fetch_add(&phases[which], 1);
-		CHECK(mip_table_delete(&table, homes[which], MIP_HOME));
+		CHECK(mip_table_delete(&table, homes[which], MIP_HOME, 0));
 		atomic_fetch_add(&phases[which], 1);
 	}
 }

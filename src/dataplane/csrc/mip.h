@@ -25,14 +25,24 @@
 	X(OUTER_HEADER, "outer-bad-header", "the outer header length or total length is impossible")         \
 	X(OUTER_CHECKSUM, "outer-bad-checksum", "the outer header checksum is wrong")                        \
 	X(OUTER_PROTOCOL, "outer-wrong-protocol", "the outer protocol is not the encapsulation expected")    \
+	X(GRE_TRUNCATED, "gre-truncated", "the GRE header ends beyond the datagram")                         \
+	X(GRE_HEADER, "gre-bad-header", "GRE flags or version that RFC 2784 says to discard")                \
+	X(GRE_CHECKSUM, "gre-bad-checksum", "the GRE checksum is wrong")                                     \
+	X(GRE_PROTOCOL, "gre-wrong-protocol", "GRE carries something else than IPv4")                        \
+	X(GRE_KEY, "gre-wrong-key", "not the GRE key of the tunnel, or one where there is none")             \
+	X(GRE_SEQUENCE, "gre-out-of-sequence", "older than what came before (RFC 2890 2.2)")                 \
+	X(MINIMAL_TRUNCATED, "minimal-truncated", "the minimal header ends beyond the datagram (RFC 2004)")  \
+	X(MINIMAL_CHECKSUM, "minimal-bad-checksum", "the checksum of the minimal header is wrong")           \
 	X(OUTER_FRAGMENT, "outer-fragment", "the outer datagram is a fragment, not a whole datagram")        \
 	X(WRONG_OUTER_SOURCE, "wrong-outer-source", "the outer source is not the tunnel's other end")        \
 	X(WRONG_OUTER_DESTINATION, "wrong-outer-destination", "the outer destination is not our tunnel end") \
 	X(WRONG_ENCAPSULATION, "wrong-encapsulation", "the tunnel uses another encapsulation")               \
 	X(NOT_REVERSE, "not-reverse", "reverse tunnelling was not registered (RFC 3024 4.4)")                \
+	X(NOT_DELIVERY, "not-delivery-style", "the node did not ask for encapsulating delivery (RFC 3024)")  \
 	X(ECN_CONGESTION, "ecn-congestion", "congestion marked on a packet without ECN (RFC 6040 4.2)")      \
 	X(LOOP_SOURCE_IS_EXIT, "loop-source-is-exit", "the inner source is the tunnel exit (RFC 2003 3.2)")  \
 	X(LOOP_OWN_TUNNEL, "loop-own-tunnel", "our own tunnelled datagram came back (RFC 2003 3.2)")         \
+	X(LOOP_CARE_OF, "loop-care-of", "tunnelled to the node by its own care-of address (RFC 5944 4.2.3)") \
 	X(TOO_BIG, "too-big", "longer than the tunnel MTU and DF is set; the sender is told (RFC 1191)")     \
 	X(NEEDS_FRAGMENTATION, "needs-fragmentation", "longer than the tunnel MTU and DF is clear")          \
 	X(NO_HEADROOM, "no-headroom", "the buffer has no room for the outer header")                         \
@@ -46,25 +56,30 @@
 	X(DEVICE_DOWN, "device-down", "the TUN device is down")                                              \
 	X(DEVICE_REFUSED, "device-refused", "the TUN device refused the packet")
 
-#define MIP_COUNTER_LIST(X)                                                                               \
-	X(DEVICE_READ_PACKETS, "device-read-packets", "packets read from the TUN device")                 \
-	X(DEVICE_READ_BYTES, "device-read-bytes", "bytes of the packets read from the TUN device")        \
-	X(ENCAPSULATED_PACKETS, "encapsulated-packets", "inner packets and fragments sent into tunnels")  \
-	X(ENCAPSULATED_BYTES, "encapsulated-bytes", "bytes of these, without the outer header")           \
-	X(RECEIVED_PACKETS, "received-packets", "tunnelled datagrams received")                           \
-	X(RECEIVED_BYTES, "received-bytes", "bytes of these, with the outer header")                      \
-	X(RECEIVE_OVERFLOW, "receive-overflow", "datagrams the kernel dropped: the buffer was full")      \
-	X(DECAPSULATED_PACKETS, "decapsulated-packets", "inner packets written to the TUN device")        \
-	X(DECAPSULATED_BYTES, "decapsulated-bytes", "bytes of these")                                     \
-	X(FRAGMENTED_PACKETS, "fragmented-packets", "inner packets fragmented to the tunnel MTU")         \
-	X(FRAGMENTS, "fragments", "fragments made of them")                                               \
-	X(ICMP_SENT, "icmp-sent", "fragmentation-needed messages sent")                                   \
-	X(ICMP_FORBIDDEN, "icmp-forbidden", "messages RFC 1812 4.3.2.7 does not let us send")             \
-	X(ICMP_LIMITED, "icmp-rate-limited", "messages over the rate limit (RFC 1812 4.3.2.8)")           \
-	X(ICMP_FAILED, "icmp-failed", "messages the kernel would not send")                               \
-	X(ECN_UNUSED, "ecn-unused-combination", "decapsulated with ECN fields RFC 6040 4.2 calls unused") \
-	X(CHECKSUM_PENDING, "checksum-pending", "decapsulated with a transport checksum left to finish")  \
-	X(MERGED_RECEIVED, "merged-received", "packets the network card had merged, to be cut again")     \
+#define MIP_COUNTER_LIST(X)                                                                                \
+	X(DEVICE_READ_PACKETS, "device-read-packets", "packets read from the TUN device")                  \
+	X(DEVICE_READ_BYTES, "device-read-bytes", "bytes of the packets read from the TUN device")         \
+	X(ENCAPSULATED_PACKETS, "encapsulated-packets", "inner packets and fragments sent into tunnels")   \
+	X(ENCAPSULATED_BYTES, "encapsulated-bytes", "bytes of these, without the outer header")            \
+	X(RECEIVED_PACKETS, "received-packets", "tunnelled datagrams received")                            \
+	X(RECEIVED_BYTES, "received-bytes", "bytes of these, with the outer header")                       \
+	X(RECEIVE_OVERFLOW, "receive-overflow", "datagrams the kernel dropped: the buffer was full")       \
+	X(DECAPSULATED_PACKETS, "decapsulated-packets", "inner packets written to the TUN device")         \
+	X(DECAPSULATED_BYTES, "decapsulated-bytes", "bytes of these")                                      \
+	X(FRAGMENTED_PACKETS, "fragmented-packets", "inner packets fragmented to the tunnel MTU")          \
+	X(FRAGMENTS, "fragments", "fragments made of them")                                                \
+	X(DELIVERED_PACKETS, "delivered-packets", "packets nodes tunnelled to us, sent on to home agents") \
+	X(COPIED_PACKETS, "copied-packets", "copies for a second and further care-of address")             \
+	X(BROADCASTS, "broadcasts", "broadcasts received on home links")                                   \
+	X(BROADCAST_COPIES, "broadcast-copies", "copies made of them for the nodes that asked")            \
+	X(BROADCAST_LIMITED, "broadcast-rate-limited", "broadcasts some nodes missed: over the limit")     \
+	X(ICMP_SENT, "icmp-sent", "fragmentation-needed messages sent")                                    \
+	X(ICMP_FORBIDDEN, "icmp-forbidden", "messages RFC 1812 4.3.2.7 does not let us send")              \
+	X(ICMP_LIMITED, "icmp-rate-limited", "messages over the rate limit (RFC 1812 4.3.2.8)")            \
+	X(ICMP_FAILED, "icmp-failed", "messages the kernel would not send")                                \
+	X(ECN_UNUSED, "ecn-unused-combination", "decapsulated with ECN fields RFC 6040 4.2 calls unused")  \
+	X(CHECKSUM_PENDING, "checksum-pending", "decapsulated with a transport checksum left to finish")   \
+	X(MERGED_RECEIVED, "merged-received", "packets the network card had merged, to be cut again")      \
 	X(EVENTS_LOST, "events-lost", "events lost because nobody read them")
 
 /* X(NAME, "label", "meaning of address and value") */

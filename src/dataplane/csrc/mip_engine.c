@@ -10,18 +10,21 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "mip_broadcast.h"
 #include "mip_encap.h"
-#include "mip_worker.h"
+#include "mip_group.h"
 
 enum { ICMP_BURST_SECONDS = 1 };
 
 struct mip_engine {
-	struct mip_worker worker[MIP_DIRECTIONS];
+	struct mip_worker worker[MIP_THREADS];
+	struct mip_broadcast broadcast;
 	struct mip_table table;
 	struct mip_stats stats;
-	pthread_mutex_t lock; /* one writer of table and stats */
+	pthread_mutex_t lock; /* one writer of table, stats and what mip_broadcast.h says */
 	_Atomic bool stopping;
-	int tun_fd, receive_fd, send_fd, stop_fd, event_fd;
+	struct mip_receiver receivers[MIP_ENCAPS];
+	int tun_fd, send_fd, stop_fd, event_fd;
 
 	/* All the memory, mapped at once; pages come when they are touched. */
 	void *memory;
@@ -57,12 +60,14 @@ static size_t lay_out(struct mip_engine *e, uint8_t *base, uint32_t capacity, ui
 	mip_table_init(&e->table, slots, capacity, seed);
 	e->stats.capacity = capacity;
 	e->stats.owners = carve(base, &used, capacity * sizeof(struct mip_owner));
+	e->stats.sequences = carve(base, &used, capacity * sizeof(struct mip_sequence));
 	e->stats.resting = carve(base, &used, capacity * sizeof(uint32_t));
-	for (int d = 0; d < MIP_DIRECTIONS; d++) {
-		e->stats.traffic[d] = carve(base, &used, capacity * sizeof(struct mip_traffic));
-		e->worker[d].rooms =
-			carve(base, &used, (size_t)(d == MIP_OUT ? 2 : 1) * MIP_BATCH * MIP_ROOM);
-	}
+	e->broadcast.asked.items = carve(base, &used, capacity * sizeof(uint32_t));
+	e->broadcast.asked.place = carve(base, &used, capacity * sizeof(uint32_t));
+	for (int i = 0; i < MIP_ARRAYS; i++)
+		e->stats.traffic[i] = carve(base, &used, capacity * sizeof(struct mip_traffic));
+	for (int d = 0; d < MIP_THREADS; d++)
+		e->worker[d].rooms = carve(base, &used, (size_t)2 * MIP_BATCH * MIP_ROOM);
 	return used;
 }
 
@@ -81,6 +86,8 @@ static int map_memory(struct mip_engine *e, uint32_t capacity, uint64_t seed)
 
 static int open_descriptors(struct mip_engine *e, const struct mip_config *config, enum mip_stage *stage)
 {
+	int error;
+
 	*stage = MIP_STAGE_MEMORY;
 	e->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (e->stop_fd < 0)
@@ -89,9 +96,14 @@ static int open_descriptors(struct mip_engine *e, const struct mip_config *confi
 	if (e->event_fd < 0)
 		return -errno;
 	/* Sockets first: a refusal there must not let a device appear and vanish. */
-	e->receive_fd = mip_raw_open_receive(MIP_ENCAP_IPIP, stage);
-	if (e->receive_fd < 0)
-		return e->receive_fd;
+	error = mip_broadcast_open(&e->broadcast, config->broadcast_rate, e->stop_fd);
+	if (error)
+		return error;
+	for (int i = 0; i < MIP_ENCAPS; i++) {
+		e->receivers[i].fd = mip_raw_open_receive(e->receivers[i].type, stage);
+		if (e->receivers[i].fd < 0)
+			return e->receivers[i].fd;
+	}
 	e->send_fd = mip_raw_open_send(config->mark, stage);
 	if (e->send_fd < 0)
 		return e->send_fd;
@@ -101,18 +113,24 @@ static int open_descriptors(struct mip_engine *e, const struct mip_config *confi
 
 static void set_up_workers(struct mip_engine *e, const struct mip_config *config, uint16_t id)
 {
-	for (int d = 0; d < MIP_DIRECTIONS; d++) {
+	e->broadcast.worker = &e->worker[MIP_BROADCAST];
+	e->broadcast.lock = &e->lock;
+	e->broadcast.stats = &e->stats;
+	for (int d = 0; d < MIP_THREADS; d++) {
 		struct mip_worker *w = &e->worker[d];
 
 		w->table = &e->table;
 		w->traffic = e->stats.traffic[d];
+		w->sent = e->stats.traffic[d == MIP_IN ? (int)MIP_DELIVERY : d];
 		w->stopping = &e->stopping;
 		w->tun_fd = e->tun_fd;
-		w->raw_fd = d == MIP_OUT ? e->send_fd : e->receive_fd;
+		w->sequences = e->stats.sequences;
+		w->receivers = e->receivers;
+		w->send_fd = e->send_fd;
 		w->stop_fd = e->stop_fd;
 		w->event_fd = e->event_fd;
 		w->device_mtu = config->mtu;
-		w->id = id;
+		w->id = (uint16_t)(id + d * 0x5555); /* far apart: threads that send do not share a counter */
 		mip_send_init(&w->send);
 		mip_bucket_init(&w->icmp, config->icmp_rate, config->icmp_rate * ICMP_BURST_SECONDS,
 				mip_now_ns());
@@ -121,6 +139,7 @@ static void set_up_workers(struct mip_engine *e, const struct mip_config *config
 
 int mip_engine_open(struct mip_engine **out, const struct mip_config *config, enum mip_stage *stage)
 {
+	static const enum mip_encap types[MIP_ENCAPS] = { MIP_ENCAP_IPIP, MIP_ENCAP_GRE, MIP_ENCAP_MINIMAL };
 	struct mip_engine *e = aligned_alloc(64, (sizeof(*e) + 63) / 64 * 64);
 	struct random_start start;
 	int error;
@@ -129,7 +148,12 @@ int mip_engine_open(struct mip_engine **out, const struct mip_config *config, en
 	if (!e)
 		return -ENOMEM;
 	memset(e, 0, sizeof(*e));
-	e->tun_fd = e->receive_fd = e->send_fd = e->stop_fd = e->event_fd = -1;
+	e->tun_fd = e->send_fd = e->stop_fd = e->event_fd = e->broadcast.epoll_fd = -1;
+	for (int i = 0; i < MIP_ENCAPS; i++) {
+		e->receivers[i].type = types[i];
+		e->receivers[i].fd = -1;
+		e->receivers[i].used = types[i] == MIP_ENCAP_IPIP;
+	}
 	pthread_mutex_init(&e->lock, NULL);
 	error = getrandom(&start, sizeof(start), 0) == sizeof(start) ? 0 : -EIO;
 	if (!error)
@@ -155,8 +179,10 @@ static void close_fd(int fd)
 void mip_engine_close(struct mip_engine *e)
 {
 	mip_engine_stop(e);
+	mip_broadcast_close(&e->broadcast);
 	close_fd(e->tun_fd);
-	close_fd(e->receive_fd);
+	for (int i = 0; i < MIP_ENCAPS; i++)
+		close_fd(e->receivers[i].fd);
 	close_fd(e->send_fd);
 	close_fd(e->stop_fd);
 	close_fd(e->event_fd);
@@ -168,21 +194,29 @@ void mip_engine_close(struct mip_engine *e)
 
 int mip_engine_start(struct mip_engine *e)
 {
-	static void *(*const run[MIP_DIRECTIONS])(
-		void *) = { [MIP_OUT] = mip_worker_out, [MIP_IN] = mip_worker_in };
-	static const char *const name[MIP_DIRECTIONS] = { [MIP_OUT] = "mip-out", [MIP_IN] = "mip-in" };
+	static void *(*const run[MIP_THREADS])(void *) = {
+		[MIP_OUT] = mip_worker_out,
+		[MIP_IN] = mip_worker_in,
+		[MIP_BROADCAST] = mip_worker_broadcast,
+	};
+	static const char *const name[MIP_THREADS] = {
+		[MIP_OUT] = "mip-out",
+		[MIP_IN] = "mip-in",
+		[MIP_BROADCAST] = "mip-broadcast",
+	};
 	sigset_t all, before;
 	int error = 0;
 
 	/* Signals are the main program's: the threads start with all of them blocked. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	for (int d = 0; d < MIP_DIRECTIONS && !error; d++) {
+	for (int d = 0; d < MIP_THREADS && !error; d++) {
 		struct mip_worker *w = &e->worker[d];
+		void *argument = d == MIP_BROADCAST ? (void *)&e->broadcast : w;
 
 		if (w->running)
 			continue;
-		error = pthread_create(&w->thread, NULL, run[d], w);
+		error = pthread_create(&w->thread, NULL, run[d], argument);
 		if (error)
 			break;
 		w->running = true;
@@ -201,7 +235,7 @@ void mip_engine_stop(struct mip_engine *e)
 	atomic_store(&e->stopping, true);
 	if (e->stop_fd >= 0 && write(e->stop_fd, &count, sizeof(count)) < 0)
 		abort(); /* an eventfd of our own that was drained below: cannot happen */
-	for (int d = 0; d < MIP_DIRECTIONS; d++) {
+	for (int d = 0; d < MIP_THREADS; d++) {
 		if (e->worker[d].running)
 			pthread_join(e->worker[d].thread, NULL);
 		e->worker[d].running = false;
@@ -216,35 +250,88 @@ int mip_engine_event_fd(const struct mip_engine *e)
 	return e->event_fd;
 }
 
-static int install(struct mip_engine *e, const struct mip_tunnel *wanted)
+/* Gives back what belonged to a tunnel that is gone. */
+static void release(struct mip_engine *e, uint32_t index)
 {
-	struct mip_tunnel t = *wanted, old;
-	int64_t index;
+	mip_list_remove(&e->broadcast.asked, index);
+	mip_stats_release(&e->stats, index);
+}
 
-	if (!mip_tunnel_prepare(&t))
-		return -EINVAL;
-	if (mip_table_find(&e->table, t.home_be, (enum mip_side)t.side, &old)) {
-		t.index = old.index;
-		mip_table_put(&e->table, &t);
-		return 0;
+/* From now on, datagrams of this encapsulation are received. */
+static int receive(struct mip_engine *e, enum mip_encap type)
+{
+	for (int i = 0; i < MIP_ENCAPS; i++) {
+		struct mip_receiver *r = &e->receivers[i];
+		int error;
+
+		if (r->type != type || atomic_load_explicit(&r->used, memory_order_relaxed))
+			continue;
+		error = mip_raw_accept(r->fd);
+		if (error)
+			return error;
+		atomic_store_explicit(&r->used, true, memory_order_relaxed);
 	}
-	index = mip_stats_take(&e->stats, t.home_be, (enum mip_side)t.side);
+	return 0;
+}
+
+static bool is_same_stream(const struct mip_tunnel *a, const struct mip_tunnel *b)
+{
+	return a->remote_be == b->remote_be && a->local_be == b->local_be && a->encap == b->encap &&
+	       a->key_out == b->key_out && a->key_in == b->key_in && a->flags == b->flags;
+}
+
+static int install(struct mip_engine *e, const struct mip_tunnel *wanted, bool beside)
+{
+	struct mip_tunnel t = *wanted, old[MIP_GROUP_MAX];
+	enum mip_side side = (enum mip_side)t.side;
+	uint32_t count, same;
+	int64_t index;
+	int error;
+
+	if (!mip_tunnel_prepare(&t) || (beside && side != MIP_HOME))
+		return -EINVAL;
+	error = receive(e, (enum mip_encap)t.encap);
+	if (error)
+		return error;
+	count = mip_group_find(&e->table, t.home_be, side, old);
+	same = mip_group_place(old, count, t.remote_be);
+	if (same == count && !beside)
+		same = 0;
+	if (beside && same == MIP_GROUP_MAX)
+		return -EMLINK;
+	index = same < count ? old[same].index : mip_stats_take(&e->stats, t.home_be, side);
 	if (index == MIP_NO_INDEX)
 		return -ENOSPC;
 	t.index = (uint32_t)index;
+	/* Sequence numbers begin again with another way or another peer. */
+	if (same == count || !is_same_stream(&t, &old[same]))
+		mip_sequence_reset(&e->stats.sequences[index]);
 	/* As many indices as entries: the table cannot be full when one was free. */
-	mip_table_put(&e->table, &t);
+	if (beside)
+		mip_group_join(&e->table, &t);
+	else
+		mip_group_replace(&e->table, &t);
+	for (uint32_t i = 0; i < count && !beside; i++)
+		if (old[i].index != t.index)
+			release(e, old[i].index);
+	if (t.flags & MIP_F_BROADCAST)
+		mip_list_add(&e->broadcast.asked, t.index);
+	else
+		mip_list_remove(&e->broadcast.asked, t.index);
 	return 0;
 }
 
 static bool uninstall(struct mip_engine *e, const struct mip_tunnel *which)
 {
-	struct mip_tunnel old;
+	struct mip_tunnel old[MIP_GROUP_MAX];
+	enum mip_side side = (enum mip_side)which->side;
+	uint32_t count = mip_group_find(&e->table, which->home_be, side, old);
 
-	if (!mip_table_find(&e->table, which->home_be, (enum mip_side)which->side, &old))
+	if (!mip_group_remove(&e->table, which->home_be, side, which->remote_be))
 		return false;
-	mip_table_delete(&e->table, which->home_be, (enum mip_side)which->side);
-	mip_stats_release(&e->stats, old.index);
+	for (uint32_t i = 0; i < count; i++)
+		if (!which->remote_be || old[i].remote_be == which->remote_be)
+			release(e, old[i].index);
 	return true;
 }
 
@@ -261,10 +348,23 @@ int mip_engine_apply(struct mip_engine *e, const struct mip_change *changes, siz
 		if (c->remove)
 			*removed += uninstall(e, &c->tunnel);
 		else
-			error = install(e, &c->tunnel);
+			error = install(e, &c->tunnel, c->beside);
 		if (error)
 			break;
 	}
+	pthread_mutex_unlock(&e->lock);
+	return error;
+}
+
+int mip_engine_watch(struct mip_engine *e, const char *interface, uint32_t network_be, uint32_t mask_be,
+		     enum mip_stage *stage)
+{
+	struct mip_watch watch = { .network_be = network_be, .mask_be = mask_be };
+	int error;
+
+	strncpy(watch.interface, interface, sizeof(watch.interface) - 1);
+	pthread_mutex_lock(&e->lock);
+	error = mip_broadcast_watch(&e->broadcast, &watch, stage);
 	pthread_mutex_unlock(&e->lock);
 	return error;
 }
@@ -279,8 +379,8 @@ size_t mip_engine_tunnels(struct mip_engine *e, uint32_t *cursor, struct mip_sta
 
 		if (!owner->taken)
 			continue;
-		if (!mip_table_find(&e->table, owner->home_be, (enum mip_side)owner->side,
-				    &out[count].tunnel))
+		if (!mip_group_find_index(&e->table, owner->home_be, (enum mip_side)owner->side, *cursor,
+					  &out[count].tunnel))
 			continue;
 		mip_stats_read(&e->stats, *cursor, &out[count++]);
 	}
@@ -293,13 +393,15 @@ void mip_engine_counters(const struct mip_engine *e, uint64_t drops[MIP_DROP_END
 {
 	memset(drops, 0, MIP_DROP_END * sizeof(*drops));
 	memset(counters, 0, MIP_COUNTER_END * sizeof(*counters));
-	for (int d = 0; d < MIP_DIRECTIONS; d++) {
+	for (int d = 0; d < MIP_THREADS; d++) {
 		for (int i = 0; i < MIP_DROP_END; i++)
 			drops[i] += mip_get(&e->worker[d].drops[i]);
 		for (int i = 0; i < MIP_COUNTER_END; i++)
 			counters[i] += mip_get(&e->worker[d].counters[i]);
 	}
-	counters[MIP_COUNTER_RECEIVE_OVERFLOW] = mip_raw_overflow(e->receive_fd);
+	for (int i = 0; i < MIP_ENCAPS; i++)
+		if (atomic_load_explicit(&e->receivers[i].used, memory_order_relaxed))
+			counters[MIP_COUNTER_RECEIVE_OVERFLOW] += mip_raw_overflow(e->receivers[i].fd);
 }
 
 size_t mip_engine_events(struct mip_engine *e, struct mip_event *out, size_t cap)
@@ -310,7 +412,7 @@ size_t mip_engine_events(struct mip_engine *e, struct mip_event *out, size_t cap
 	/* First the signal, then the rings: an event put between the two signals again. */
 	if (read(e->event_fd, &signals, sizeof(signals)) < 0 && errno != EAGAIN)
 		return 0;
-	for (int d = 0; d < MIP_DIRECTIONS; d++)
+	for (int d = 0; d < MIP_THREADS; d++)
 		while (count < cap && mip_ring_take(&e->worker[d].ring, &out[count]))
 			count++;
 	return count;

@@ -1,4 +1,4 @@
-/* mip_engine.h - what the control plane sees: one TUN device, its tunnels, two threads. */
+/* mip_engine.h - what the control plane sees: one TUN device, its tunnels, three threads. */
 #ifndef MIP_ENGINE_H
 #define MIP_ENGINE_H
 
@@ -10,16 +10,17 @@ struct mip_engine;
 
 struct mip_config {
 	char device[MIP_DEVICE_NAME];
-	uint32_t mtu;       /* of the device: the largest packet the kernel gives us */
-	uint32_t capacity;  /* tunnels */
-	uint32_t mark;      /* SO_MARK of what is sent; 0: none */
-	uint32_t icmp_rate; /* fragmentation-needed messages a second */
-	bool persist;       /* leave the device behind */
+	uint32_t mtu;            /* of the device: the largest packet the kernel gives us */
+	uint32_t capacity;       /* tunnels */
+	uint32_t mark;           /* SO_MARK of what is sent; 0: none */
+	uint32_t icmp_rate;      /* fragmentation-needed messages a second */
+	uint32_t broadcast_rate; /* copies of broadcasts a second */
+	bool persist;            /* leave the device behind */
 };
 
 struct mip_change {
-	struct mip_tunnel tunnel; /* for a removal only home_be and side matter */
-	bool remove;
+	struct mip_tunnel tunnel; /* for a removal only home_be, side and remote_be matter; 0: all remotes */
+	bool remove, beside;
 };
 
 /* 0 or -errno, and then *stage says where. */
@@ -35,14 +36,25 @@ int mip_engine_event_fd(const struct mip_engine *e);
 
 /*
  * In order, until one fails: -EINVAL for an impossible tunnel, -ENOSPC for a
- * full table.  *done counts those that were made, *removed those that took something
- * out.  A tunnel with the same home address and side is replaced in place and keeps its counters.
+ * full table, -EMLINK for more than MIP_GROUP_MAX of one home address.  *done counts those
+ * that were made, *removed those that took something out.  A tunnel takes the place of all
+ * of its home address and side; beside, which only the home end may be, that of the one with
+ * the same remote end.  In the place of one or of several it keeps the counters of
+ * the one with its remote end, or else of the first.
  */
 int mip_engine_apply(struct mip_engine *e, const struct mip_change *changes, size_t count, size_t *done,
 		     size_t *removed);
 
 /* The next at most cap tunnels; *cursor is 0 at first.  0 at the end. */
 size_t mip_engine_tunnels(struct mip_engine *e, uint32_t *cursor, struct mip_status *out, size_t cap);
+
+/*
+ * From now on, broadcasts that arrive on the interface go to the tunnels with
+ * MIP_F_BROADCAST whose home address is of the network.  To be repeated for an interface
+ * that was deleted and made again.  0 or -errno, and then *stage says where.
+ */
+int mip_engine_watch(struct mip_engine *e, const char *interface, uint32_t network_be, uint32_t mask_be,
+		     enum mip_stage *stage);
 
 void mip_engine_counters(const struct mip_engine *e, uint64_t drops[MIP_DROP_END],
 			 uint64_t counters[MIP_COUNTER_END]);

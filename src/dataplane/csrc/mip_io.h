@@ -15,7 +15,8 @@
 	X(MARK, "setting the mark of outgoing datagrams") \
 	X(TUN_OPEN, "opening /dev/net/tun")               \
 	X(TUN_ATTACH, "making the TUN device")            \
-	X(TUN_UP, "setting the TUN device up")
+	X(TUN_UP, "setting the TUN device up")            \
+	X(WATCH, "watching for broadcasts")
 
 #define MIP_STAGE_ENUM(name, meaning) MIP_STAGE_##name,
 
@@ -37,6 +38,18 @@ int mip_tun_open(const char *device, uint32_t mtu, bool persist, enum mip_stage 
 int mip_raw_open_receive(enum mip_encap type, enum mip_stage *stage);
 int mip_raw_open_send(uint32_t mark, enum mip_stage *stage);
 
+/*
+ * Until this is called, a receiving socket of another encapsulation than IP-in-IP
+ * lets nothing in: a host may have GRE traffic that is none of ours.
+ */
+int mip_raw_accept(int fd);
+
+/*
+ * A packet socket that receives the IPv4 broadcasts arriving on an interface:
+ * limited, and directed_be unless that is 0.  What this host sends is not among them.
+ */
+int mip_packet_open_broadcasts(const char *interface, uint32_t directed_be, enum mip_stage *stage);
+
 /* Datagrams the kernel dropped since the socket was opened because its buffer was full. */
 uint32_t mip_raw_overflow(int fd);
 
@@ -47,11 +60,12 @@ struct mip_send {
 	struct iovec iov[MIP_BATCH];
 	struct sockaddr_in to[MIP_BATCH];
 	uint32_t index[MIP_BATCH]; /* of the tunnel's counters, for the caller */
+	uint32_t inner[MIP_BATCH]; /* bytes, likewise */
 	int error[MIP_BATCH];      /* after mip_send_flush: 0 or an errno */
 };
 
 void mip_send_init(struct mip_send *s);
-void mip_send_add(struct mip_send *s, const struct mip_packet *p, uint32_t to_be, uint32_t index);
+void mip_send_add(struct mip_send *s, const struct mip_packet *p, const struct mip_tunnel *t, uint32_t inner);
 
 /* Sends all of it, waiting for buffer space a little while unless stop_fd becomes readable. */
 void mip_send_flush(struct mip_send *s, int fd, int stop_fd);

@@ -2,6 +2,7 @@
 #include "mip_io.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/sock_diag.h>
 #include <poll.h>
 #include <string.h>
@@ -18,6 +19,10 @@ static void set_buffer(int fd, int forced, int plain)
 		(void)setsockopt(fd, SOL_SOCKET, plain, &size, sizeof(size));
 }
 
+/* Accepts no packet. */
+static struct sock_filter refuse[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+static const struct sock_fprog nothing = { 1, refuse };
+
 int mip_raw_open_receive(enum mip_encap type, enum mip_stage *stage)
 {
 	int fd;
@@ -27,7 +32,24 @@ int mip_raw_open_receive(enum mip_encap type, enum mip_stage *stage)
 	if (fd < 0)
 		return -errno;
 	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+	if (type != MIP_ENCAP_IPIP &&
+	    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &nothing, sizeof(nothing)) < 0) {
+		int error = -errno;
+
+		close(fd);
+		return error;
+	}
 	return fd;
+}
+
+int mip_raw_accept(int fd)
+{
+	int unused = 0;
+
+	/* ENOENT: it has no filter, or no longer. */
+	if (setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused)) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
 }
 
 int mip_raw_open_send(uint32_t mark, enum mip_stage *stage)
@@ -73,14 +95,15 @@ void mip_send_init(struct mip_send *s)
 	}
 }
 
-void mip_send_add(struct mip_send *s, const struct mip_packet *p, uint32_t to_be, uint32_t index)
+void mip_send_add(struct mip_send *s, const struct mip_packet *p, const struct mip_tunnel *t, uint32_t inner)
 {
 	uint32_t i = s->count++;
 
 	s->iov[i].iov_base = p->data;
 	s->iov[i].iov_len = p->len;
-	s->to[i].sin_addr.s_addr = to_be;
-	s->index[i] = index;
+	s->to[i].sin_addr.s_addr = t->remote_be;
+	s->index[i] = t->index;
+	s->inner[i] = inner;
 	s->error[i] = 0;
 }
 

@@ -13,6 +13,8 @@ enum {
 	MIP_PROTO_IPIP = 4,
 	MIP_PROTO_TCP = 6,
 	MIP_PROTO_UDP = 17,
+	MIP_PROTO_GRE = 47,
+	MIP_PROTO_MINIMAL = 55,
 };
 
 struct mip_ipv4 {

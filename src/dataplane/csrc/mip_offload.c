@@ -21,27 +21,35 @@ static uint16_t pseudo_sum(const uint8_t *packet, const struct mip_ipv4 *ip)
 	return mip_checksum_fold(sum);
 }
 
+/* Where the checksum is in the transport header that begins there; 0 if it is none of ours to look at. */
+static uint16_t checksum_offset(const struct mip_ipv4 *ip)
+{
+	uint32_t payload = (uint32_t)(ip->total - ip->header);
+
+	if (mip_ipv4_is_fragment(ip))
+		return 0;
+	if (ip->protocol == MIP_PROTO_TCP && payload >= TCP_HEADER)
+		return TCP_CHECK;
+	return ip->protocol == MIP_PROTO_UDP && payload >= UDP_HEADER ? UDP_CHECK : 0;
+}
+
 struct mip_offload mip_offload_describe(uint8_t out[MIP_OFFLOAD_HEADER], const uint8_t *packet,
 					const struct mip_ipv4 *ip, uint32_t mtu)
 {
 	struct mip_offload result = { false, false };
 	struct header h = { 0 };
-	uint32_t payload = (uint32_t)(ip->total - ip->header), headers;
 	const uint8_t *transport = packet + ip->header;
-	bool tcp = ip->protocol == MIP_PROTO_TCP && payload >= TCP_HEADER;
-	bool udp = ip->protocol == MIP_PROTO_UDP && payload >= UDP_HEADER;
-	uint16_t offset = tcp ? TCP_CHECK : UDP_CHECK;
+	uint16_t offset = checksum_offset(ip);
+	uint32_t headers;
 
 	memset(out, 0, MIP_OFFLOAD_HEADER);
-	if ((!tcp && !udp) || mip_ipv4_is_fragment(ip))
-		return result;
-	if (mip_load16(transport + offset) != pseudo_sum(packet, ip))
+	if (!offset || mip_load16(transport + offset) != pseudo_sum(packet, ip))
 		return result;
 	result.checksum_pending = true;
 	h.flags = NEEDS_CSUM;
 	h.csum_start = ip->header;
 	h.csum_offset = offset;
-	if (tcp && ip->total > mtu) {
+	if (offset == TCP_CHECK && ip->total > mtu) {
 		headers = ip->header + (uint32_t)(transport[12] >> 4) * 4;
 		if (headers >= (uint32_t)ip->header + TCP_HEADER && headers < ip->total &&
 		    headers + 8 <= mtu) {
@@ -53,4 +61,16 @@ struct mip_offload mip_offload_describe(uint8_t out[MIP_OFFLOAD_HEADER], const u
 	}
 	memcpy(out, &h, sizeof(h));
 	return result;
+}
+
+void mip_offload_finish(uint8_t *packet, const struct mip_ipv4 *ip)
+{
+	uint8_t *transport = packet + ip->header;
+	uint16_t offset = checksum_offset(ip), check;
+
+	if (!offset || mip_load16(transport + offset) != pseudo_sum(packet, ip))
+		return;
+	/* What is there already counts the pseudo-header. */
+	check = mip_checksum(transport, (size_t)(ip->total - ip->header));
+	mip_store16(transport + offset, offset == UDP_CHECK && check == 0 ? 0xffff : check);
 }

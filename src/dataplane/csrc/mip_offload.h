@@ -24,4 +24,7 @@ struct mip_offload {
 struct mip_offload mip_offload_describe(uint8_t out[MIP_OFFLOAD_HEADER], const uint8_t *packet,
 					const struct mip_ipv4 *ip, uint32_t mtu);
 
+/* Finishes a transport checksum that is unfinished; for a packet that leaves by another way than the device. */
+void mip_offload_finish(uint8_t *packet, const struct mip_ipv4 *ip);
+
 #endif

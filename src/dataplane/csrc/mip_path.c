@@ -15,14 +15,64 @@ enum mip_drop mip_path_outbound(const struct mip_table *table, const struct mip_
 	return t->flags & MIP_F_REVERSE ? MIP_OK : MIP_DROP_NOT_REVERSE;
 }
 
-static enum mip_drop check_outer(const struct mip_tunnel *t, enum mip_encap type,
-				 const struct mip_ipv4 *outer)
+static enum mip_drop check_gre(const struct mip_tunnel *t, const struct mip_decap *d)
 {
-	if (outer->src_be != t->remote_be)
+	if (t->flags & MIP_F_GRE_KEY)
+		return d->has_key && d->key == t->key_in ? MIP_OK : MIP_DROP_GRE_KEY;
+	return d->has_key ? MIP_DROP_GRE_KEY : MIP_OK;
+}
+
+static inline enum mip_drop check_encap(const struct mip_tunnel *t, enum mip_encap type,
+					const struct mip_decap *d)
+{
+	if (t->encap == type)
+		return type == MIP_ENCAP_GRE ? check_gre(t, d) : MIP_OK;
+	/* RFC 2004 3: what was a fragment came the other way. */
+	if (t->encap == MIP_ENCAP_MINIMAL && type == MIP_ENCAP_IPIP && mip_ipv4_is_fragment(&d->inner))
+		return MIP_OK;
+	return MIP_DROP_WRONG_ENCAPSULATION;
+}
+
+static inline enum mip_drop check_outer(const struct mip_tunnel *t, enum mip_encap type,
+					const struct mip_decap *d)
+{
+	if (d->outer.src_be != t->remote_be)
 		return MIP_DROP_WRONG_OUTER_SOURCE;
-	if (outer->dst_be != t->local_be)
+	if (d->outer.dst_be != t->local_be)
 		return MIP_DROP_WRONG_OUTER_DESTINATION;
-	return t->encap == type ? MIP_OK : MIP_DROP_WRONG_ENCAPSULATION;
+	return check_encap(t, type, d);
+}
+
+/* Not from the first care-of address: from another one? */
+static __attribute__((noinline)) enum mip_drop check_others(const struct mip_table *table,
+							    enum mip_encap type, const struct mip_decap *d,
+							    struct mip_tunnel *t)
+{
+	struct mip_tunnel group[MIP_GROUP_MAX];
+	uint32_t count = mip_group_find(table, t->home_be, (enum mip_side)t->side, group);
+	uint32_t i = mip_group_place(group, count, d->outer.src_be);
+
+	if (i == count)
+		return MIP_DROP_WRONG_OUTER_SOURCE;
+	*t = group[i];
+	return check_outer(t, type, d);
+}
+
+/* What a mobile node has to do with; drop is the verdict if it is neither. */
+static __attribute__((noinline)) enum mip_drop check_node(const struct mip_table *table, enum mip_encap type,
+							  const struct mip_decap *d, struct mip_tunnel *t,
+							  enum mip_drop drop)
+{
+	if (d->outer.src_be == d->inner.src_be && find(table, d->inner.src_be, MIP_CARE_OF, t)) {
+		if (!(t->flags & MIP_F_DELIVERY))
+			return MIP_DROP_NOT_DELIVERY;
+		if (!(t->flags & MIP_F_REVERSE))
+			return MIP_DROP_NOT_REVERSE;
+		return check_encap(t, type, d);
+	}
+	if (drop == MIP_DROP_NO_BINDING && find(table, d->outer.dst_be, MIP_NODE, t))
+		return check_outer(t, type, d);
+	return drop;
 }
 
 enum mip_drop mip_path_inbound(const struct mip_table *table, enum mip_encap type, const struct mip_decap *d,
@@ -31,16 +81,18 @@ enum mip_drop mip_path_inbound(const struct mip_table *table, enum mip_encap typ
 	enum mip_drop drop = MIP_DROP_NO_BINDING;
 
 	if (find(table, d->inner.dst_be, MIP_CARE_OF, t)) {
-		drop = check_outer(t, type, &d->outer);
+		drop = check_outer(t, type, d);
 		if (!drop)
 			return MIP_OK;
 	}
 	if (find(table, d->inner.src_be, MIP_HOME, t)) {
-		drop = check_outer(t, type, &d->outer);
-		if (!drop && !(t->flags & MIP_F_REVERSE))
-			drop = MIP_DROP_NOT_REVERSE;
+		drop = check_outer(t, type, d);
+		if (drop && t->beside)
+			drop = check_others(table, type, d, t);
+		if (!drop)
+			return t->flags & MIP_F_REVERSE ? MIP_OK : MIP_DROP_NOT_REVERSE;
 	}
-	return drop;
+	return check_node(table, type, d, t, drop);
 }
 
 void mip_path_prefetch_outbound(const struct mip_table *table, const struct mip_ipv4 *inner)

@@ -3,12 +3,13 @@
 #define MIP_PATH_H
 
 #include "mip_encap.h"
-#include "mip_table.h"
+#include "mip_group.h"
 
 /*
  * A packet from the TUN device.  A home agent tunnels what is addressed to a
  * home address (RFC 5944 4.1); a foreign agent or a co-located mobile node what
- * comes from one, if reverse tunnelling was registered (RFC 3024 4).
+ * comes from one, if reverse tunnelling was registered (RFC 3024 4).  If t->beside
+ * is not 0, each of mip_group_find() gets a copy (RFC 5944 4.2.3).
  */
 enum mip_drop mip_path_outbound(const struct mip_table *table, const struct mip_ipv4 *inner,
 				struct mip_tunnel *t);
@@ -17,10 +18,19 @@ enum mip_drop mip_path_outbound(const struct mip_table *table, const struct mip_
  * A packet out of a tunnel.  It is accepted at the care-of end if it is for a
  * home address there and came from that one's home agent; at the home end if it
  * is from a home address there and came from its care-of address (RFC 3024 4.4,
- * 6.2 of RFC 2003).  Both ends may know the packet: it needs to suit only one.
+ * 6.2 of RFC 2003).  Also, at a foreign agent, if the node itself tunnelled it
+ * (encapsulating delivery, RFC 3024 5.2), and at a mobile node, if its home
+ * agent did and nothing inside is for somebody known: a broadcast (RFC 5944 4.3).
+ * Several ends may know the packet: it needs to suit only one.
  */
 enum mip_drop mip_path_inbound(const struct mip_table *table, enum mip_encap type, const struct mip_decap *d,
 			       struct mip_tunnel *t);
+
+/* Whether what mip_path_inbound() accepted goes into t again, and not to the TUN device (RFC 3024 5.2). */
+static inline bool mip_path_is_delivery(const struct mip_decap *d, const struct mip_tunnel *t)
+{
+	return d->outer.src_be == t->home_be && t->side == MIP_CARE_OF;
+}
 
 /* Brings the slots the two functions above will read nearer. */
 void mip_path_prefetch_outbound(const struct mip_table *table, const struct mip_ipv4 *inner);

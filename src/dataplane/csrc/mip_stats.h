@@ -1,8 +1,8 @@
 /*
  * mip_stats.h - counters of each tunnel, by the index kept in its table entry.
  *
- * Each worker thread counts in an array of its own; only that thread writes
- * it, so a count is a plain add, made visible to the reader by relaxed atomics.
+ * Each worker thread counts in arrays of its own; only that thread writes
+ * them, so a count is a plain add, made visible to the reader by relaxed atomics.
  * Nobody resets an array: an index that is given out again remembers what the
  * arrays held and subtracts it, so a new tunnel starts from zero.  A worker may
  * still finish one batch for the index's former tunnel; therefore an index
@@ -17,10 +17,21 @@
 
 enum mip_direction { MIP_OUT, MIP_IN, MIP_DIRECTIONS };
 
+/* The threads: one for each direction, and the one that forwards broadcasts. */
+enum { MIP_BROADCAST = MIP_DIRECTIONS, MIP_THREADS };
+
+/* The arrays: one for each thread, and what the inward thread sends on (RFC 3024 5.2). */
+enum { MIP_DELIVERY = MIP_THREADS, MIP_ARRAYS };
+
 enum { MIP_STATS_REST = 1024, MIP_NO_INDEX = -1 };
 
 struct mip_traffic {
 	_Atomic uint64_t packets, bytes, dropped, reserved;
+};
+
+/* GRE sequence numbers of a tunnel (RFC 2890 2.2): the next to be sent, the last that was received. */
+struct mip_sequence {
+	_Atomic uint32_t next, last;
 };
 
 struct mip_sum {
@@ -30,13 +41,14 @@ struct mip_sum {
 struct mip_owner {
 	uint32_t home_be;
 	uint8_t side, taken;
-	struct mip_sum before[MIP_DIRECTIONS];
+	struct mip_sum before[MIP_ARRAYS];
 };
 
 struct mip_stats {
-	struct mip_traffic *traffic[MIP_DIRECTIONS]; /* capacity entries each, zeroed, given by the caller */
-	struct mip_owner *owners;                    /* likewise */
-	uint32_t *resting;                           /* likewise: a queue of indices */
+	struct mip_traffic *traffic[MIP_ARRAYS]; /* capacity entries each, zeroed, given by the caller */
+	struct mip_sequence *sequences;          /* likewise */
+	struct mip_owner *owners;                /* likewise */
+	uint32_t *resting;                       /* likewise: a queue of indices */
 	uint32_t capacity, fresh, first, rest;
 };
 
@@ -45,6 +57,12 @@ struct mip_status {
 	struct mip_tunnel tunnel;
 	struct mip_sum direction[MIP_DIRECTIONS];
 };
+
+/* Writer: the first to be sent is 0, and the first to be received may be 0. */
+void mip_sequence_reset(struct mip_sequence *s);
+uint32_t mip_sequence_next(struct mip_sequence *s);
+/* For the one thread that receives: false if it is out of sequence, and then it does not count. */
+bool mip_sequence_accept(struct mip_sequence *s, uint32_t received);
 
 /* Writer, under its lock: an index from zero, or MIP_NO_INDEX when all are taken. */
 int64_t mip_stats_take(struct mip_stats *s, uint32_t home_be, enum mip_side side);

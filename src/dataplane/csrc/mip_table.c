@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-static uint64_t make_key(uint32_t home_be, enum mip_side side)
+static uint64_t make_key(uint32_t home_be, enum mip_side side, uint32_t rank)
 {
-	return (uint64_t)home_be << 2 | (uint64_t)side << 1 | 1;
+	return (uint64_t)home_be << 8 | (uint64_t)rank << 4 | (uint64_t)side << 1 | 1;
 }
 
 /* The finalizer of a 64-bit mixer; the seed keeps chains unpredictable from outside. */
@@ -59,8 +59,9 @@ static void slot_write(struct mip_slot *s, uint64_t key, const uint64_t value[MI
 	atomic_store_explicit(&s->seq, seq + 2, memory_order_release);
 }
 
-static void slot_values(const struct mip_slot *s, uint64_t value[MIP_TUNNEL_WORDS])
+static inline void slot_values(const struct mip_slot *s, uint64_t value[MIP_TUNNEL_WORDS])
 {
+#pragma GCC unroll 8
 	for (int i = 0; i < MIP_TUNNEL_WORDS; i++)
 		value[i] = atomic_load_explicit(&s->value[i], memory_order_acquire);
 }
@@ -85,7 +86,7 @@ static void count_side(struct mip_table *t, enum mip_side side, uint32_t change)
 
 enum mip_put mip_table_put(struct mip_table *t, const struct mip_tunnel *tunnel)
 {
-	uint64_t key = make_key(tunnel->home_be, (enum mip_side)tunnel->side);
+	uint64_t key = make_key(tunnel->home_be, (enum mip_side)tunnel->side, tunnel->rank);
 	struct mip_slot *s = &t->slots[writer_find(t, key)];
 	bool replaces = slot_key(s) == key;
 	uint64_t value[MIP_TUNNEL_WORDS];
@@ -100,10 +101,10 @@ enum mip_put mip_table_put(struct mip_table *t, const struct mip_tunnel *tunnel)
 	return MIP_PUT_NEW;
 }
 
-bool mip_table_delete(struct mip_table *t, uint32_t home_be, enum mip_side side)
+bool mip_table_delete(struct mip_table *t, uint32_t home_be, enum mip_side side, uint32_t rank)
 {
 	static const uint64_t nothing[MIP_TUNNEL_WORDS];
-	uint64_t key = make_key(home_be, side), value[MIP_TUNNEL_WORDS];
+	uint64_t key = make_key(home_be, side, rank), value[MIP_TUNNEL_WORDS];
 	uint64_t hole = writer_find(t, key), at = hole, moved;
 
 	if (slot_key(&t->slots[hole]) != key)
@@ -143,13 +144,16 @@ static bool slot_read(const struct mip_slot *s, uint64_t key, uint64_t *found, s
 		if (atomic_load_explicit(&s->seq, memory_order_relaxed) == seq)
 			break;
 	}
-	memcpy(out, value, sizeof(*out));
+	/* Word by word: a wider copy would wait for the narrower stores it reads back. */
+#pragma GCC unroll 8
+	for (int i = 0; i < MIP_TUNNEL_WORDS; i++)
+		memcpy((uint8_t *)out + i * (int)sizeof(value[i]), &value[i], sizeof(value[i]));
 	return true;
 }
 
-bool mip_table_find(const struct mip_table *t, uint32_t home_be, enum mip_side side, struct mip_tunnel *out)
+static inline bool find(const struct mip_table *t, uint64_t key, struct mip_tunnel *out)
 {
-	uint64_t key = make_key(home_be, side), found, moves;
+	uint64_t found, moves;
 
 	do {
 		uint64_t at = slot_of(t, key);
@@ -164,7 +168,18 @@ bool mip_table_find(const struct mip_table *t, uint32_t home_be, enum mip_side s
 	return false;
 }
 
+bool mip_table_find(const struct mip_table *t, uint32_t home_be, enum mip_side side, struct mip_tunnel *out)
+{
+	return find(t, make_key(home_be, side, 0), out);
+}
+
+bool mip_table_find_rank(const struct mip_table *t, uint32_t home_be, enum mip_side side, uint32_t rank,
+			 struct mip_tunnel *out)
+{
+	return find(t, make_key(home_be, side, rank), out);
+}
+
 void mip_table_prefetch(const struct mip_table *t, uint32_t home_be, enum mip_side side)
 {
-	__builtin_prefetch(&t->slots[slot_of(t, make_key(home_be, side))]);
+	__builtin_prefetch(&t->slots[slot_of(t, make_key(home_be, side, 0))]);
 }

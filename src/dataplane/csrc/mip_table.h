@@ -1,5 +1,8 @@
 /*
- * mip_table.h - tunnels by (home address, side); changed under running readers.
+ * mip_table.h - tunnels by (home address, side, rank); changed under running readers.
+ *
+ * The rank is 0 but for the second and further tunnels of one home address
+ * (mip_group.h), which only that file asks for.
  *
  * Open addressing, linear probing, at most half full, in memory given for the
  * whole capacity at the start: nothing ever grows or is copied.  One slot is
@@ -52,6 +55,7 @@ struct mip_table {
 	struct mip_slot *slots;
 	uint64_t mask, seed;
 	uint32_t capacity, used;
+	uint32_t changes; /* mip_group.h */
 	_Atomic uint64_t moves;
 	_Atomic uint32_t of_side[MIP_SIDES];
 };
@@ -64,10 +68,12 @@ void mip_table_init(struct mip_table *t, void *zeroed, uint32_t capacity, uint64
 
 /* Writer. */
 enum mip_put mip_table_put(struct mip_table *t, const struct mip_tunnel *tunnel);
-bool mip_table_delete(struct mip_table *t, uint32_t home_be, enum mip_side side);
+bool mip_table_delete(struct mip_table *t, uint32_t home_be, enum mip_side side, uint32_t rank);
 
-/* Reader. */
+/* Reader: the tunnel of rank 0, and that of any. */
 bool mip_table_find(const struct mip_table *t, uint32_t home_be, enum mip_side side, struct mip_tunnel *out);
+bool mip_table_find_rank(const struct mip_table *t, uint32_t home_be, enum mip_side side, uint32_t rank,
+			 struct mip_tunnel *out);
 void mip_table_prefetch(const struct mip_table *t, uint32_t home_be, enum mip_side side);
 
 static inline bool mip_table_has(const struct mip_table *t, enum mip_side side)

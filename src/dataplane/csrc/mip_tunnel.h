@@ -8,29 +8,44 @@
 enum mip_side {
 	MIP_HOME,    /* home agent: packets TO the home address go into the tunnel */
 	MIP_CARE_OF, /* foreign agent or co-located mobile node: packets FROM it do */
+	MIP_NODE,    /* mobile node: broadcasts its home agent tunnels to one of its addresses come out */
 	MIP_SIDES,
 };
 
-/* The IP protocol number is the name of the encapsulation; 47 and 55 will join it. */
+/* The IP protocol number is the name of the encapsulation. */
 enum mip_encap {
-	MIP_ENCAP_IPIP = 4, /* RFC 2003 */
+	MIP_ENCAP_IPIP = 4,     /* RFC 2003 */
+	MIP_ENCAP_GRE = 47,     /* RFC 2784, RFC 2890 */
+	MIP_ENCAP_MINIMAL = 55, /* RFC 2004; fragments go by IP-in-IP */
 };
+
+enum { MIP_ENCAPS = 3 };
 
 enum mip_flag {
 	MIP_F_REVERSE = 1 << 0,    /* reverse tunnelling was registered (RFC 3024) */
 	MIP_F_ECN_COMPAT = 1 << 1, /* RFC 6040 4.3 compatibility mode: outer is Not-ECT */
-	MIP_F_ALL = MIP_F_REVERSE | MIP_F_ECN_COMPAT,
+	MIP_F_BROADCAST = 1 << 2,  /* home end: broadcasts of the home link too (RFC 5944 4.3) */
+	MIP_F_NESTED = 1 << 3,   /* these first in a datagram to the home address: a foreign agent is there */
+	MIP_F_DELIVERY = 1 << 4, /* care-of end: encapsulating delivery style (RFC 3024 5.2) */
+	/* GRE both ways: with the keys, a checksum, a sequence number. */
+	MIP_F_GRE_KEY = 1 << 5,
+	MIP_F_GRE_CHECKSUM = 1 << 6,
+	MIP_F_GRE_SEQUENCE = 1 << 7,
 };
 
 struct mip_tunnel {
 	uint32_t home_be;
 	uint32_t local_be, remote_be; /* outer source and destination as this end sends */
 	uint32_t index;               /* of its counters */
-	uint32_t flags;
-	uint32_t outer_sum; /* of the outer header's constant words */
-	uint16_t mtu;       /* the largest inner packet, bytes */
+	uint32_t outer_sum;           /* of the outer header's constant words */
+	uint32_t change;              /* mip_group.h */
+	uint16_t mtu;                 /* the largest inner packet, bytes */
+	uint16_t flags;
 	uint8_t side, encap;
-	uint32_t reserved; /* keeps the size a multiple of 8; zero */
+	uint8_t rank, beside; /* its place among those of its home address; in the first: how many others */
+	uint32_t key_out, key_in; /* RFC 6245: each end chooses what it receives */
+	uint32_t sequence;        /* for mip_encapsulate(), of this packet */
+	uint32_t reserved;        /* keeps the size a multiple of 8; zero */
 };
 
 /* The packet is data[0..len); headroom bytes in front of it may be written. */

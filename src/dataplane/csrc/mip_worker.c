@@ -39,10 +39,12 @@ void mip_worker_sample(struct mip_worker *w, enum mip_event_type type, uint32_t 
 	mip_worker_event(w, type, address_be, value);
 }
 
-bool mip_worker_wait(struct mip_worker *w, int fd)
+bool mip_worker_wait(struct mip_worker *w, const int *fds, uint32_t count)
 {
-	struct pollfd fds[] = { { fd, POLLIN, 0 }, { w->stop_fd, POLLIN, 0 } };
+	struct pollfd polled[MIP_ENCAPS + 1] = { { w->stop_fd, POLLIN, 0 } };
 
-	(void)poll(fds, 2, -1); /* EINTR and errors on fd: the next read tells */
+	for (uint32_t i = 0; i < count; i++)
+		polled[i + 1] = (struct pollfd){ fds[i], POLLIN, 0 };
+	(void)poll(polled, count + 1, -1); /* EINTR and errors on one of them: the next read tells */
 	return !atomic_load_explicit(w->stopping, memory_order_relaxed);
 }

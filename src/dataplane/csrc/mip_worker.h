@@ -1,5 +1,5 @@
 /*
- * mip_worker.h - the two threads: TUN device to wire, wire to TUN device.
+ * mip_worker.h - the threads: TUN device to wire, wire to TUN device, broadcasts to wire.
  *
  * A worker reads a batch, finds the tunnels of all of it, and sends it; when
  * there is nothing to read it sleeps in poll() with the stop descriptor.  It
@@ -12,12 +12,20 @@
 
 #include "mip_bucket.h"
 #include "mip_io.h"
+#include "mip_ipv4.h"
 #include "mip_ring.h"
 #include "mip_stats.h"
 #include "mip_table.h"
 
 /* One packet's room: headroom and the longest packet, in whole cache lines. */
 enum { MIP_ROOM = MIP_HEADROOM + 65536 + 64 };
+
+/* A raw socket; only IP-in-IP is used from the start. */
+struct mip_receiver {
+	enum mip_encap type;
+	int fd;
+	_Atomic bool used;
+};
 
 struct mip_worker {
 	_Alignas(64) _Atomic uint64_t drops[MIP_DROP_END];
@@ -26,11 +34,13 @@ struct mip_worker {
 
 	/* Set before the thread starts, then only read. */
 	const struct mip_table *table;
-	struct mip_traffic *traffic;
+	struct mip_traffic *traffic, *sent; /* what came or could not go; what went into tunnels */
 	const _Atomic bool *stopping;
-	int tun_fd, raw_fd, stop_fd, event_fd;
+	struct mip_sequence *sequences;
+	const struct mip_receiver *receivers; /* MIP_ENCAPS of them */
+	int tun_fd, send_fd, stop_fd, event_fd;
 	uint32_t device_mtu;
-	uint8_t *rooms; /* MIP_BATCH rooms, and for the out worker as many for fragments */
+	uint8_t *rooms; /* MIP_BATCH rooms, and as many for fragments and copies */
 
 	/* The thread's own. */
 	struct mip_send send;
@@ -45,13 +55,36 @@ struct mip_worker {
 void *mip_worker_out(void *worker);
 void *mip_worker_in(void *worker);
 
-/* Shared by both. */
+/* Sending: mip_worker_send.c. */
+
+/* RFC 6864 4.1: another Identification for every datagram; never 0, which the kernel would replace. */
+uint16_t mip_worker_id(struct mip_worker *w);
+/*
+ * Encapsulates p, in fragments if it must be, and queues it; p and its room stay
+ * in use until the flush.  On TOO_BIG and other drops p is as it was, and all is counted.
+ * nested: by mip_encapsulate_nested().
+ */
+enum mip_drop mip_worker_tunnel(struct mip_worker *w, struct mip_packet *p, const struct mip_ipv4 *inner,
+				const struct mip_tunnel *t, bool nested);
+/* The same with a copy of p, so that p can be used again. */
+enum mip_drop mip_worker_tunnel_copy(struct mip_worker *w, const struct mip_packet *p,
+				     const struct mip_ipv4 *inner, const struct mip_tunnel *t, bool nested);
+/*
+ * Tells the sender of p (RFC 2003 5.1: the tunnel's MTU without the outer header).
+ * RFC 2003 5 would still send the packet on; with DF in the outer header too, it
+ * could only be dropped on the way, so it is dropped here.
+ */
+void mip_worker_too_big(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t);
+/* Sends what is queued. */
+void mip_worker_flush(struct mip_worker *w);
+
+/* Shared by all. */
 uint64_t mip_now_ns(void);
 void mip_worker_event(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value);
 /* The same for events that may come with every packet: one a second of each type. */
 void mip_worker_sample(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value);
-/* Sleeps until fd is readable; false if it is time to stop. */
-bool mip_worker_wait(struct mip_worker *w, int fd);
+/* Sleeps until one of at most MIP_ENCAPS descriptors is readable; false if it is time to stop. */
+bool mip_worker_wait(struct mip_worker *w, const int *fds, uint32_t count);
 
 static inline uint8_t *mip_room(const struct mip_worker *w, uint32_t i)
 {

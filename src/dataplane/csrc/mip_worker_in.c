@@ -33,10 +33,28 @@ static int deliver(struct mip_worker *w, const struct mip_packet *p, const struc
 	return 0;
 }
 
-static int in_packet(struct mip_worker *w, const struct mip_packet *p, const struct mip_decap *d)
+/*
+ * A mobile node's own datagram, to the foreign agent, goes on to the home agent
+ * with the agent's header in the place of the node's.  Not by way of the TUN device:
+ * there it would look like one that a home agent sent to another visitor, and those
+ * must not be sent back.
+ */
+static void deliver_to_home_agent(struct mip_worker *w, struct mip_packet *p, struct mip_decap *d,
+				  const struct mip_tunnel *t)
+{
+	enum mip_drop drop = mip_encap_forward(p->data, &d->inner);
+
+	if (drop)
+		mip_worker_drop(w, drop, t);
+	else if (mip_worker_tunnel(w, p, &d->inner, t, false) == MIP_DROP_TOO_BIG)
+		mip_worker_too_big(w, p, t);
+	mip_add(&w->counters[MIP_COUNTER_DELIVERED_PACKETS], !drop);
+}
+
+static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packet *p, struct mip_decap *d)
 {
 	struct mip_tunnel t;
-	enum mip_drop drop = mip_path_inbound(w->table, MIP_ENCAP_IPIP, d, &t);
+	enum mip_drop drop = mip_path_inbound(w->table, type, d, &t);
 
 	if (drop == MIP_DROP_NO_BINDING) {
 		mip_worker_drop(w, drop, NULL);
@@ -45,14 +63,21 @@ static int in_packet(struct mip_worker *w, const struct mip_packet *p, const str
 				  0);
 		return 0;
 	}
+	if (!drop && t.flags & MIP_F_GRE_SEQUENCE && d->has_sequence &&
+	    !mip_sequence_accept(&w->sequences[t.index], d->sequence))
+		drop = MIP_DROP_GRE_SEQUENCE;
 	if (drop) {
 		mip_worker_drop(w, drop, &t);
+		return 0;
+	}
+	if (mip_path_is_delivery(d, &t)) {
+		deliver_to_home_agent(w, p, d, &t);
 		return 0;
 	}
 	return deliver(w, p, d, &t);
 }
 
-static int in_batch(struct mip_worker *w, const struct mmsghdr *messages, uint32_t count)
+static int in_batch(struct mip_worker *w, enum mip_encap type, const struct mmsghdr *messages, uint32_t count)
 {
 	struct mip_packet packets[MIP_BATCH];
 	struct mip_decap decap[MIP_BATCH];
@@ -63,7 +88,7 @@ static int in_batch(struct mip_worker *w, const struct mmsghdr *messages, uint32
 	for (uint32_t i = 0; i < count; i++) {
 		packets[i] = (struct mip_packet){ mip_room(w, i), messages[i].msg_len, MIP_HEADROOM };
 		bytes += packets[i].len;
-		drop[i] = mip_decapsulate(&packets[i], MIP_ENCAP_IPIP, &decap[i]);
+		drop[i] = mip_decapsulate(&packets[i], type, &decap[i]);
 		if (!drop[i])
 			mip_path_prefetch_inbound(w->table, &decap[i].inner);
 	}
@@ -73,9 +98,22 @@ static int in_batch(struct mip_worker *w, const struct mmsghdr *messages, uint32
 		if (drop[i])
 			mip_worker_drop(w, drop[i], NULL);
 		else
-			error = in_packet(w, &packets[i], &decap[i]);
+			error = in_packet(w, type, &packets[i], &decap[i]);
 	}
+	if (w->send.count)
+		mip_worker_flush(w);
 	return error;
+}
+
+/* One batch of one encapsulation; *more if there may be another.  0, or an errno. */
+static int receive(struct mip_worker *w, const struct mip_receiver *r, struct mmsghdr *messages, bool *more)
+{
+	int count = recvmmsg(r->fd, messages, MIP_BATCH, 0, NULL);
+
+	if (count < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : errno;
+	*more |= count > 0;
+	return in_batch(w, r->type, messages, (uint32_t)count);
 }
 
 void *mip_worker_in(void *worker)
@@ -83,7 +121,7 @@ void *mip_worker_in(void *worker)
 	struct mip_worker *w = worker;
 	struct mmsghdr messages[MIP_BATCH];
 	struct iovec iov[MIP_BATCH];
-	int count, error = 0;
+	int fds[MIP_ENCAPS], error = 0;
 
 	memset(messages, 0, sizeof(messages));
 	for (uint32_t i = 0; i < MIP_BATCH; i++) {
@@ -91,13 +129,15 @@ void *mip_worker_in(void *worker)
 		messages[i].msg_hdr.msg_iov = &iov[i];
 		messages[i].msg_hdr.msg_iovlen = 1;
 	}
+	for (int i = 0; i < MIP_ENCAPS; i++)
+		fds[i] = w->receivers[i].fd;
 	while (!error && !atomic_load_explicit(w->stopping, memory_order_relaxed)) {
-		count = recvmmsg(w->raw_fd, messages, MIP_BATCH, 0, NULL);
-		if (count > 0)
-			error = in_batch(w, messages, (uint32_t)count);
-		else if (count < 0 && errno != EAGAIN && errno != EINTR)
-			error = errno;
-		else if (!mip_worker_wait(w, w->raw_fd))
+		bool more = false;
+
+		for (int i = 0; i < MIP_ENCAPS && !error; i++)
+			if (atomic_load_explicit(&w->receivers[i].used, memory_order_relaxed))
+				error = receive(w, &w->receivers[i], messages, &more);
+		if (!more && !error && !mip_worker_wait(w, fds, MIP_ENCAPS))
 			break;
 	}
 	if (error)

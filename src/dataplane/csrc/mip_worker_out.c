@@ -3,141 +3,33 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "mip_frag.h"
-#include "mip_icmp.h"
 #include "mip_offload.h"
 #include "mip_path.h"
 #include "mip_worker.h"
 
-static enum mip_drop drop_of_errno(int error)
-{
-	switch (error) {
-	case EMSGSIZE:
-		return MIP_DROP_SEND_TOO_BIG;
-	case ENOBUFS:
-	case ENOMEM:
-		return MIP_DROP_SEND_NO_BUFFERS;
-	case ENETUNREACH:
-	case EHOSTUNREACH:
-	case ENETDOWN:
-		return MIP_DROP_SEND_UNREACHABLE;
-	case EPERM:
-	case EACCES:
-		return MIP_DROP_SEND_REFUSED;
-	case EAGAIN:
-		return MIP_DROP_SEND_BLOCKED;
-	}
-	return MIP_DROP_SEND_FAILED;
-}
-
 /*
- * RFC 6864 4.1: a datagram that may be fragmented needs an Identification of
- * its own; others may carry any.  0 is skipped: the kernel would replace it.
+ * One copy for each care-of address (RFC 5944 4.2.3), the packet itself for the
+ * first, last.  What one of them has tunnelled to the node goes to none.
  */
-static uint16_t next_id(struct mip_worker *w)
+static void out_copies(struct mip_worker *w, struct mip_packet *p, const struct mip_ipv4 *inner,
+		       const struct mip_tunnel *first)
 {
-	w->id++;
-	if (w->id == 0)
-		w->id = 1;
-	return w->id;
-}
+	struct mip_tunnel group[MIP_GROUP_MAX];
+	uint32_t count = mip_group_find(w->table, first->home_be, (enum mip_side)first->side, group), i;
 
-static void flush(struct mip_worker *w)
-{
-	struct mip_send *s = &w->send;
-	uint64_t packets = 0, bytes = 0;
-
-	mip_send_flush(s, w->raw_fd, w->stop_fd);
-	for (uint32_t i = 0; i < s->count; i++) {
-		struct mip_traffic *traffic = &w->traffic[s->index[i]];
-		uint64_t inner = s->iov[i].iov_len - MIP_IPV4_HEADER;
-
-		if (s->error[i]) {
-			enum mip_drop drop = drop_of_errno(s->error[i]);
-
-			mip_add(&w->drops[drop], 1);
-			mip_add(&traffic->dropped, 1);
-			if (drop == MIP_DROP_SEND_TOO_BIG)
-				mip_worker_sample(w, MIP_EVENT_TUNNEL_TOO_BIG, s->to[i].sin_addr.s_addr,
-						  s->iov[i].iov_len);
-			continue;
-		}
-		mip_add(&traffic->packets, 1);
-		mip_add(&traffic->bytes, inner);
-		packets++;
-		bytes += inner;
-	}
-	mip_add(&w->counters[MIP_COUNTER_ENCAPSULATED_PACKETS], packets);
-	mip_add(&w->counters[MIP_COUNTER_ENCAPSULATED_BYTES], bytes);
-	s->count = 0;
-}
-
-static void queue(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t)
-{
-	mip_send_add(&w->send, p, t->remote_be, t->index);
-	if (w->send.count == MIP_BATCH)
-		flush(w);
-}
-
-/*
- * Tells the sender (RFC 2003 5.1: the tunnel's MTU without the outer header).
- * RFC 2003 5 would still send the packet on; with DF in the outer header too, it
- * could only be dropped on the way, so it is dropped here.
- * By the raw socket, not the TUN device: there the kernel would take a packet
- * from one of its own addresses for a forged one.
- */
-static void send_too_big(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t)
-{
-	uint8_t message[MIP_ICMP_MAX];
-	struct mip_ipv4 ip;
-	struct sockaddr_in to = { .sin_family = AF_INET };
-	size_t len = mip_icmp_frag_needed(message, sizeof(message), p->data, p->len, t->local_be, t->mtu,
-					  next_id(w));
-
-	if (len == 0 || mip_ipv4_parse(message, len, MIP_OUTER, &ip)) {
-		mip_add(&w->counters[MIP_COUNTER_ICMP_FORBIDDEN], 1);
+	i = mip_group_place(group, count, inner->src_be);
+	if (i < count && mip_encap_is_to_itself(p->data, inner)) {
+		mip_worker_drop(w, MIP_DROP_LOOP_CARE_OF, &group[i]);
 		return;
 	}
-	if (!mip_bucket_take(&w->icmp, mip_now_ns())) {
-		mip_add(&w->counters[MIP_COUNTER_ICMP_LIMITED], 1);
-		return;
-	}
-	to.sin_addr.s_addr = ip.dst_be;
-	if (sendto(w->raw_fd, message, len, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
-		mip_add(&w->counters[MIP_COUNTER_ICMP_FAILED], 1);
-	else
-		mip_add(&w->counters[MIP_COUNTER_ICMP_SENT], 1);
-}
+	for (i = count; i-- > 0;) {
+		enum mip_drop drop = i > 0 ? mip_worker_tunnel_copy(w, p, inner, &group[i], false)
+					   : mip_worker_tunnel(w, p, inner, &group[i], false);
 
-/* A fragment's room is the one of its place in the send queue, so none is used twice before a flush. */
-static void send_fragments(struct mip_worker *w, const struct mip_packet *whole, const struct mip_tunnel *t)
-{
-	struct mip_frag frag;
-	enum mip_drop drop;
-	uint64_t made = 0;
-
-	if (!mip_frag_begin(&frag, whole->data, whole->len, t->mtu)) {
-		mip_worker_drop(w, MIP_DROP_NEEDS_FRAGMENTATION, t);
-		return;
+		if (drop == MIP_DROP_TOO_BIG)
+			mip_worker_too_big(w, p, &group[i]);
+		mip_add(&w->counters[MIP_COUNTER_COPIED_PACKETS], i > 0);
 	}
-	for (;;) {
-		struct mip_packet p = { mip_room(w, MIP_BATCH + w->send.count), 0, MIP_HEADROOM };
-		struct mip_ipv4 ip;
-
-		p.len = (uint32_t)mip_frag_next(&frag, p.data, MIP_PACKET_MAX);
-		if (p.len == 0)
-			break;
-		made++;
-		drop = mip_ipv4_parse(p.data, p.len, MIP_INNER, &ip);
-		if (!drop)
-			drop = mip_encapsulate(&p, &ip, t, next_id(w));
-		if (drop)
-			mip_worker_drop(w, drop, t);
-		else
-			queue(w, &p, t);
-	}
-	mip_add(&w->counters[MIP_COUNTER_FRAGMENTED_PACKETS], 1);
-	mip_add(&w->counters[MIP_COUNTER_FRAGMENTS], made);
 }
 
 static void out_packet(struct mip_worker *w, struct mip_packet *p, const struct mip_ipv4 *inner)
@@ -149,17 +41,10 @@ static void out_packet(struct mip_worker *w, struct mip_packet *p, const struct 
 		mip_worker_drop(w, drop, drop == MIP_DROP_NO_BINDING ? NULL : &t);
 		if (drop == MIP_DROP_NO_BINDING)
 			mip_worker_sample(w, MIP_EVENT_UNKNOWN_HOME, inner->dst_be, 0);
-		return;
-	}
-	drop = mip_encapsulate(p, inner, &t, next_id(w));
-	if (!drop) {
-		queue(w, p, &t);
-	} else if (drop == MIP_DROP_NEEDS_FRAGMENTATION) {
-		send_fragments(w, p, &t);
-	} else {
-		if (drop == MIP_DROP_TOO_BIG)
-			send_too_big(w, p, &t);
-		mip_worker_drop(w, drop, &t);
+	} else if (t.beside) {
+		out_copies(w, p, inner, &t);
+	} else if (mip_worker_tunnel(w, p, inner, &t, false) == MIP_DROP_TOO_BIG) {
+		mip_worker_too_big(w, p, &t);
 	}
 }
 
@@ -183,7 +68,7 @@ static void out_batch(struct mip_worker *w, struct mip_packet *packets, uint32_t
 		else
 			out_packet(w, &packets[i], &inner[i]);
 	}
-	flush(w);
+	mip_worker_flush(w);
 }
 
 /* Reads until the batch is full or the device is empty; 0 on success or an errno. */
@@ -222,7 +107,7 @@ void *mip_worker_out(void *worker)
 			mip_worker_event(w, MIP_EVENT_THREAD_FAILED, 0, (uint64_t)error);
 			break;
 		}
-		if (!count && !mip_worker_wait(w, w->tun_fd))
+		if (!count && !mip_worker_wait(w, &w->tun_fd, 1))
 			break;
 	}
 	return NULL;

@@ -35,6 +35,8 @@ def test_checksum_is_scapys(size: int, rng: random.Random) -> None:
     assert checksum(data) == scapy_checksum(data)
 
 
+@pytest.mark.rfc("5944", "4.1", 1)
+@pytest.mark.rfc("3024", "5.1.2", 1)
 @pytest.mark.rfc("2003", "3.1", 1)
 @pytest.mark.parametrize("tos", range(256))
 def test_outer_header_is_the_one_scapy_builds(tos: int) -> None:
@@ -87,6 +89,7 @@ def refused(datagram: bytes) -> DropReason:
     return caught.value.reason
 
 
+@pytest.mark.rfc("5944", "4.2.3", 12)
 @pytest.mark.parametrize(
     ("packet", "tunnel", "reason"),
     [
@@ -195,7 +198,7 @@ def test_into_works_in_place_and_within_bounds() -> None:
     assert (offset, size) == (20, len(packet) + 20)
     assert bytes(buffer[offset : offset + size]) == encapsulate(packet, home_end(), 9)
     assert buffer[:20] == b"\xa5" * 20 and buffer[-8:] == b"\xa5" * 8
-    assert decapsulate_into(buffer, offset, size) == (40, len(packet))
+    assert decapsulate_into(buffer, offset, size) == (40, len(packet), None, None)
     for offset, size in ((-1, 10), (0, -1), (0, len(buffer) + 1), (len(buffer), 1)):
         with pytest.raises(ValueError, match="does not lie in the buffer"):
             decapsulate_into(buffer, offset, size)

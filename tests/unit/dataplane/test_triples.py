@@ -42,6 +42,7 @@ def same_but_for_id(seen: bytes, expected: bytes) -> bool:
     return seen[:4] + seen[6:10] + seen[12:] == expected[:4] + expected[6:10] + expected[12:]
 
 
+@pytest.mark.rfc("5944", "4.2.3", 4)
 @pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
 def test_outbound(cable: Link, count: int) -> None:
     engine = cable.engine(cable.home)
@@ -69,6 +70,8 @@ def test_outbound(cable: Link, count: int) -> None:
     assert [status.tunnel for status in engine.tunnels()] == [home_end()]
 
 
+@pytest.mark.rfc("5944", "4.2.3", 6)
+@pytest.mark.rfc("3024", "4.3.2", 6)
 @pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
 def test_inbound(cable: Link, count: int) -> None:
     engine = cable.engine(cable.home)
@@ -93,7 +96,7 @@ def test_inbound(cable: Link, count: int) -> None:
     )
 
 
-@pytest.mark.rfc("3024", "4.4", 1)
+@pytest.mark.rfc("3024", "4.3.2", 2, 4)
 @pytest.mark.parametrize(
     ("datagram", "label", "known"),
     [
@@ -267,7 +270,6 @@ def test_what_the_kernel_drops_for_us_is_counted(cable: Link) -> None:
     assert engine.counters()["receive-overflow"] == lost
 
 
-@pytest.mark.rfc("3024", "4.4", 2)
 def test_visitor_without_reverse_tunnel(cable: Link) -> None:
     engine = cable.engine(cable.away)
     engine.install(care_of_end(flags=Flag.NONE))

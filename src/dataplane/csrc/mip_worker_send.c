@@ -1,0 +1,187 @@
+/* mip_worker_send.c - packets into tunnels and onto the wire, for the threads that send. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+
+#include "mip_encap.h"
+#include "mip_frag.h"
+#include "mip_icmp.h"
+#include "mip_worker.h"
+
+static enum mip_drop drop_of_errno(int error)
+{
+	switch (error) {
+	case EMSGSIZE:
+		return MIP_DROP_SEND_TOO_BIG;
+	case ENOBUFS:
+	case ENOMEM:
+		return MIP_DROP_SEND_NO_BUFFERS;
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case ENETDOWN:
+		return MIP_DROP_SEND_UNREACHABLE;
+	case EPERM:
+	case EACCES:
+		return MIP_DROP_SEND_REFUSED;
+	case EAGAIN:
+		return MIP_DROP_SEND_BLOCKED;
+	}
+	return MIP_DROP_SEND_FAILED;
+}
+
+uint16_t mip_worker_id(struct mip_worker *w)
+{
+	w->id++;
+	if (w->id == 0)
+		w->id = 1;
+	return w->id;
+}
+
+void mip_worker_flush(struct mip_worker *w)
+{
+	struct mip_send *s = &w->send;
+	uint64_t packets = 0, bytes = 0;
+
+	mip_send_flush(s, w->send_fd, w->stop_fd);
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct mip_traffic *traffic = &w->sent[s->index[i]];
+
+		if (s->error[i]) {
+			enum mip_drop drop = drop_of_errno(s->error[i]);
+
+			mip_add(&w->drops[drop], 1);
+			mip_add(&traffic->dropped, 1);
+			if (drop == MIP_DROP_SEND_TOO_BIG)
+				mip_worker_sample(w, MIP_EVENT_TUNNEL_TOO_BIG, s->to[i].sin_addr.s_addr,
+						  s->iov[i].iov_len);
+			continue;
+		}
+		mip_add(&traffic->packets, 1);
+		mip_add(&traffic->bytes, s->inner[i]);
+		packets++;
+		bytes += s->inner[i];
+	}
+	mip_add(&w->counters[MIP_COUNTER_ENCAPSULATED_PACKETS], packets);
+	mip_add(&w->counters[MIP_COUNTER_ENCAPSULATED_BYTES], bytes);
+	s->count = 0;
+}
+
+static enum mip_drop encapsulate(struct mip_worker *w, struct mip_packet *p, const struct mip_ipv4 *inner,
+				 const struct mip_tunnel *t, bool nested)
+{
+	struct mip_tunnel numbered;
+
+	if (t->flags & MIP_F_GRE_SEQUENCE) {
+		numbered = *t;
+		numbered.sequence = mip_sequence_next(&w->sequences[t->index]);
+		t = &numbered;
+	}
+	return nested ? mip_encapsulate_nested(p, inner, t, mip_worker_id(w))
+		      : mip_encapsulate(p, inner, t, mip_worker_id(w));
+}
+
+static void queue(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *inner,
+		  const struct mip_tunnel *t, bool nested)
+{
+	mip_send_add(&w->send, p, t, inner->total + (nested ? MIP_IPV4_HEADER : 0u));
+	if (w->send.count == MIP_BATCH)
+		mip_worker_flush(w);
+}
+
+/* The room of the next place in the send queue: none is used twice before a flush. */
+static struct mip_packet next_room(const struct mip_worker *w)
+{
+	return (struct mip_packet){ mip_room(w, MIP_BATCH + w->send.count), 0, MIP_HEADROOM };
+}
+
+static void tunnel_fragments(struct mip_worker *w, const struct mip_packet *whole, const struct mip_tunnel *t,
+			     bool nested)
+{
+	uint16_t fits = nested ? mip_tunnel_nested(t).mtu : mip_tunnel_fits(t, true);
+	struct mip_frag frag;
+	enum mip_drop drop;
+	uint64_t made = 0;
+
+	if (!mip_frag_begin(&frag, whole->data, whole->len, fits)) {
+		mip_worker_drop(w, MIP_DROP_NEEDS_FRAGMENTATION, t);
+		return;
+	}
+	for (;;) {
+		struct mip_packet p = next_room(w);
+		struct mip_ipv4 ip;
+
+		p.len = (uint32_t)mip_frag_next(&frag, p.data, MIP_PACKET_MAX);
+		if (p.len == 0)
+			break;
+		made++;
+		drop = mip_ipv4_parse(p.data, p.len, MIP_INNER, &ip);
+		if (!drop)
+			drop = encapsulate(w, &p, &ip, t, nested);
+		if (drop)
+			mip_worker_drop(w, drop, t);
+		else
+			queue(w, &p, &ip, t, nested);
+	}
+	mip_add(&w->counters[MIP_COUNTER_FRAGMENTED_PACKETS], 1);
+	mip_add(&w->counters[MIP_COUNTER_FRAGMENTS], made);
+}
+
+/* original holds what p holds, in another room or the same. */
+static enum mip_drop tunnel(struct mip_worker *w, struct mip_packet *p, const struct mip_packet *original,
+			    const struct mip_ipv4 *inner, const struct mip_tunnel *t, bool nested)
+{
+	enum mip_drop drop = encapsulate(w, p, inner, t, nested);
+
+	if (!drop) {
+		queue(w, p, inner, t, nested);
+	} else if (drop == MIP_DROP_NEEDS_FRAGMENTATION) {
+		tunnel_fragments(w, original, t, nested);
+		return MIP_OK;
+	} else {
+		mip_worker_drop(w, drop, t);
+	}
+	return drop;
+}
+
+enum mip_drop mip_worker_tunnel(struct mip_worker *w, struct mip_packet *p, const struct mip_ipv4 *inner,
+				const struct mip_tunnel *t, bool nested)
+{
+	return tunnel(w, p, p, inner, t, nested);
+}
+
+enum mip_drop mip_worker_tunnel_copy(struct mip_worker *w, const struct mip_packet *p,
+				     const struct mip_ipv4 *inner, const struct mip_tunnel *t, bool nested)
+{
+	struct mip_packet copy = next_room(w);
+
+	copy.len = inner->total;
+	memcpy(copy.data, p->data, copy.len);
+	return tunnel(w, &copy, p, inner, t, nested);
+}
+
+/*
+ * By the raw socket, not the TUN device: there the kernel would take a packet from
+ * one of its own addresses for a forged one.
+ */
+void mip_worker_too_big(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t)
+{
+	uint8_t message[MIP_ICMP_MAX];
+	struct mip_ipv4 ip;
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	size_t len = mip_icmp_frag_needed(message, sizeof(message), p->data, p->len, t->local_be, t->mtu,
+					  mip_worker_id(w));
+
+	if (len == 0 || mip_ipv4_parse(message, len, MIP_OUTER, &ip)) {
+		mip_add(&w->counters[MIP_COUNTER_ICMP_FORBIDDEN], 1);
+		return;
+	}
+	if (!mip_bucket_take(&w->icmp, mip_now_ns())) {
+		mip_add(&w->counters[MIP_COUNTER_ICMP_LIMITED], 1);
+		return;
+	}
+	to.sin_addr.s_addr = ip.dst_be;
+	if (sendto(w->send_fd, message, len, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+		mip_add(&w->counters[MIP_COUNTER_ICMP_FAILED], 1);
+	else
+		mip_add(&w->counters[MIP_COUNTER_ICMP_SENT], 1);
+}
