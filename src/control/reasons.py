@@ -7,72 +7,12 @@ Every log line, counter, metric, reply code and page of documentation takes its 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import Final
 
+from mobileip.control.types import ReplyCode
 
-class ReplyCode(IntEnum):
-    """Codes of the Registration Reply (RFC 5944 s3.4; numbers by IANA)."""
-
-    ACCEPTED = 0
-    ACCEPTED_NO_SIMULTANEOUS = 1
-    FA_UNSPECIFIED = 64
-    FA_PROHIBITED = 65
-    FA_INSUFFICIENT_RESOURCES = 66
-    FA_MN_FAILED_AUTHENTICATION = 67
-    FA_HA_FAILED_AUTHENTICATION = 68
-    FA_LIFETIME_TOO_LONG = 69
-    FA_POORLY_FORMED_REQUEST = 70
-    FA_POORLY_FORMED_REPLY = 71
-    FA_ENCAPSULATION_UNAVAILABLE = 72
-    FA_RESERVED_UNAVAILABLE = 73
-    FA_REVERSE_TUNNEL_UNAVAILABLE = 74
-    FA_REVERSE_TUNNEL_MANDATORY = 75
-    FA_MN_TOO_DISTANT = 76
-    FA_INVALID_CARE_OF_ADDRESS = 77
-    FA_REGISTRATION_TIMEOUT = 78
-    FA_DELIVERY_STYLE_UNSUPPORTED = 79
-    FA_HOME_NETWORK_UNREACHABLE = 80
-    FA_HOME_AGENT_HOST_UNREACHABLE = 81
-    FA_HOME_AGENT_PORT_UNREACHABLE = 82
-    FA_HOME_AGENT_UNREACHABLE = 88
-    FA_NONZERO_HOME_ADDRESS_REQUIRED = 96
-    FA_MISSING_NAI = 97
-    FA_MISSING_HOME_AGENT = 98
-    FA_MISSING_HOME_ADDRESS = 99
-    FA_UNKNOWN_CHALLENGE = 104
-    FA_MISSING_CHALLENGE = 105
-    FA_STALE_CHALLENGE = 106
-    FA_MISSING_MN_FA = 107
-    FA_BAD_AAA_AUTH = 108
-    HA_WRONG_CHALLENGE = 109
-    FA_INVALID_HOME_AGENT_ADDRESS = (
-        116  # RFC 5944 prints 194; IANA assigned 116 (both are understood on receipt)
-    )
-    HA_UNSPECIFIED = 128
-    HA_PROHIBITED = 129
-    HA_INSUFFICIENT_RESOURCES = 130
-    HA_MN_FAILED_AUTHENTICATION = 131
-    HA_FA_FAILED_AUTHENTICATION = 132
-    HA_IDENTIFICATION_MISMATCH = 133
-    HA_POORLY_FORMED_REQUEST = 134
-    HA_TOO_MANY_BINDINGS = 135
-    HA_UNKNOWN_HOME_AGENT_ADDRESS = 136
-    HA_REVERSE_TUNNEL_UNAVAILABLE = 137
-    HA_REVERSE_TUNNEL_MANDATORY = 138
-    HA_ENCAPSULATION_UNAVAILABLE = 139
-    HA_UDP_ENCAPSULATION_UNAVAILABLE = 142
-    HA_REDIRECT = 143
-    HA_BAD_AAA_AUTH = 144
-
-    @property
-    def accepted(self) -> bool:
-        return self <= 8
-
-    @property
-    def from_foreign_agent(self) -> bool:
-        """Codes 64-127 are the foreign agent's (RFC 5944 s3.4)."""
-        return 64 <= self <= 127
+__all__ = ["REASON_BY_CODE", "Level", "Reason", "ReasonInfo", "ReplyCode"]
 
 
 class Level(Enum):
@@ -138,6 +78,16 @@ class Reason(Enum):
     # agent discovery
     ADVERTISED = "advertised", _r("agent advertisement sent", "5944 s2.3", _D)
     SOLICITED = "solicited", _r("agent solicitation received", "5944 s2.2", _D)
+    SOLICITED_BY_BROADCAST = (
+        "solicited-by-broadcast",
+        _r(
+            "solicitation to the broadcast address on a link that is advertised to by multicast",
+            "1256 s4.3",
+            _I,
+            None,
+            'set advertise.destination = "broadcast" if hosts of that link hear no multicast',
+        ),
+    )
     SOLICITATION_SENT = "solicitation-sent", _r("agent solicitation sent", "5944 s2.4", _D)
     AGENT_DISCOVERED = "agent-discovered", _r("new agent on the link", "5944 s2.4", _I)
     AGENT_LOST = "agent-lost", _r("agent's advertisement lifetime ran out", "5944 s2.4.2.1", _I)
@@ -180,6 +130,8 @@ class Reason(Enum):
         "registration-expired",
         _r("our registration's lifetime ran out", "5944 s3.6.2.2", _W),
     )
+    BINDING_CLEARED = "binding-cleared", _r("binding removed by the operator", "", _I)
+    VISITOR_CLEARED = "visitor-cleared", _r("visitor removed by the operator", "", _I)
     UNMATCHED_REPLY = "unmatched-reply", _r("reply without a pending request", "5944 s3.6.2.1", _W)
     NO_AUTHORIZATION_EXTENSION = (
         "no-authorization-extension",
@@ -215,12 +167,27 @@ class Reason(Enum):
     )
     RATE_LIMITED = "rate-limited", _r("more messages than the limit allows", "5944 s3.6.3", _W)
 
+    DENIAL_SUPPRESSED = (
+        "denial-suppressed",
+        _r("denials to this sender or node are limited: discarded silently", "5944 s3.8.2.1", _D),
+    )
+
     # denied by the home agent
     HA_UNSPECIFIED = "ha-unspecified", _r("denied by the home agent", "5944 s3.4", _W, _C.HA_UNSPECIFIED)
     HA_PROHIBITED = "ha-prohibited", _r("administratively prohibited", "5944 s3.4", _W, _C.HA_PROHIBITED)
     HA_INSUFFICIENT_RESOURCES = (
         "ha-insufficient-resources",
         _r("the home agent could not install the binding", "5944 s3.4", _E, _C.HA_INSUFFICIENT_RESOURCES),
+    )
+    POOL_EXHAUSTED = (
+        "pool-exhausted",
+        _r(
+            "no home address is free for a node that asks for one",
+            "2794 s3",
+            _W,
+            _C.HA_INSUFFICIENT_RESOURCES,
+            "give a [[home_agent.networks]] table a larger pool",
+        ),
     )
     MN_FAILED_AUTHENTICATION = (
         "mn-failed-authentication",
@@ -232,10 +199,20 @@ class Reason(Enum):
             "check that key, spi and algorithm are the same at both ends",
         ),
     )
+    FA_FAILED_AUTHENTICATION = (
+        "fa-failed-authentication",
+        _r(
+            "foreign agent failed authentication: extension 34 is missing, double or wrong",
+            "5944 s3.8.2.1",
+            _S,
+            _C.HA_FA_FAILED_AUTHENTICATION,
+            "check that key, spi and algorithm are the same at both agents",
+        ),
+    )
     IDENTIFICATION_MISMATCH = (
         "identification-mismatch",
         _r(
-            "timestamp outside the tolerance or not newer than the last",
+            "timestamp outside the tolerance or not newer than the last, or not the nonce we told",
             "5944 s5.7.1",
             _S,
             _C.HA_IDENTIFICATION_MISMATCH,
@@ -359,6 +336,65 @@ class Reason(Enum):
         "fa-home-agent-unreachable-other",
         _r("another ICMP error while relaying", "5944 s3.7.2.2", _W, _C.FA_HOME_AGENT_UNREACHABLE),
     )
+    FA_MN_FAILED_AUTHENTICATION = (
+        "fa-mn-failed-authentication",
+        _r(
+            "Mobile-Foreign authentication is missing, twice there, or wrong",
+            "5944 s3.7.2.1",
+            _S,
+            _C.FA_MN_FAILED_AUTHENTICATION,
+            "compare key, spi and algorithm in [[foreign_agent.nodes]] with the node's [[mobile_node.foreign_agents]]",
+        ),
+    )
+    FA_HA_FAILED_AUTHENTICATION = (
+        "fa-ha-failed-authentication",
+        _r(
+            "Foreign-Home authentication of a reply is missing, twice there, or wrong",
+            "5944 s3.7.3.1",
+            _S,
+            _C.FA_HA_FAILED_AUTHENTICATION,
+            "compare [[foreign_agent.home_agents]] with [[home_agent.foreign_agents]] at the other end",
+        ),
+    )
+    FA_SENDER_LIMIT = (
+        "fa-sender-limit",
+        _r(
+            "one link-layer address has its whole share of the visitor or pending list",
+            "5944 s3.7.1",
+            _S,
+            _C.FA_INSUFFICIENT_RESOURCES,
+            "raise foreign_agent.max_pending or max_visitors if so many nodes are really behind one address",
+        ),
+    )
+    FA_HOME_ADDRESS_TAKEN = (
+        "fa-home-address-taken",
+        _r(
+            "home address is a visitor's of another home agent, and the two could not be told apart here",
+            "3024 sA.4",
+            _W,
+            _C.FA_INSUFFICIENT_RESOURCES,
+        ),
+    )
+    FA_MISSING_NAI = (
+        "fa-missing-nai",
+        _r("reply lacks the NAI that the request had", "2794 s3", _W, _C.FA_MISSING_NAI),
+    )
+    FA_MISSING_HOME_AGENT = (
+        "fa-missing-home-agent",
+        _r("reply has no home agent address", "2794 s3", _W, _C.FA_MISSING_HOME_AGENT),
+    )
+    FA_MISSING_HOME_ADDRESS = (
+        "fa-missing-home-address",
+        _r("reply has no home address", "2794 s3", _W, _C.FA_MISSING_HOME_ADDRESS),
+    )
+    PENDING_COPIED = (
+        "pending-copied",
+        _r(
+            "copy of a pending request from another link-layer address: discarded silently",
+            "5944 s3.7.1",
+            _S,
+        ),
+    )
 
     # the mobile node's view of a denial, and its repairs
     DENIED = "denied", _r("registration denied", "5944 s3.6.2.3", _W)
@@ -367,6 +403,22 @@ class Reason(Enum):
         _r("offset to the home agent's clock corrected from its reply 133", "5944 s5.7.1", _I),
     )
     RETRYING = "retrying", _r("trying again after a denial or a silence", "5944 s3.6.2.3", _I)
+    CLOCK_JUMPED = (
+        "clock-jumped",
+        _r("our clock was set: the offset to the home agent's is forgotten", "5944 s5.7.1", _I),
+    )
+    HOME_AGENT_DISCOVERED = (
+        "home-agent-discovered",
+        _r("a home agent of our home network named itself in its reply 136", "5944 s3.6.2.3", _I),
+    )
+    HOME_ADDRESS_ASSIGNED = (
+        "home-address-assigned",
+        _r("the home agent gave us a home address", "2794 s3", _I),
+    )
+    REGISTERING_BESIDE = (
+        "registering-beside",
+        _r("registering over a better link while the present one still works", "5944 s3.6.1.2", _I),
+    )
 
     # the kernel
     ACTION_FAILED = "action-failed", _r("the kernel refused what the protocol asked for", "", _E)

@@ -22,6 +22,7 @@ _IF_TSRESOL: Final = 9
 _VLAN: Final = (0x8100, 0x88A8)
 _IPV4: Final = 0x0800
 _ICMP, _UDP = 1, 17
+_END_OF_TIME: Final = 253_402_300_800 * NANOSECONDS  # the year 10000, of which no calendar of ours knows
 
 
 class CaptureError(ValueError):
@@ -136,6 +137,8 @@ def _pcapng(data: bytes) -> Iterator[Frame]:
             link_type, units = interfaces[interface]
             number += 1
             wall = (high << 32 | low) * NANOSECONDS // units
+            if wall >= _END_OF_TIME:
+                raise CaptureError(f"packet {number} of the capture is dated after the year 9999")
             yield Frame(number, wall, link_type, _exactly(block, 20, captured))
         elif kind == _SIMPLE_PACKET:
             number += 1

@@ -1,17 +1,30 @@
 """Who shares which key, authenticators, and replay protection. Pure: time and chance are arguments."""
 
-from mobileip.control.security.association import Algorithm, AssociationTable, MobilitySecurityAssociation
+from mobileip.control.security.association import (
+    Algorithm,
+    AssociationTable,
+    MobilitySecurityAssociation,
+    ReplayMethod,
+)
 from mobileip.control.security.authenticator import sign, verify
+from mobileip.control.security.nonces import IssuedNonces, Nonces, draw
+from mobileip.control.security.peers import Peer, PeerMap
 from mobileip.control.security.replay import Timestamps, check, resynchronise
 from mobileip.control.security.secret import Secret
 
 __all__ = [
     "Algorithm",
     "AssociationTable",
+    "IssuedNonces",
     "MobilitySecurityAssociation",
+    "Nonces",
+    "Peer",
+    "PeerMap",
+    "ReplayMethod",
     "Secret",
     "Timestamps",
     "check",
+    "draw",
     "resynchronise",
     "sign",
     "verify",

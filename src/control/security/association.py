@@ -8,6 +8,7 @@ from enum import Enum
 from ipaddress import IPv4Address
 from typing import Final
 
+from mobileip.control.security.peers import Peer, PeerMap
 from mobileip.control.security.secret import Secret
 from mobileip.control.types import Spi
 
@@ -20,6 +21,14 @@ class Algorithm(Enum):
 
     HMAC_MD5 = "hmac-md5"  # RFC 5944 s3.5.1, mandatory and default since RFC 3220
     KEYED_MD5 = "keyed-md5"  # prefix+suffix, the default of RFC 2002 s3.5.1
+
+
+class ReplayMethod(Enum):
+    """How a replayed request is told from a fresh one; part of the association (s5.7)."""
+
+    TIMESTAMPS = "timestamps"  # mandatory and default (s5.7.1)
+    NONCES = "nonces"  # s5.7.2
+    NONE = "none"  # for nodes that have neither clock nor memory; the RFC knows no such method
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,7 @@ class MobilitySecurityAssociation:
     key: Secret
     algorithm: Algorithm = Algorithm.HMAC_MD5
     replay_tolerance_s: float = DEFAULT_REPLAY_TOLERANCE_S
+    replay: ReplayMethod = ReplayMethod.TIMESTAMPS
 
     def __post_init__(self) -> None:
         if not _FIRST_FREE_SPI <= self.spi <= 0xFFFF_FFFF:
@@ -46,31 +56,45 @@ class MobilitySecurityAssociation:
 
 
 class AssociationTable:
-    """Associations by peer address and SPI; the first given for a peer is the one to send with. Never
-    changes.
+    """Associations by peer and SPI; the first given for a peer is the one to send with. Never changes.
+
+    A peer is an address, a range of addresses whose nodes share one key, or a Network Access Identifier
+    (see :class:`~mobileip.control.security.peers.PeerMap`).
 
     :raises ValueError: the same peer and SPI twice.
     """
 
-    __slots__ = ("_by_peer",)
+    __slots__ = ("_by_peer", "_count")
 
-    def __init__(self, entries: Iterable[tuple[IPv4Address, MobilitySecurityAssociation]] = ()) -> None:
-        self._by_peer: Final[dict[IPv4Address, dict[int, MobilitySecurityAssociation]]] = {}
+    def __init__(self, entries: Iterable[tuple[Peer, MobilitySecurityAssociation]] = ()) -> None:
+        # Lists of one, nearly all of them: a dictionary for each of a million nodes would need four times the room.
+        self._by_peer: Final[PeerMap[list[MobilitySecurityAssociation]]] = PeerMap()
+        self._count = 0
         for peer, association in entries:
-            of_peer = self._by_peer.setdefault(peer, {})
-            if association.spi in of_peer:
+            self._count += 1
+            first = [association]
+            of_peer = self._by_peer.setdefault(peer, first)
+            if of_peer is first:
+                continue
+            if any(association.spi == one.spi for one in of_peer):
                 raise ValueError(f"two associations for {peer} with SPI {association.spi}")
-            of_peer[association.spi] = association
+            of_peer.append(association)
 
-    def find(self, peer: IPv4Address, spi: Spi) -> MobilitySecurityAssociation | None:
-        """The association by which a message from ``peer`` is verified."""
-        of_peer = self._by_peer.get(peer)
-        return None if of_peer is None else of_peer.get(spi)
+    def find(self, peer: IPv4Address | str, spi: Spi) -> MobilitySecurityAssociation | None:
+        """The association by which a message from ``peer`` (its address or NAI) is verified."""
+        for association in self._by_peer.find(peer) or ():
+            if association.spi == spi:
+                return association
+        return None
 
-    def preferred(self, peer: IPv4Address) -> MobilitySecurityAssociation | None:
+    def preferred(self, peer: IPv4Address | str) -> MobilitySecurityAssociation | None:
         """The association with which messages to ``peer`` are signed."""
-        of_peer = self._by_peer.get(peer)
-        return None if of_peer is None else next(iter(of_peer.values()))
+        of_peer = self._by_peer.find(peer)
+        return None if of_peer is None else of_peer[0]
+
+    def has_address(self, address: IPv4Address) -> bool:
+        """Whether there is any association for an address, its own or of a range."""
+        return self._by_peer.find(address) is not None
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_peer.values()))
+        return self._count

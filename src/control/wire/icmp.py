@@ -12,7 +12,6 @@ from mobileip.control.wire.cursor import Cursor, WireError
 
 ROUTER_ADVERTISEMENT: Final = 9
 ROUTER_SOLICITATION: Final = 10
-NOT_A_DEFAULT_ROUTER: Final = -(2**31)  # the preference level that says so (RFC 1256 s3)
 ENTRY_WORDS: Final = (
     2  # 32-bit words of one router address entry; more may come, and mean nothing to us (s5.2)
 )

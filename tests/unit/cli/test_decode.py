@@ -216,8 +216,17 @@ def test_fragments_and_short_packets_are_left_out() -> None:
         (pcapng(PACKETS)[:60], "ends inside a packet"),
         (pcapng([])[:28] + struct.pack("<II", 6, 0), "has length 0"),
         (pcapng([]) + block(6, struct.pack("<IIIII", 9, 0, 0, 0, 0), "<"), "ends too early or is damaged"),
+        (pcapng([]) + block(6, struct.pack("<IIIII", 0, 0x4000_0000, 0, 0, 0), "<"), "after the year 9999"),
     ],
-    ids=["no packets", "link type", "short header", "cut block", "endless block", "no such interface"],
+    ids=[
+        "no packets",
+        "link type",
+        "short header",
+        "cut block",
+        "endless block",
+        "no such interface",
+        "far date",
+    ],
 )
 def test_unreadable_captures(file: bytes, sentence: str) -> None:
     assert sentence in refused(run("-", stdin=file))

@@ -13,12 +13,14 @@ ONE, TWO, THREE = map(IPv4Address, ("192.0.2.1", "192.0.2.2", "192.0.2.3"))
 KEY = Secret(b"key")
 
 
+@pytest.mark.rfc("5944", "5.7.1", 1)
 def test_defaults_are_those_of_the_rfc() -> None:
     association = MobilitySecurityAssociation(Spi(256), KEY)
     assert association.algorithm is Algorithm.HMAC_MD5
     assert association.replay_tolerance_s == 7.0
 
 
+@pytest.mark.rfc("5944", "1.6", 10)
 @pytest.mark.parametrize("spi", [0, 2, 255, 1 << 32, -1])
 def test_reserved_spi_is_refused(spi: int) -> None:
     with pytest.raises(ValueError, match="SPI"):
@@ -33,6 +35,7 @@ def test_empty_key_and_tolerance_are_refused() -> None:
             MobilitySecurityAssociation(Spi(256), KEY, replay_tolerance_s=tolerance)
 
 
+@pytest.mark.rfc("5944", "3.5.1", 2)
 def test_look_up_is_by_peer_and_spi() -> None:
     first, second = MobilitySecurityAssociation(Spi(300), KEY), MobilitySecurityAssociation(Spi(256), KEY)
     other = MobilitySecurityAssociation(Spi(256), Secret(b"other"))

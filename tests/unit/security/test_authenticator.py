@@ -41,11 +41,14 @@ def association(vector: dict[str, Any], spi: int = 256) -> MobilitySecurityAssoc
     )
 
 
+@pytest.mark.rfc("5944", "3.5.1", 1, 4)
+@pytest.mark.rfc("5944", "5.1", 4)
 @pytest.mark.parametrize("vector", VECTORS, ids=named)
 def test_digest_has_the_known_answer(vector: dict[str, Any]) -> None:
     assert digest(association(vector), bytes.fromhex(vector["covered"])).hex() == vector["authenticator"]
 
 
+@pytest.mark.rfc("5944", "3.5.1", 4)
 @pytest.mark.parametrize("vector", VECTORS, ids=named)
 def test_known_answer_is_what_its_command_prints(vector: dict[str, Any]) -> None:
     tools = [tool for tool in ("xxd", "openssl", "md5sum") if tool in vector["command"]]
@@ -56,6 +59,8 @@ def test_known_answer_is_what_its_command_prints(vector: dict[str, Any]) -> None
     assert vector["authenticator"] in shown.split()
 
 
+@pytest.mark.rfc("5944", "3.5.1", 1, 4)
+@pytest.mark.rfc("5944", "5.1", 1)
 @pytest.mark.parametrize("vector", OF_MESSAGES, ids=named)
 def test_message_is_signed_and_verified(vector: dict[str, Any]) -> None:
     covered = bytes.fromhex(vector["covered"])
@@ -69,6 +74,7 @@ def test_message_is_signed_and_verified(vector: dict[str, Any]) -> None:
     assert verify(ours, parsed, found)
 
 
+@pytest.mark.rfc("5944", "3.5.1", 1)
 @pytest.mark.parametrize("algorithm", Algorithm)
 def test_every_flipped_bit_of_the_covered_part_and_the_authenticator_is_noticed(algorithm: Algorithm) -> None:
     ours = MobilitySecurityAssociation(Spi(256), Secret(bytes(range(16))), algorithm)
@@ -87,6 +93,7 @@ def test_every_flipped_bit_of_the_covered_part_and_the_authenticator_is_noticed(
     assert readable == 8 * (len(datagram) - 3)
 
 
+@pytest.mark.rfc("5944", "3.5.1", 1)
 @pytest.mark.parametrize("algorithm", Algorithm)
 def test_spi_is_covered(algorithm: Algorithm) -> None:
     ours = MobilitySecurityAssociation(Spi(256), Secret(b"key"), algorithm)
@@ -113,6 +120,7 @@ def test_authenticator_of_another_length_is_wrong(length: int) -> None:
     assert found is not None and not verify(ours, parsed, found)
 
 
+@pytest.mark.rfc("5944", "3.5.1", 2)
 def test_other_key_or_algorithm_is_wrong() -> None:
     ours = MobilitySecurityAssociation(Spi(256), Secret(b"key"))
     parsed = parse(sign(ours, REQUEST, MobileHomeAuthentication))

@@ -18,6 +18,8 @@ def at(wall: int, entropy: int = 0) -> Identification:
     return Identification.from_wall(wall, entropy)
 
 
+@pytest.mark.rfc("5944", "5.7", 1)
+@pytest.mark.rfc("5944", "5.7.1", 6)
 @pytest.mark.parametrize(
     ("ahead_s", "accepted"),
     [(0, True), (6.9, True), (-6.9, True), (7.1, False), (-7.1, False), (3600, False)],
@@ -32,6 +34,7 @@ def test_tolerance_itself_is_still_accepted() -> None:
     assert not check(Identification(at(second + TOLERANCE).high, 5), second, None, TOLERANCE)
 
 
+@pytest.mark.rfc("5944", "5.7.1", 7)
 def test_home_agent_wants_a_newer_timestamp_than_the_last() -> None:
     last = at(NOW, 5)
     assert not check(last, NOW, last, TOLERANCE)
@@ -48,6 +51,7 @@ def test_order_survives_the_end_of_ntp_era_0() -> None:
     assert not check(before, END_OF_ERA, after, TOLERANCE)
 
 
+@pytest.mark.rfc("5944", "5.7.1", 2)
 def test_refusal_carries_our_time_and_the_requests_low_half() -> None:
     request = at(NOW - seconds(86400), 0xABCD)
     reply = resynchronise(request, NOW)
@@ -55,6 +59,8 @@ def test_refusal_carries_our_time_and_the_requests_low_half() -> None:
     assert reply.high == NOW // NANOSECONDS + 2_208_988_800
 
 
+@pytest.mark.rfc("5944", "5.7", 6)
+@pytest.mark.rfc("5944", "5.7.1", 4)
 def test_timestamps_grow_whatever_the_clock_does(rng: random.Random) -> None:
     timestamps, wall, last = Timestamps(), NOW, -1
     for _ in range(2000):
@@ -72,6 +78,7 @@ def test_timestamps_grow_through_the_end_of_ntp_era_0() -> None:
     assert check(second, END_OF_ERA + 1, first, TOLERANCE)
 
 
+@pytest.mark.rfc("5944", "5.7.1", 2, 3)
 def test_entropy_is_in_the_lowest_bits_only() -> None:
     one, _ = Timestamps().next_identification(NOW, 0)
     two, _ = Timestamps().next_identification(NOW, 0xFFFF)

@@ -73,6 +73,7 @@ def test_checksum_of_rfc_1071() -> None:
     assert checksum(bytes.fromhex("0001f203f4f5f6")) == checksum(bytes.fromhex("0001f203f4f5f600"))
 
 
+@pytest.mark.rfc("1256", "5.2", 1)
 @pytest.mark.parametrize("bit", range(8 * 28))
 def test_every_flipped_bit_is_noticed(bit: int) -> None:
     damaged = bytearray(build_icmp(ADVERTISEMENT))
@@ -82,6 +83,7 @@ def test_every_flipped_bit_is_noticed(bit: int) -> None:
         parse_icmp(bytes(damaged))
 
 
+@pytest.mark.rfc("5944", "2.1.1", 2, 5)
 @pytest.mark.parametrize(
     "message",
     [

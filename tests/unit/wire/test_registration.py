@@ -86,6 +86,7 @@ def test_first_extension_of_a_class() -> None:
     assert message.first(NetworkAccessIdentifier) is None
 
 
+@pytest.mark.rfc("5944", "1.6", 9)
 def test_authentication_knows_what_it_covers_and_where_it_ends() -> None:
     message = replace(
         REQUEST, extensions=(MobileHomeAuthentication(Spi(256), b"1" * 16), UnknownExtension(144, b""))
@@ -98,6 +99,7 @@ def test_authentication_knows_what_it_covers_and_where_it_ends() -> None:
     assert parsed.raw[found.end :] == bytes((144, 0))
 
 
+@pytest.mark.rfc("5944", "1.8", 1)
 @pytest.mark.parametrize("kind", [*range(1, 32), 35, *range(36, 45), *range(46, 128)])
 def test_unknown_extension_below_128_discards_the_message(kind: int) -> None:
     with pytest.raises(WireError) as caught:
@@ -105,6 +107,7 @@ def test_unknown_extension_below_128_discards_the_message(kind: int) -> None:
     assert (caught.value.reason, caught.value.offset) == (Reason.UNKNOWN_EXTENSION, 24)
 
 
+@pytest.mark.rfc("5944", "1.8", 2)
 @pytest.mark.parametrize("kind", sorted(set(range(128, 256)) - {130, 131}))
 def test_unknown_extension_from_128_on_is_passed_over_and_kept(kind: int) -> None:
     message = replace(REQUEST, extensions=(UnknownExtension(kind, b"\xa5\xa5"), EncapsulatingDelivery()))

@@ -26,6 +26,7 @@ def test_registration_message_is_parsed(vector: dict[str, Any]) -> None:
     assert [extension.offset for extension in parsed.extensions] == offsets(vector["message"])
 
 
+@pytest.mark.rfc("5944", "1.11", 1)
 @named("registration")
 def test_registration_message_is_built(vector: dict[str, Any]) -> None:
     assert build(message(vector["message"])).hex() == octets(vector["hex"]).hex()
@@ -43,6 +44,11 @@ def test_router_discovery_message_is_built(vector: dict[str, Any]) -> None:
     assert build_icmp(message(vector["message"])).hex() == octets(vector["hex"]).hex()
 
 
+@pytest.mark.rfc("5944", "1.6", 9)
+@pytest.mark.rfc("5944", "1.11", 1)
+@pytest.mark.rfc("5944", "2.1.1", 2, 4, 5, 6)
+@pytest.mark.rfc("1256", "4.2", 1)
+@pytest.mark.rfc("1256", "5.2", 1)
 @named("hostile")
 def test_hostile_bytes_are_refused_with_reason_and_place(vector: dict[str, Any]) -> None:
     read = {"udp": parse, "icmp": parse_icmp}[vector["layer"]]
