@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
-from mobileip.control.core.actions import InstallTunnel, RemoveTunnel, TunnelSide
+from mobileip.control.core.actions import (
+    BroadcastDelivery,
+    DeliveryStyle,
+    InstallTunnel,
+    RemoveTunnel,
+    TunnelSide,
+)
 from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
 from mobileip.dataplane import (
@@ -19,9 +25,12 @@ from mobileip.dataplane import (
     Engine,
     EventType,
     Flag,
+    Install,
+    Remove,
     Side,
     Tunnel,
     TunnelStatus,
+    overhead,
 )
 
 __all__ = ["OUTER_HEADER", "PathMtu", "TunnelStatus", "Tunnels"]
@@ -29,6 +38,12 @@ __all__ = ["OUTER_HEADER", "PathMtu", "TunnelStatus", "Tunnels"]
 OUTER_HEADER = 20  # bytes of IP-in-IP overhead (RFC 2003)
 
 _SIDES = {TunnelSide.HOME: Side.HOME, TunnelSide.CARE_OF: Side.CARE_OF}
+
+_BROADCASTS = {
+    BroadcastDelivery.NONE: Flag.NONE,
+    BroadcastDelivery.DIRECT: Flag.BROADCAST,
+    BroadcastDelivery.NESTED: Flag.BROADCAST | Flag.NESTED,
+}
 
 PathMtu = Callable[[IPv4Address], int | None]
 """MTU in bytes of the route to an address, ``None`` if there is no route now."""
@@ -46,6 +61,7 @@ class Tunnels:
     def __init__(self, device: str, *, mtu: int, mark: int, path_mtu: PathMtu) -> None:
         self._mtu = mtu
         self._path_mtu = path_mtu
+        self._nodes: dict[IPv4Address, Tunnel] = {}  # by home address: what brings a node its broadcasts
         try:
             self._engine = Engine(device, mtu=mtu, mark=mark)
         except OSError as error:
@@ -64,28 +80,83 @@ class Tunnels:
         self._engine.close()
 
     def perform(self, action: InstallTunnel | RemoveTunnel) -> None:
-        """:raises ActionError: the table is full, or the addresses cannot make a tunnel."""
-        side = _SIDES[action.side]
+        """Change the engine's table.
+
+        On the care-of side ``broadcast`` makes a mobile node accept what its home agent tunnels to it: DIRECT beside
+        the tunnel itself, NESTED without one. ``beside`` leaves there what another action asked for.
+
+        :raises ActionError: the table is full, or the addresses cannot make a tunnel.
+        """
         if isinstance(action, RemoveTunnel):
-            self._engine.remove(action.home_address, side)
+            self._engine.apply(self._removal(action))
             return
         try:
-            self._engine.install(
-                Tunnel(
-                    action.home_address,
-                    side,
-                    local=action.local,
-                    remote=action.remote,
-                    mtu=self._tunnel_mtu(action.remote),
-                    encapsulation=Encapsulation(int(action.encapsulation)),
-                    flags=Flag.REVERSE if action.reverse else Flag(0),
-                )
-            )
+            if action.side is TunnelSide.HOME:
+                flags = _BROADCASTS[action.broadcast]
+                self._engine.apply([Install(self._tunnel(action, Side.HOME, flags), action.beside)])
+            else:
+                self._install_care_of(action)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             raise ActionError(
                 f"cannot install the tunnel {action.local} to {action.remote}: {why}"
             ) from error
+
+    def watch_broadcasts(self, interface: str, network: IPv4Network) -> None:
+        """Forward the broadcasts of a home link to the nodes of ``network`` that asked for them (RFC 5944 s4.3).
+
+        To be repeated when the interface was deleted and made anew.
+
+        :raises ActionError: one sentence.
+        """
+        try:
+            self._engine.watch_broadcasts(interface, network)
+        except OSError as error:
+            raise ActionError(error.strerror or str(error)) from error
+
+    def _removal(self, action: RemoveTunnel) -> list[Install | Remove]:
+        side = _SIDES[action.side]
+        changes: list[Install | Remove] = [Remove(action.home_address, side, action.remote)]
+        node = self._nodes.get(action.home_address)
+        if side is Side.CARE_OF and node is not None and action.remote in (None, node.remote):
+            changes.append(Remove(node.home_address, Side.NODE))
+            del self._nodes[action.home_address]
+        return changes
+
+    def _install_care_of(self, action: InstallTunnel) -> None:
+        home, flags, node = action.home_address, Flag.NONE, None
+        if action.delivery is DeliveryStyle.ENCAPSULATING:
+            flags = Flag.ENCAPSULATED_DELIVERY
+        if action.broadcast is not BroadcastDelivery.NONE:
+            local = home if action.broadcast is BroadcastDelivery.NESTED else action.local
+            # What is nested is always IP-in-IP.
+            nested = action.broadcast is BroadcastDelivery.NESTED
+            kind = Encapsulation.IPIP if nested else _encapsulation(action)
+            node = Tunnel(local, Side.NODE, local, action.remote, self._tunnel_mtu(action), kind)
+        changes: list[Install | Remove] = []
+        if action.broadcast is not BroadcastDelivery.NESTED:
+            changes.append(Install(self._tunnel(action, Side.CARE_OF, flags)))
+        elif not action.beside:
+            changes.append(Remove(home, Side.CARE_OF))
+        before = self._nodes.get(home)
+        if before is not None and not (action.beside and node is None):
+            changes.append(Remove(before.home_address, Side.NODE))
+            del self._nodes[home]
+        if node is not None:
+            changes.append(Install(node))
+            self._nodes[home] = node
+        self._engine.apply(changes)
+
+    def _tunnel(self, action: InstallTunnel, side: Side, flags: Flag) -> Tunnel:
+        return Tunnel(
+            action.home_address,
+            side,
+            local=action.local,
+            remote=action.remote,
+            mtu=self._tunnel_mtu(action),
+            encapsulation=_encapsulation(action),
+            flags=flags | Flag.REVERSE if action.reverse else flags,
+        )
 
     def status(self) -> list[TunnelStatus]:
         return self._engine.tunnels()
@@ -104,7 +175,11 @@ class Tunnels:
                 case EventType.TUNNEL_TOO_BIG:
                     yield Reason.TUNNEL_TOO_BIG, {"address": event.address, "value": event.value}
 
-    def _tunnel_mtu(self, remote: IPv4Address) -> int:
-        path = self._path_mtu(remote)
-        mtu = self._mtu if path is None else min(self._mtu, path - OUTER_HEADER)
+    def _tunnel_mtu(self, action: InstallTunnel) -> int:
+        path = self._path_mtu(action.remote)
+        mtu = self._mtu if path is None else min(self._mtu, path - overhead(_encapsulation(action)))
         return max(MTU_MIN, min(mtu, MTU_MAX))
+
+
+def _encapsulation(action: InstallTunnel) -> Encapsulation:
+    return Encapsulation(int(action.encapsulation))

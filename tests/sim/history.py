@@ -17,6 +17,7 @@ BUSY_SECONDS = 30
 def random_plan(rng: Random) -> Plan:
     mobiles = rng.choice((1, 1, 2, 3))
     lifetime = rng.choice((5, 8, 12))
+    virtual, serves = rng.random() < 0.2, rng.random() < 0.3
     return Plan(
         mobiles=mobiles,
         skews=tuple(rng.choice((0.0, 0.0, 2.5, -5.0, 3600.0, -86400.0)) for _ in range(mobiles)),
@@ -26,12 +27,18 @@ def random_plan(rng: Random) -> Plan:
         advertised_lifetime=rng.choice((None, None, 60)),
         reverse_tunnel=rng.random() < 0.8,
         co_located=rng.random() < 0.9,
-        virtual=rng.random() < 0.2,
-        home_serves_visitors=rng.random() < 0.3,
+        virtual=virtual,
+        home_serves_visitors=serves,
         algorithm=rng.choice(tuple(Algorithm)),
         wrong_keys=frozenset({0}) if mobiles > 1 and rng.random() < 0.2 else frozenset(),
         interval=rng.choice((0.5, 1.0, 2.0)),
-        interfaces=rng.choice((("eth0",), ("eth0",), ("eth0", "eth1"))),
+        interfaces=rng.choice((("eth0",), ("eth0", "eth1"))),
+        hold_down=rng.choice((0.0, 0.5, 2.0)),
+        simultaneous=rng.random() < 0.5,
+        max_simultaneous=rng.choice((1, 2, 3)),
+        discover=not virtual and not serves and rng.random() < 0.2,
+        nonces=rng.random() < 0.2,
+        required=rng.random() < 0.3,
     )
 
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from mobileip.control.core.actions import RouteThroughAgent, RouteThroughTunnel, TunnelSide
+from mobileip.control.core.actions import InstallTunnel, RouteThroughAgent, RouteThroughTunnel, TunnelSide
 from mobileip.control.core.advertiser import AdvertisedLink
 from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.core.foreign import ForeignAgent, ForeignAgentSettings, VisitedLink
 from mobileip.control.core.home import HomeAgent, HomeAgentSettings, HomeNetwork
 from mobileip.control.core.mobile import MobileNode, MobileNodeSettings
 from mobileip.control.core.policy import ReverseTunnelPolicy
-from mobileip.control.security import Algorithm, AssociationTable, MobilitySecurityAssociation, Secret
+from mobileip.control.security import (
+    Algorithm,
+    AssociationTable,
+    MobilitySecurityAssociation,
+    ReplayMethod,
+    Secret,
+)
 from mobileip.control.types import Lifetime, Spi
 from mobileip.control.wire import AgentFlags
 from tests.sim.world import AgentHost, Link, MobileHost, World
@@ -43,6 +49,12 @@ class Plan:
     interval: float = 1.0
     max_visitors: int = 100
     interfaces: tuple[str, ...] = ("eth0",)
+    hold_down: float = 0.0
+    simultaneous: bool = False
+    max_simultaneous: int = 1  # bindings of one node at the home agent
+    discover: bool = False  # mobile nodes do not know their home agent
+    nonces: bool = False
+    required: bool = False  # foreign agents set the R bit
 
 
 class Internet(World):
@@ -77,7 +89,11 @@ class Internet(World):
 
     def _key(self, number: int) -> MobilitySecurityAssociation:
         key = Secret(f"the key of mobile node {number}".encode())
-        return MobilitySecurityAssociation(SPI, key, self.plan.algorithm)
+        return self._association(key)
+
+    def _association(self, key: Secret) -> MobilitySecurityAssociation:
+        replay = ReplayMethod.NONCES if self.plan.nonces else ReplayMethod.TIMESTAMPS
+        return MobilitySecurityAssociation(SPI, key, self.plan.algorithm, replay=replay)
 
     # ---- hosts
 
@@ -88,6 +104,7 @@ class Internet(World):
         links: dict[str, Link] = {}
         if home and not plan.virtual:
             links["home0"] = self.links["home"]
+            own.add(HOME_NETWORK.broadcast_address)
         if visited is not None:
             links["eth1"] = self.links[f"visited{visited}"]
             own.add(links["eth1"].gateway)
@@ -116,7 +133,13 @@ class Internet(World):
         network = HomeNetwork(HOME_NETWORK, None if self.plan.virtual else "home0")
         table = AssociationTable(self.keys.items())
         return HomeAgent(
-            HomeAgentSettings(HOME_AGENT, (network,), table, Lifetime(self.plan.home_max_lifetime))
+            HomeAgentSettings(
+                HOME_AGENT,
+                (network,),
+                table,
+                Lifetime(self.plan.home_max_lifetime),
+                max_simultaneous=self.plan.max_simultaneous,
+            )
         )
 
     def _foreign_agent(
@@ -143,7 +166,12 @@ class Internet(World):
             self.plan.interval,
             max(1, round(3 * self.plan.interval)),
             Lifetime(lifetime),
-            AgentFlags(home_agent=not foreign, foreign_agent=foreign, reverse_tunnel=foreign),
+            AgentFlags(
+                registration_required=foreign and self.plan.required,
+                home_agent=not foreign,
+                foreign_agent=foreign,
+                reverse_tunnel=foreign,
+            ),
             () if care_of is None else (care_of,),
         )
 
@@ -152,15 +180,17 @@ class Internet(World):
         home = self.home_address(number)
         association = self.keys[home.ip]
         if number in plan.wrong_keys:
-            association = MobilitySecurityAssociation(SPI, Secret(b"not the key"), plan.algorithm)
+            association = self._association(Secret(b"not the key"))
         settings = MobileNodeSettings(
             home,
-            HOME_AGENT,
+            None if plan.discover else HOME_AGENT,
             association,
             plan.interfaces,
             Lifetime(plan.lifetime),
             reverse_tunnel=plan.reverse_tunnel,
             co_located=plan.co_located,
+            hold_down=plan.hold_down,
+            simultaneous=plan.simultaneous,
         )
         skew = round(plan.skews[number % len(plan.skews)] * 1e9)
         machine = MobileNode(settings, self.entropy)
@@ -180,9 +210,12 @@ class Internet(World):
             if believed is None and home in self.ha.kernel.proxies:
                 return "a proxy entry without a route"
             return self._on_home_link(mobile, mobile.mac)
-        tunnel = self.ha.kernel.tunnel(home, TunnelSide.HOME)
-        if tunnel is None:
-            return "no tunnel at the home agent"
+        tunnels = self.ha.kernel.tunnels_of(home, TunnelSide.HOME)
+        obstacles = [self._through_tunnel(mobile, tunnel) for tunnel in tunnels]
+        return None if None in obstacles else next(iter(obstacles), "no tunnel at the home agent")
+
+    def _through_tunnel(self, mobile: MobileHost, tunnel: InstallTunnel) -> str | None:
+        home = mobile.home.ip
         agent = next((host for host in self.agents if host.owns(tunnel.remote)), None)
         if agent is not None:
             return self._through_agent(mobile, agent, tunnel.local)
@@ -242,7 +275,7 @@ class Internet(World):
                 return self._accepted_back(home, tunnel.local)
 
     def _accepted_back(self, home: IPv4Address, care_of: IPv4Address) -> str | None:
-        tunnel = self.ha.kernel.tunnel(home, TunnelSide.HOME)
-        if not self.ha.running or tunnel is None or not tunnel.reverse or tunnel.remote != care_of:
-            return f"home agent drops what {care_of} tunnels back: {tunnel}"
-        return None
+        tunnels = self.ha.kernel.tunnels_of(home, TunnelSide.HOME)
+        if self.ha.running and any(tunnel.reverse and tunnel.remote == care_of for tunnel in tunnels):
+            return None
+        return f"home agent drops what {care_of} tunnels back: {tunnels}"

@@ -30,7 +30,9 @@ from mobileip.control.core.actions import (
 class Kernel:
     """State of one host. :meth:`apply` replaces what is installed again and forgives removing what is absent."""
 
-    tunnels: dict[tuple[IPv4Address, TunnelSide], InstallTunnel] = field(default_factory=dict)
+    tunnels: dict[tuple[IPv4Address, TunnelSide], dict[IPv4Address, InstallTunnel]] = field(
+        default_factory=dict
+    )  # inside by the other end
     network_routes: set[IPv4Network] = field(default_factory=set)
     binding_routes: set[IPv4Address] = field(default_factory=set)
     proxies: dict[IPv4Address, str] = field(default_factory=dict)
@@ -41,15 +43,23 @@ class Kernel:
     home: dict[str, IPv4Interface] = field(default_factory=dict)
     way_out: RouteThroughAgent | RouteThroughTunnel | None = None
 
+    def tunnels_of(self, home_address: IPv4Address, side: TunnelSide) -> list[InstallTunnel]:
+        """The newest last."""
+        return list(self.tunnels.get((home_address, side), {}).values())
+
     def tunnel(self, home_address: IPv4Address, side: TunnelSide) -> InstallTunnel | None:
-        return self.tunnels.get((home_address, side))
+        """The newest."""
+        return next(reversed(self.tunnels_of(home_address, side)), None)
 
     def apply(self, action: Action) -> None:
         match action:
             case InstallTunnel():
-                self.tunnels[action.home_address, action.side] = action
+                key = action.home_address, action.side
+                others = self.tunnels.get(key, {}) if action.beside else {}
+                rest = {remote: one for remote, one in others.items() if remote != action.remote}
+                self.tunnels[key] = {**rest, action.remote: action}
             case RemoveTunnel():
-                self.tunnels.pop((action.home_address, action.side), None)
+                self._untunnel(action)
             case InstallNetworkRoute():
                 self.network_routes.add(action.network)
             case RemoveNetworkRoute():
@@ -77,6 +87,18 @@ class Kernel:
                 self.way_out = None
             case _:
                 raise AssertionError(f"no kernel does {action}")
+
+    def _untunnel(self, action: RemoveTunnel) -> None:
+        key = action.home_address, action.side
+        rest = dict(self.tunnels.get(key, {}))
+        if action.remote is None:
+            rest.clear()
+        else:
+            rest.pop(action.remote, None)
+        if rest:
+            self.tunnels[key] = rest
+        else:
+            self.tunnels.pop(key, None)
 
     def _visit(self, action: InstallVisitorRoute) -> None:
         key = action.home_address, action.interface

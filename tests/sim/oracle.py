@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections import defaultdict
+from collections import Counter, defaultdict
 from ipaddress import IPv4Address
 
 from mobileip.control.core.actions import Action, InstallTunnel, Noted, SendDatagram, TunnelSide
@@ -14,7 +14,7 @@ from mobileip.control.core.foreign import ForeignAgent
 from mobileip.control.core.home import HomeAgent
 from mobileip.control.reasons import Reason
 from mobileip.control.security import Algorithm
-from tests.sim.internet import SPI, Internet
+from tests.sim.internet import HOME_AGENT, SPI, Internet
 from tests.sim.kernel import Kernel
 from tests.sim.world import AgentHost, MobileHost, Node, Watcher
 
@@ -34,11 +34,11 @@ class Oracle(Watcher):
 
     def __init__(self, internet: Internet) -> None:
         self.net = internet
-        self.accepted: dict[tuple[int, IPv4Address], int] = {}
+        self.accepted: defaultdict[tuple[int, IPv4Address], list[int]] = defaultdict(list)
         self.answered: set[int] = set()  # datagrams (by identity) that the home agent replied to
         self.heard: defaultdict[tuple[str, int], set[tuple[bytes, bytes]]] = defaultdict(set)
         self.used: defaultdict[str, set[bytes]] = defaultdict(set)
-        self.last_request: dict[str, int] = {}
+        self.last_request: dict[tuple[str, bytes], int] = {}
         self.last_move: dict[str, object] = {}
         self.unsettled: set[str] = set()  # mobile nodes whose kernel refused something since their last move
         self._kept: list[Event] = []  # so that identities stay unique
@@ -80,9 +80,11 @@ class Oracle(Watcher):
 
     def _relayed(self, node: AgentHost, action: SendDatagram, cause: Event, kind: int) -> None:
         payload = action.payload
-        same = isinstance(cause, DatagramReceived) and cause.payload.startswith(payload)
+        told = kind == _REPLY and payload[-4:-1] == b"\x2d\x02\x00" and 64 <= payload[-1] <= 127
+        ours = payload[:-4] if told else payload  # without an error of the foreign agent's own (RFC 4636)
+        same = isinstance(cause, DatagramReceived) and cause.payload.startswith(ours)
         self.demand(same and _kind(cause) == kind, f"{node.name} sends what it did not get")
-        self.demand(len(payload) > _FIXED[kind] + 6, f"{node.name} relays a message without authentication")
+        self.demand(len(ours) > _FIXED[kind] + 6, f"{node.name} relays a message without authentication")
 
     def _answered(self, node: AgentHost, action: SendDatagram, cause: Event) -> None:
         """The home agent: one reply to a request that just came, back to where it came from, and signed."""
@@ -101,10 +103,13 @@ class Oracle(Watcher):
         self.demand(self._authentic(request.payload, _REQUEST), f"{node.name} accepts without authentication")
         self.demand(payload[2:4] <= request.payload[2:4], "granted more than was asked")
         key = node.incarnation, address(payload, 4)
-        identification = int.from_bytes(payload[12:20])
-        last = self.accepted.get(key, 0)
-        self.demand(identification > last, f"{node.name} accepts an Identification that is not newer")
-        self.accepted[key] = identification
+        identification = int.from_bytes(request.payload[16:24])
+        before = self.accepted[key]
+        newer = (
+            identification not in before if self.net.plan.nonces else identification > max(before, default=0)
+        )
+        self.demand(newer, f"{node.name} accepts an Identification that is not newer")
+        before.append(identification)
 
     def _bound(self, node: Node, action: InstallTunnel, cause: Event) -> None:
         request = cause.payload if isinstance(cause, DatagramReceived) else b""
@@ -116,18 +121,24 @@ class Oracle(Watcher):
     def _requested(self, node: MobileHost, action: SendDatagram, causes: list[Event]) -> None:
         """At most one a second to the same attachment, but for repairs and the farewell (s3.6.3)."""
         identification = action.payload[16:24]
-        self.demand(identification not in self.used[node.name], f"{node.name} repeats an Identification")
+        if not self.net.plan.nonces:  # with them an unanswered request is repeated as it was (s3.6.3)
+            self.demand(identification not in self.used[node.name], f"{node.name} repeats an Identification")
         self.used[node.name].add(identification)
-        last = self.last_request.get(node.name)
+        place = node.name, action.payload[12:16]
+        last = self.last_request.get(place)
         allowed = _kind(causes[0]) == _REPLY or isinstance(causes[0], Stopping)
         if last is not None and not allowed:
             waited = self.net.time - last
             self.demand(waited >= _SECOND, f"{node.name} asks again after {waited / 1e6:.1f} ms")
-        self.last_request[node.name] = self.net.time
+        self.last_request[place] = self.net.time
 
     def _told(self, node: MobileHost, action: Noted, causes: list[Event]) -> None:
-        if action.reason in _MOVES and (action.reason, action.fields) != self.last_move.get(node.name):
-            self.last_request.pop(node.name, None)
+        if action.reason in (*_MOVES, Reason.REGISTERING_BESIDE) and (
+            action.reason,
+            action.fields,
+        ) != self.last_move.get(node.name):
+            for place in [place for place in self.last_request if place[0] == node.name]:
+                del self.last_request[place]
             self.last_move[node.name] = action.reason, action.fields
         failed = isinstance(causes[-1], ActionFailed)
         if failed:
@@ -166,22 +177,30 @@ class Oracle(Watcher):
             self._mobile(node)
 
     def _home(self, home: HomeAgent, kernel: Kernel) -> None:
-        bindings = {binding.home_address: binding for binding in home.bindings}
-        tunnels = {key[0]: one for key, one in kernel.tunnels.items() if key[1] is TunnelSide.HOME}
+        bindings = {(binding.home_address, binding.care_of_address): binding for binding in home.bindings}
+        tunnels = {
+            (key[0], remote): one
+            for key, ends in kernel.tunnels.items()
+            for remote, one in ends.items()
+            if key[1] is TunnelSide.HOME
+        }
         self.demand(bindings.keys() == tunnels.keys(), "bindings and tunnels", set(bindings), set(tunnels))
-        physical = set() if self.net.plan.virtual else set(bindings)
+        most = self.net.plan.max_simultaneous
+        nodes = Counter(home_address for home_address, _ in bindings)
+        self.demand(max(nodes.values(), default=0) <= most, "too many bindings", nodes)
+        physical = set() if self.net.plan.virtual else set(nodes)
         self.demand(kernel.binding_routes == physical, "binding routes", kernel.binding_routes, physical)
         self.demand(set(kernel.proxies) == physical, "proxies", set(kernel.proxies), physical)
-        for home_address, binding in bindings.items():
-            tunnel = tunnels[home_address]
-            same = (tunnel.remote, tunnel.reverse) == (binding.care_of_address, binding.reverse_tunnel)
-            self.demand(same, "tunnel of another binding", tunnel, binding)
+        for key, binding in bindings.items():
+            same = tunnels[key].reverse == binding.reverse_tunnel
+            self.demand(same, "tunnel of another binding", tunnels[key], binding)
         expiries = [binding.expires for binding in bindings.values() if binding.expires is not None]
         self.demand(home.next_deadline() == min(expiries, default=None), "deadline of no binding")
 
     def _foreign(self, foreign: ForeignAgent, kernel: Kernel) -> None:
         visitors = {one.home_address: one for one in foreign.visitors.visitors if not one.co_located}
         tunnels = {key[0]: one for key, one in kernel.tunnels.items() if key[1] is TunnelSide.CARE_OF}
+        self.demand(all(len(ends) == 1 for ends in tunnels.values()), "two tunnels of a visitor", tunnels)
         self.demand(visitors.keys() == tunnels.keys(), "visitors and tunnels", set(visitors), set(tunnels))
         routes = {one.home_address: one.interface for one in visitors.values()}
         self.demand(kernel.visitor_routes == routes, "visitor routes", kernel.visitor_routes, routes)
@@ -199,6 +218,8 @@ class Oracle(Watcher):
         at_home = {attachment.interface} if isinstance(attachment, AtHome) else set()
         self.demand(set(kernel.home) == at_home, node.name, "answers ARP on", set(kernel.home))
         tunnel = kernel.tunnel(home, TunnelSide.CARE_OF)
+        if isinstance(attachment, CoLocated) and node.machine.home_agent != HOME_AGENT:
+            return  # towards whom?
         self.demand(
             (tunnel is not None) == isinstance(attachment, CoLocated), node.name, "has tunnel", tunnel
         )

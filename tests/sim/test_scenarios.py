@@ -341,3 +341,54 @@ def test_address_of_the_link_before_is_not_used_for_a_moment(seed: int) -> None:
     net.run(seconds(0.3))
     assert isinstance(mobile.machine.attachment, ThroughAgent)
     assert_reachable(net, mobile)
+
+
+# ---- two interfaces, unknown home agents, agents that insist
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_better_link_is_taken_without_a_moment_of_silence(seed: int, most: int) -> None:
+    """With a home agent that keeps both bindings; one that does not loses what is on its way."""
+    two = ("eth0", "eth1")
+    plan = Plan(interfaces=two, simultaneous=True, max_simultaneous=most, hold_down=0.5, lifetime=60)
+    net, mobile = internet(seed, plan)
+    mobile.attach("eth1", net.links["visited1"])
+    net.run(seconds(1))
+    assert_reachable(net, mobile)
+    mobile.attach("eth0", net.links["visited2"])
+    for _ in range(2000):
+        net.run(seconds(0.001))
+        if most > 1:
+            assert_reachable(net, mobile)
+    assert noted(net, Reason.REGISTERING_BESIDE, "mn0") == 1
+    assert mobile.machine.attachment is not None and mobile.machine.attachment.interface == "eth0"
+    assert_reachable(net, mobile)
+    assert len(bindings(net)) == 1
+    mobile.detach("eth0")
+    net.run(seconds(0.1))
+    assert_reachable(net, mobile)
+
+
+@pytest.mark.parametrize("skew", [0.0, 3600.0])
+@pytest.mark.parametrize("link", ["home", "visited1", "visited3"])
+def test_home_agent_is_discovered_wherever_the_node_is(seed: int, link: str, skew: float) -> None:
+    net, mobile = internet(seed, Plan(discover=True, skews=(skew,)))
+    go(net, mobile, link, 1)
+    assert mobile.machine.home_agent == HOME_AGENT
+    assert_reachable(net, mobile)
+
+
+def test_co_located_node_registers_through_the_agent_that_requires_it(seed: int) -> None:
+    net, mobile = internet(seed, Plan(required=True))
+    net.fas[0].running = False
+    link = net.links["visited1"]
+    mobile.attach("eth0", link)
+    mobile.set_address("eth0", net.co_located_address(mobile, link))
+    net.run(seconds(0.5))
+    assert isinstance(mobile.machine.attachment, CoLocated) and mobile.machine.attachment.through is None
+    net.fas[0].boot()
+    net.run(seconds(1.5))
+    assert isinstance(mobile.machine.attachment, CoLocated) and mobile.machine.attachment.through is not None
+    assert mobile.machine.state is State.REGISTERED
+    assert_reachable(net, mobile)
+    assert net.fas[0].machine.foreign is not None and net.fas[0].machine.foreign.visitors.visitors

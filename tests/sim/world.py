@@ -324,9 +324,12 @@ class World:
         return not node.isolated and (isinstance(node, AgentHost) or node.owns(source))
 
     def _arrive_on_link(self, node: Node, link: Link, action: SendDatagram) -> None:
-        station = link.stations.get(action.link_destination or b"")
-        if station is not None:
-            self._receive(station[0], station[1], action, node.mac)
+        everybody = [mac for mac in link.stations if mac != node.mac]
+        to = everybody if action.link_destination == b"\xff" * 6 else [action.link_destination]
+        for mac in to:
+            station = link.stations.get(mac or b"")
+            if station is not None:
+                self._receive(station[0], station[1], action, node.mac)
 
     def _arrive(self, node: Node, action: SendDatagram) -> None:
         address = action.destination.address

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import errno
-from ipaddress import IPv4Address
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 import pytest
 
 from mobileip.control import tunnels
-from mobileip.control.core.actions import InstallTunnel, RemoveTunnel, TunnelSide
+from mobileip.control.core.actions import (
+    BroadcastDelivery,
+    DeliveryStyle,
+    InstallTunnel,
+    RemoveTunnel,
+    TunnelSide,
+)
 from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
 from mobileip.control.tunnels import Tunnels
-from mobileip.dataplane import EngineEvent, EventType, Side, Tunnel
+from mobileip.dataplane import EngineEvent, EventType, Flag, Install, Remove, Side, Tunnel
 
 HOME, LOCAL, REMOTE = IPv4Address("10.1.0.5"), IPv4Address("192.0.2.1"), IPv4Address("198.51.100.1")
 
@@ -24,19 +32,24 @@ class Scripted:
     event_fd = -1
 
     def __init__(self, device: str, *, mtu: int, mark: int) -> None:
-        self.installed: list[Tunnel] = []
-        self.removed: list[tuple[IPv4Address, Side]] = []
+        self.changes: list[Install | Remove] = []
+        self.watched: list[tuple[str, IPv4Network]] = []
         self.told: list[EngineEvent] = []
         self.failure: Exception | None = None
 
-    def install(self, tunnel: Tunnel) -> None:
+    def apply(self, changes: Iterable[Install | Remove]) -> None:
         if self.failure is not None:
             raise self.failure
-        self.installed.append(tunnel)
+        self.changes += changes
 
-    def remove(self, home_address: IPv4Address, side: Side) -> bool:
-        self.removed.append((home_address, side))
-        return True
+    def watch_broadcasts(self, interface: str, network: IPv4Network) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.watched.append((interface, network))
+
+    def take(self) -> list[Install | Remove]:
+        taken, self.changes = self.changes, []
+        return taken
 
     def drain_events(self) -> list[EngineEvent]:
         told, self.told = self.told, []
@@ -59,9 +72,65 @@ def test_a_tunnel_is_as_wide_as_its_path_allows(
 ) -> None:
     made, engine = opened(monkeypatch, path)
     made.perform(action())
-    assert [tunnel.mtu for tunnel in engine.installed] == [mtu]
+    tunnel = Tunnel(HOME, Side.HOME, LOCAL, REMOTE, mtu, flags=Flag.REVERSE)
+    assert engine.take() == [Install(tunnel)]
     made.perform(RemoveTunnel(HOME, TunnelSide.HOME))
-    assert engine.removed == [(HOME, Side.HOME)]
+    assert engine.take() == [Remove(HOME, Side.HOME)]
+
+
+def test_several_care_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, engine = opened(monkeypatch)
+    made.perform(replace(action(), beside=True))
+    assert [change.beside for change in engine.take()] == [True]
+    made.perform(RemoveTunnel(HOME, TunnelSide.HOME, REMOTE))
+    assert engine.take() == [Remove(HOME, Side.HOME, REMOTE)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "flags"),
+    [
+        ({"broadcast": BroadcastDelivery.DIRECT}, Flag.BROADCAST),
+        ({"broadcast": BroadcastDelivery.NESTED}, Flag.BROADCAST | Flag.NESTED),
+        ({"side": TunnelSide.CARE_OF, "delivery": DeliveryStyle.ENCAPSULATING}, Flag.ENCAPSULATED_DELIVERY),
+    ],
+)
+def test_what_else_a_tunnel_carries(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], flags: Flag
+) -> None:
+    made, engine = opened(monkeypatch)
+    made.perform(replace(action(), **changed))
+    assert [change.tunnel.flags for change in engine.take()] == [Flag.REVERSE | flags]
+
+
+def test_broadcasts_at_a_mobile_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entry goes where the node goes, and with the tunnel."""
+    made, engine = opened(monkeypatch)
+    co_located = replace(action(), side=TunnelSide.CARE_OF, broadcast=BroadcastDelivery.DIRECT)
+    tunnel = Tunnel(HOME, Side.CARE_OF, LOCAL, REMOTE, 1480, flags=Flag.REVERSE)
+    at_care_of = Tunnel(LOCAL, Side.NODE, LOCAL, REMOTE, 1480)
+    at_home = Tunnel(HOME, Side.NODE, HOME, REMOTE, 1480)
+    made.perform(co_located)
+    assert engine.take() == [Install(tunnel), Install(at_care_of)]
+    nested = replace(co_located, broadcast=BroadcastDelivery.NESTED)
+    made.perform(nested)
+    assert engine.take() == [Remove(HOME, Side.CARE_OF), Remove(LOCAL, Side.NODE), Install(at_home)]
+    made.perform(replace(co_located, broadcast=BroadcastDelivery.NONE, beside=True))
+    assert engine.take() == [Install(tunnel)]
+    made.perform(RemoveTunnel(HOME, TunnelSide.CARE_OF, LOCAL))
+    assert engine.take() == [Remove(HOME, Side.CARE_OF, LOCAL)]
+    made.perform(RemoveTunnel(HOME, TunnelSide.CARE_OF))
+    assert engine.take() == [Remove(HOME, Side.CARE_OF), Remove(HOME, Side.NODE)]
+    made.perform(RemoveTunnel(HOME, TunnelSide.CARE_OF))
+    assert engine.take() == [Remove(HOME, Side.CARE_OF)]
+
+
+def test_watching_a_home_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, engine = opened(monkeypatch)
+    made.watch_broadcasts("home0", IPv4Network("10.1.0.0/24"))
+    assert engine.watched == [("home0", IPv4Network("10.1.0.0/24"))]
+    engine.failure = OSError(errno.ENODEV, "there is no interface home0")
+    with pytest.raises(ActionError, match="there is no interface home0"):
+        made.watch_broadcasts("home0", IPv4Network("10.1.0.0/24"))
 
 
 def test_what_the_engine_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 
 from mobileip.control.net.failures import NetlinkFailure
 from mobileip.control.net.netlink import Netlink
 from mobileip.control.ports import ActionError
 
 
-def first_address(netlink: Netlink, interface: str) -> IPv4Address:
-    """The address an agent advertises and is asked at on ``interface``.
+def first_address(netlink: Netlink, interface: str) -> IPv4Interface:
+    """The address an agent advertises and is asked at on ``interface``, with the length of its prefix.
 
     :raises ActionError: the interface is missing or has no address.
     """
@@ -24,7 +24,7 @@ def first_address(netlink: Netlink, interface: str) -> IPv4Address:
         raise ActionError(
             f"interface {interface} has no IPv4 address; give it one: ip addr add ADDRESS/LEN dev {interface}"
         )
-    return addresses[0].ip
+    return addresses[0]
 
 
 def own_addresses(netlink: Netlink) -> dict[IPv4Address, str]:

@@ -6,17 +6,29 @@ import asyncio
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, closing
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from os import urandom
+from time import monotonic_ns, time_ns
 
-from mobileip.control.agent import clock, host, settings, views
+from mobileip.control.agent import clock, commands, host, settings
+from mobileip.control.agent.debug import Followers
+from mobileip.control.agent.reload import Change, merge
 from mobileip.control.agent.runner import Runner
 from mobileip.control.config.model import Config
+from mobileip.control.config.problem import Problem, Severity
 from mobileip.control.core.actions import Action, InstallTunnel, Noted, RemoveTunnel, SendDatagram, SendIcmp
 from mobileip.control.core.agents import MobilityAgents
-from mobileip.control.core.events import Event, LinkChanged, Started, Stopping
-from mobileip.control.core.foreign import ForeignAgent
-from mobileip.control.core.home import HomeAgent
+from mobileip.control.core.events import (
+    DatagramReceived,
+    Event,
+    IcmpReceived,
+    LinkChanged,
+    Started,
+    Stopping,
+    Tick,
+)
+from mobileip.control.core.foreign import ForeignAgent, ForeignAgentSettings
+from mobileip.control.core.home import HomeAgent, HomeAgentSettings
 from mobileip.control.core.mobile import MobileNode, State
 from mobileip.control.net.arp import Announcer
 from mobileip.control.net.failures import NetlinkFailure
@@ -28,27 +40,35 @@ from mobileip.control.net.udp import RegistrationSockets
 from mobileip.control.net.watch import LinkWatch
 from mobileip.control.ops import log
 from mobileip.control.ops.control_socket import ControlError, ControlServer
-from mobileip.control.ops.counters import Counters
+from mobileip.control.ops.journal import Journal
 from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
 from mobileip.control.tunnels import OUTER_HEADER, Tunnels
 
 _MARK = 434  # SO_MARK of a mobile node's own packets, so that they never enter their own tunnel
+_MOST_TOLD = 100  # changes of a reload that are logged one by one
 _FAREWELL = 1.5  # seconds at most for a stopping mobile node's deregistration
 
 
-def run(config: Config) -> int:
-    """Serve until SIGTERM or SIGINT. Exit status 0 after an orderly end, 1 when the daemon cannot go on."""
+Reread = Callable[[], tuple[Config | None, tuple[Problem, ...]]]
+"""Gives the configuration file as it is now: the configuration unless there are errors, and every problem."""
+
+
+def run(config: Config, reread: Reread) -> int:
+    """Serve until SIGTERM or SIGINT; SIGHUP applies what ``reread`` gives.
+
+    Exit status 0 after an orderly end, 1 when the daemon cannot go on.
+    """
     try:
-        return asyncio.run(_serve(config))
+        return asyncio.run(_serve(config, reread))
     except (ActionError, ControlError, NetlinkFailure) as error:
         log.logger().error("cannot-run", text=str(error))
         return 1
 
 
-async def _serve(config: Config) -> int:
+async def _serve(config: Config, reread: Reread) -> int:
     async with AsyncExitStack() as stack:
-        daemon = _Daemon(config, stack)
+        daemon = _Daemon(config, reread, stack)
         await daemon.open()
         return await daemon.serve()
 
@@ -56,13 +76,16 @@ async def _serve(config: Config) -> int:
 class _Daemon:
     """Everything one process holds. ``stack`` closes it, the last opened first."""
 
-    def __init__(self, config: Config, stack: AsyncExitStack) -> None:
-        self._config = config
+    def __init__(self, config: Config, reread: Reread, stack: AsyncExitStack) -> None:
+        self.config = config
+        self.journal = Journal(monotonic_ns, time_ns, config.daemon.log_rate)
+        self.followers = Followers(clock.now)
+        self.mobile: MobileNode | None = None
+        self.agents: MobilityAgents | None = None
+        self._reread = reread
+        self._reloading = asyncio.Lock()
         self._stack = stack
-        self._counters = Counters()
         self._end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._mobile: MobileNode | None = None
-        self._agents: MobilityAgents | None = None
 
     # ---- start
 
@@ -72,13 +95,21 @@ class _Daemon:
         The control socket comes first: its lock says that no other daemon of this name runs. Port 434 comes before the
         clean-up: who holds it is alive, and what it put into the kernel must stay.
         """
-        daemon = self._config.daemon
-        await self._stack.enter_async_context(ControlServer(daemon.control_socket, {"show": self._show}))
+        daemon = self.config.daemon
+        await self._stack.enter_async_context(ControlServer(daemon.control_socket, commands.handlers(self)))
         self._netlink = self._stack.enter_context(closing(Netlink()))
         links = self._links()
-        mark = _MARK if self._config.mobile_node is not None else None
+        mark = _MARK if self.config.mobile_node is not None else None
         self._sockets = self._stack.enter_context(
-            closing(RegistrationSockets(self._on_event, self._note, visited=links, mark=mark))
+            closing(
+                RegistrationSockets(
+                    self._on_event,
+                    self._note,
+                    visited=links,
+                    mark=mark,
+                    routes=self.config.mobile_node is None,
+                )
+            )
         )
         for leftover in self._netlink.purge():
             self._note(Reason.LEFTOVER_REMOVED, {"what": leftover})
@@ -115,65 +146,70 @@ class _Daemon:
         )
 
     def _machine(self) -> MobileNode | MobilityAgents:
-        config = self._config
+        config = self.config
         if config.mobile_node is not None:
-            self._kernel.prepare_mobile(config.mobile_node.home_address)
-            self._mobile = MobileNode(settings.mobile_node(config.mobile_node), urandom)
-            return self._mobile
+            if config.mobile_node.home_address is not None:  # else the home agent gives one
+                self._kernel.prepare_mobile(config.mobile_node.home_address)
+            self.mobile = MobileNode(settings.mobile_node(config.mobile_node), urandom)
+            return self.mobile
 
-        def address_of(interface: str) -> IPv4Address:
-            return host.first_address(self._netlink, interface)
-
-        home = foreign = None
         if config.home_agent is not None:
             host.require_own(self._netlink, config.home_agent.address, "home_agent.address")
-            home = HomeAgent(settings.home_agent(config.home_agent))
         if config.foreign_agent is not None:
             host.require_own(
                 self._netlink, config.foreign_agent.care_of_address, "foreign_agent.care_of_address"
             )
-            foreign = ForeignAgent(
-                settings.foreign_agent(
-                    config.foreign_agent, config.home_agent, address_of, host.own_addresses(self._netlink)
-                )
-            )
-        links = settings.advertised_links(config, address_of)
-        self._agents = MobilityAgents(home=home, foreign=foreign, links=links, entropy=urandom)
-        return self._agents
+        home, foreign = _home_settings(config), self._foreign_settings(config)
+        self.agents = MobilityAgents(
+            home=None if home is None else HomeAgent(home),
+            foreign=None if foreign is None else ForeignAgent(foreign),
+            links=settings.advertised_links(config, self._address_of),
+            entropy=urandom,
+        )
+        return self.agents
+
+    def _foreign_settings(self, config: Config) -> ForeignAgentSettings | None:
+        if config.foreign_agent is None:
+            return None
+        own = host.own_addresses(self._netlink)
+        return settings.foreign_agent(config.foreign_agent, config.home_agent, self._address_of, own)
+
+    def _address_of(self, interface: str) -> IPv4Interface:
+        return host.first_address(self._netlink, interface)
 
     def _links(self) -> tuple[str, ...]:
         """Interfaces on which nodes and agents meet: watched, listened on with link-layer addresses."""
-        config = self._config
+        config = self.config
         if config.mobile_node is not None:
             return config.mobile_node.interfaces
         return tuple(dict.fromkeys([*self._home_links(), *self._visited_links()]))
 
     def _home_links(self) -> list[str]:
-        home = self._config.home_agent
+        home = self.config.home_agent
         return [] if home is None else [net.interface for net in home.networks if net.interface is not None]
 
     def _visited_links(self) -> list[str]:
-        foreign = self._config.foreign_agent
+        foreign = self.config.foreign_agent
         return [] if foreign is None else [link.name for link in foreign.interfaces]
 
     def _ends(self) -> list[IPv4Address]:
         """Our ends of the tunnels, as far as the configuration knows them."""
-        home, foreign = self._config.home_agent, self._config.foreign_agent
+        home, foreign = self.config.home_agent, self.config.foreign_agent
         ends = [] if home is None else [home.address]
-        return ends if foreign is None else [*ends, foreign.care_of_address]
+        return ends if foreign is None else [*ends, foreign.care_of_address, *foreign.care_of_addresses]
 
     def _tunnel_links(self) -> tuple[str, ...]:
-        mobile = self._config.mobile_node
+        mobile = self.config.mobile_node
         return () if mobile is None else mobile.interfaces
 
     def _sysctl_needs(self, sysctls: Sysctls) -> Mapping[str, str]:
-        device = self._config.daemon.tunnel_device
-        if self._config.mobile_node is not None:
-            return need_for_mobile(sysctls, device, self._config.mobile_node.interfaces)
+        device = self.config.daemon.tunnel_device
+        if self.config.mobile_node is not None:
+            return need_for_mobile(sysctls, device, self.config.mobile_node.interfaces)
         return need_for_agent(sysctls, device, home_links=self._home_links(), visited=self._visited_links())
 
     def _announcer(self) -> Announcer:
-        home = self._config.home_agent
+        home = self.config.home_agent
         if home is None:
             return Announcer()
         return Announcer(home.gratuitous_arp_count, home.gratuitous_arp_interval)
@@ -184,15 +220,16 @@ class _Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._finish, 0)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         self._tunnels.start()
         loop.add_reader(self._tunnels.event_fd, self._on_engine)
         self._stack.callback(loop.remove_reader, self._tunnels.event_fd)
         self._runner.submit(Started())
         self._watch.start()
         roles = [
-            name for name in ("home_agent", "foreign_agent", "mobile_node") if getattr(self._config, name)
+            name for name in ("home_agent", "foreign_agent", "mobile_node") if getattr(self.config, name)
         ]
-        log.logger().info("serving", roles=roles, device=self._config.daemon.tunnel_device)
+        log.logger().info("serving", roles=roles, device=self.config.daemon.tunnel_device)
         status = await self._end
         await self._say_goodbye()
         log.logger().info("stopped", status=status)
@@ -202,7 +239,7 @@ class _Daemon:
         """Let the machine end its business; a mobile node waits a moment for its deregistration to be answered."""
         self._runner.submit(Stopping())
         deadline = asyncio.get_running_loop().time() + _FAREWELL
-        while self._mobile is not None and self._mobile.state is not State.STOPPED:
+        while self.mobile is not None and self.mobile.state is not State.STOPPED:
             if asyncio.get_running_loop().time() > deadline:
                 break
             await asyncio.sleep(0.005)
@@ -214,7 +251,11 @@ class _Daemon:
     # ---- events
 
     def _on_event(self, event: Event) -> None:
+        if self.followers.listening:
+            self.followers.received(event)
+        self.journal.datagram = event.payload if isinstance(event, DatagramReceived | IcmpReceived) else None
         self._runner.submit(event)
+        self.journal.datagram = None
 
     def _on_link(self, event: LinkChanged) -> None:
         """An interface that came back lost what hung on it: put that back before the machine hears of it."""
@@ -222,7 +263,18 @@ class _Daemon:
         self._discovery.refresh(event.interface)
         if event.up:
             self._tell_refused(self._kernel.reassert(event.interface))
+            self._watch_broadcasts(event.interface)
         self._runner.submit(event)
+
+    def _watch_broadcasts(self, interface: str) -> None:
+        """A home link is up, perhaps made anew: its broadcasts go to the nodes that ask for them (RFC 5944 s4.3)."""
+        home = self.config.home_agent
+        for network in () if home is None or not home.broadcasts else home.networks:
+            if network.interface == interface:
+                try:
+                    self._tunnels.watch_broadcasts(interface, network.prefix)
+                except ActionError as error:
+                    self._note(Reason.ACTION_FAILED, {"action": "watch broadcasts", "error": str(error)})
 
     def _on_overrun(self) -> None:
         self._tell_refused(self._kernel.reassert())
@@ -251,32 +303,91 @@ class _Daemon:
                 self._discovery.send(action)
             case _:
                 self._kernel.perform(action)
+        if self.followers.listening:
+            self.followers.performed(action)
 
     def _note(self, reason: Reason, fields: Mapping[str, object]) -> None:
-        self._counters.note(reason)
-        log.log_noted(reason, fields)
+        self.journal.note(reason, fields)
+        if self.followers.listening:
+            self.followers.noted(reason, fields)
 
-    # ---- show
+    # ---- what operators ask for
 
-    def _show(self, arguments: Mapping[str, object]) -> object:
-        """``{"what": noun}``: the views of this daemon's roles; an empty list for what its roles do not have."""
-        what = arguments.get("what")
-        handler = self._views().get(what) if isinstance(what, str) else None
-        if handler is None:
-            raise ControlError(f"nothing to show named {what!r}; there are: {', '.join(self._views())}")
-        return handler()
+    @property
+    def tunnels(self) -> Tunnels:
+        return self._tunnels
 
-    def _views(self) -> dict[str, Callable[[], object]]:
-        now = clock.now()
-        mobile, agents = self._mobile, self._agents
+    def submit(self, event: Event) -> None:
+        self._runner.submit(event)
+
+    async def reload(self) -> dict[str, object]:
+        """Read the file again and apply what can be applied; :class:`ControlError` if the file cannot be used."""
+        async with self._reloading:
+            try:
+                problems, changes = await self._reload()
+            except (ActionError, NetlinkFailure) as error:
+                log.logger().error("reload-refused", text=str(error))
+                raise ControlError(f"nothing is changed: {error}") from None
+        for problem in problems:
+            log.logger().warning("config-warning", key=problem.key, text=problem.text)
+        for change in changes[:_MOST_TOLD]:
+            _tell_change(change)
+        log.logger().info("reloaded", changes=len(changes))
         return {
-            "bindings": lambda: [] if agents is None else list(views.bindings(agents, now)),
-            "visitors": lambda: [] if agents is None else list(views.visitors(agents, now)),
-            "agents": lambda: [] if mobile is None else list(views.heard_agents(mobile, now)),
-            "registration": lambda: {} if mobile is None else views.registration(mobile, now),
-            "tunnels": lambda: list(views.tunnels(self._tunnels.status())),
-            "counters": lambda: {**self._counters.snapshot(), "data_plane": self._tunnels.counters()},
+            "changed": [{"key": one.key, "text": one.text} for one in changes if one.applied],
+            "needs_restart": [{"key": one.key, "text": one.text} for one in changes if not one.applied],
+            "warnings": [str(problem) for problem in problems],
         }
+
+    async def _reload(self) -> tuple[tuple[Problem, ...], list[Change]]:
+        """What takes long with many nodes is done in a thread: registrations do not wait for it."""
+        config, problems = await asyncio.to_thread(self._reread)
+        if config is None:
+            errors = (str(one) for one in problems if one.severity is Severity.ERROR)
+            raise ActionError("; ".join(errors))
+        merged, changes = await asyncio.to_thread(merge, self.config, config)
+        if any(change.applied for change in changes):
+            self._apply(merged, await asyncio.to_thread(_home_settings, merged))
+        return problems, changes
+
+    def _apply(self, config: Config, home: HomeAgentSettings | None) -> None:
+        """Go on with ``config``, which differs from the present one only in what can be changed in place.
+
+        :raises ActionError: the host does not allow it; then nothing is changed.
+        """
+        links = settings.advertised_links(config, self._address_of)
+        foreign = self._foreign_settings(config)
+        if self.agents is not None:
+            self.agents.reconfigure(home, foreign, links, clock.now())
+        if self.mobile is not None and config.mobile_node is not None:
+            self.mobile.reconfigure(settings.mobile_node(config.mobile_node))
+        self.config = config
+        daemon = config.daemon
+        log.configure(daemon.log_level, daemon.log_format)
+        self.journal.limit_log(daemon.log_rate)
+        self._runner.submit(Tick())  # deadlines may be others now
+
+    def _on_hangup(self) -> None:
+        """SIGHUP: as ``mobileip reload``, with the answer in the log."""
+        task = asyncio.ensure_future(self.reload())
+        task.add_done_callback(_refused)
+
+
+def _home_settings(config: Config) -> HomeAgentSettings | None:
+    return None if config.home_agent is None else settings.home_agent(config.home_agent)
+
+
+def _tell_change(change: Change) -> None:
+    if change.applied:
+        log.logger().info("configuration-changed", key=change.key, text=change.text)
+    else:
+        log.logger().warning("needs-restart", key=change.key, text=change.text)
+
+
+def _refused(task: asyncio.Future[dict[str, object]]) -> None:
+    """What :meth:`_Daemon.reload` refuses is in the log already; anything else is a fault."""
+    if not task.cancelled() and not isinstance(task.exception(), ControlError | None):
+        log.logger().error("reload-failed", error=repr(task.exception()))
 
 
 def _tell(event: str, undo: Callable[[], list[str]]) -> None:

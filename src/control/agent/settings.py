@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 
 from mobileip.control.config.model import (
     AdvertiseConfig,
@@ -12,19 +12,24 @@ from mobileip.control.config.model import (
     ForeignAgentConfig,
     HomeAgentConfig,
     MobileNodeConfig,
+    PeerAgentConfig,
+    VisitingNodeConfig,
 )
 from mobileip.control.core.advertiser import AdvertisedLink
 from mobileip.control.core.foreign import ForeignAgentSettings, VisitedLink
 from mobileip.control.core.home import HomeAgentSettings, HomeNetwork
 from mobileip.control.core.mobile import MobileNodeSettings
-from mobileip.control.core.policy import ReverseTunnelPolicy
-from mobileip.control.security import AssociationTable, MobilitySecurityAssociation
-from mobileip.control.types import Spi
+from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
+from mobileip.control.ports import ActionError
+from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, PeerMap
+from mobileip.control.security.peers import normalised
+from mobileip.control.types import ALL_SYSTEMS, LIMITED_BROADCAST, Lifetime, Spi
 from mobileip.control.wire import AgentFlags
 
-AddressOf = Callable[[str], IPv4Address]
-"""The first address of an interface."""
+AddressOf = Callable[[str], IPv4Interface]
+"""The first address of an interface, with the length of its prefix."""
 
+_DESTINATIONS = {"multicast": ALL_SYSTEMS, "broadcast": LIMITED_BROADCAST}
 _POLICY = {
     "optional": ReverseTunnelPolicy.OPTIONAL,
     "required": ReverseTunnelPolicy.REQUIRED,
@@ -34,20 +39,44 @@ _POLICY = {
 
 
 def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
-    associations = AssociationTable(
-        (
-            node.home_address,
-            MobilitySecurityAssociation(Spi(node.spi), node.key, node.algorithm, node.replay_tolerance),
-        )
-        for node in config.nodes
-    )
+    policies: PeerMap[NodePolicy] = PeerMap()
+    for node in config.nodes:
+        if any(node.policy):
+            policy = NodePolicy(
+                node.max_lifetime or config.max_lifetime,
+                _POLICY[node.reverse_tunnel or config.reverse_tunnel],
+                node.max_simultaneous or config.max_simultaneous,
+            )
+            for peer in node.peers:
+                policies.setdefault(peer, policy)
     return HomeAgentSettings(
         address=config.address,
-        networks=tuple(HomeNetwork(net.prefix, net.interface) for net in config.networks),
-        associations=associations,
+        networks=tuple(HomeNetwork(net.prefix, net.interface, net.pool) for net in config.networks),
+        associations=AssociationTable(
+            (
+                peer,
+                MobilitySecurityAssociation(
+                    Spi(node.spi), node.key, node.algorithm, node.replay_tolerance, node.replay
+                ),
+            )
+            for node in config.nodes
+            for peer in node.peers
+        ),
         max_lifetime=config.max_lifetime,
         reverse_tunnel=_POLICY[config.reverse_tunnel],
         max_bindings=config.max_bindings,
+        max_simultaneous=config.max_simultaneous,
+        foreign_agents=AssociationTable(
+            (agent.address, MobilitySecurityAssociation(Spi(agent.spi), agent.key, agent.algorithm))
+            for agent in config.foreign_agents
+        ),
+        policies=policies,
+        addresses={
+            normalised(node.nai): node.home_address
+            for node in config.nodes
+            if node.nai is not None and node.home_address is not None
+        },
+        broadcasts=config.broadcasts,
     )
 
 
@@ -57,30 +86,54 @@ def foreign_agent(
     address_of: AddressOf,
     own_addresses: Iterable[IPv4Address],
 ) -> ForeignAgentSettings:
+    """:raises ActionError: a care-of address is not one of this host's."""
+    own = frozenset(own_addresses)
+    for index, address in enumerate(config.care_of_addresses):
+        if address not in own:
+            raise ActionError(
+                f"foreign_agent.care_of_addresses[{index}] is {address}, which no interface of this host has;"
+                " correct it or add the address"
+            )
     return ForeignAgentSettings(
         care_of_address=config.care_of_address,
-        links=tuple(VisitedLink(link.name, address_of(link.name)) for link in config.interfaces),
+        more_care_of_addresses=config.care_of_addresses,
+        links=tuple(VisitedLink(link.name, address_of(link.name).ip) for link in config.interfaces),
         max_lifetime=config.max_lifetime,
-        own_addresses=frozenset(own_addresses),
+        own_addresses=own,
         home_agent=None if home is None else home.address,
         reverse_tunnel=_POLICY[config.reverse_tunnel],
         max_visitors=config.max_visitors,
         max_pending=config.max_pending,
         pending_timeout=config.pending_timeout,
+        nodes=AssociationTable((peer, _association(node)) for node in config.nodes for peer in node.peers),
+        home_agents=AssociationTable((agent.address, _association(agent)) for agent in config.home_agents),
+        encapsulating_delivery=config.encapsulating_delivery,
     )
 
 
+def _association(peer: PeerAgentConfig | VisitingNodeConfig) -> MobilitySecurityAssociation:
+    return MobilitySecurityAssociation(Spi(peer.spi), peer.key, peer.algorithm)
+
+
 def mobile_node(config: MobileNodeConfig) -> MobileNodeSettings:
+    association = MobilitySecurityAssociation(
+        Spi(config.spi), config.key, config.algorithm, replay=config.replay
+    )
     return MobileNodeSettings(
         home_address=config.home_address,
         home_agent=config.home_agent,
-        association=MobilitySecurityAssociation(Spi(config.spi), config.key, config.algorithm),
+        association=association,
         interfaces=config.interfaces,
         lifetime=config.lifetime,
         home_gateway=config.home_gateway,
         reverse_tunnel=config.reverse_tunnel,
         co_located=config.co_located,
         agent_wait=config.agent_wait,
+        nai=config.nai,
+        agents=config.agents,
+        hold_down=config.hold_down,
+        simultaneous=config.simultaneous,
+        foreign_agents={agent.address: _association(agent) for agent in config.foreign_agents},
     )
 
 
@@ -104,33 +157,53 @@ def advertised_links(config: Config, address_of: AddressOf) -> tuple[AdvertisedL
 def _home_link(
     config: HomeAgentConfig, interface: str, advertise: AdvertiseConfig, address_of: AddressOf
 ) -> AdvertisedLink:
-    return AdvertisedLink(
-        interface=interface,
-        address=address_of(interface),
-        interval=advertise.interval,
-        lifetime=advertise.lifetime,
+    return _advertised(
+        interface,
+        address_of(interface),
+        advertise,
         registration_lifetime=advertise.registration_lifetime or config.max_lifetime,
         flags=AgentFlags(home_agent=True, reverse_tunnel=config.reverse_tunnel != "forbidden"),
-        default_router=advertise.router,
     )
 
 
 def _visited_link(
     config: ForeignAgentConfig, interface: str, advertise: AdvertiseConfig, address_of: AddressOf
 ) -> AdvertisedLink:
-    return AdvertisedLink(
-        interface=interface,
-        address=address_of(interface),
-        interval=advertise.interval,
-        lifetime=advertise.lifetime,
+    return _advertised(
+        interface,
+        address_of(interface),
+        advertise,
         registration_lifetime=advertise.registration_lifetime or config.max_lifetime,
         flags=AgentFlags(
             foreign_agent=True,
             registration_required=config.registration_required,
             reverse_tunnel=config.reverse_tunnel != "unavailable",
         ),
-        care_of_addresses=(config.care_of_address,),
+        care_of_addresses=(config.care_of_address, *config.care_of_addresses),
+    )
+
+
+def _advertised(
+    interface: str,
+    address: IPv4Interface,
+    advertise: AdvertiseConfig,
+    *,
+    registration_lifetime: Lifetime,
+    flags: AgentFlags,
+    care_of_addresses: tuple[IPv4Address, ...] = (),
+) -> AdvertisedLink:
+    return AdvertisedLink(
+        interface=interface,
+        address=address.ip,
+        interval=advertise.interval,
+        lifetime=advertise.lifetime,
+        registration_lifetime=registration_lifetime,
+        flags=flags,
+        care_of_addresses=care_of_addresses,
         default_router=advertise.router,
+        prefix_length=address.network.prefixlen if advertise.prefix_lengths else None,
+        destination=_DESTINATIONS[advertise.destination],
+        on_solicitation_only=advertise.on_solicitation_only,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mobileip.control.core.agents import MobilityAgents
-from mobileip.control.core.attachment import AtHome, Attachment, CoLocated, ThroughAgent
+from mobileip.control.core.attachment import AtHome, Attachment, CoLocated, ThroughAgent, relay_of
 from mobileip.control.core.bindings import MobilityBinding
 from mobileip.control.core.discovery import KnownAgent
 from mobileip.control.core.mobile import MobileNode, agents, roles
@@ -28,6 +28,10 @@ def visitors(machine: MobilityAgents, now: Instant) -> Iterator[Row]:
     if machine.foreign is not None:
         for visitor in machine.foreign.visitors.visitors:
             yield _visitor(visitor, now)
+
+
+def pending(machine: MobilityAgents, now: Instant) -> Iterator[Row]:
+    if machine.foreign is not None:
         for pending in machine.foreign.visitors.pending:
             yield _pending(pending, now)
 
@@ -40,19 +44,23 @@ def heard_agents(machine: MobileNode, now: Instant) -> Iterator[Row]:
 
 def registration(machine: MobileNode, now: Instant) -> Row:
     """One object. ``…_mono_ns`` are CLOCK_MONOTONIC, for measuring a handover from outside."""
-    attachment = machine.attachment
+    attachment, coming = machine.attachment, machine.coming
+    relay = relay_of(attachment)
     granted = machine.registration
     row: Row = {
         "state": machine.state,
         "location": _location(attachment),
         "home_address": machine.home_address,
         "home_agent": machine.home_agent,
+        "nai": machine.nai,
         "interface": None if attachment is None else attachment.interface,
-        "foreign_agent": attachment.agent if isinstance(attachment, ThroughAgent) else None,
+        "foreign_agent": None if relay is None else relay.agent,
         "care_of_address": None if granted is None else granted.care_of_address,
         "lifetime_s": None if granted is None else granted.lifetime,
         "remaining_s": None if granted is None else _remaining(granted.expires, now),
         "clock_offset_s": round(machine.clock_offset / NANOSECONDS, 3),
+        "reverse_tunnel": machine.reverse_tunnel,
+        "registering_on": None if coming is None else coming.interface,
         "pending": machine.pending is not None,
         "code": None if granted is None else granted.code,
         "registered_at_mono_ns": machine.settled_at,
@@ -92,6 +100,8 @@ def _binding(binding: MobilityBinding, now: Instant) -> Row:
         "remaining_s": _remaining(binding.expires, now),
         "reverse_tunnel": binding.reverse_tunnel,
         "co_located": binding.co_located,
+        "broadcast": binding.broadcast,
+        "nai": binding.nai,
         "relay": binding.relay,
         "identification": binding.identification,
         "registered_at": binding.registered.wall / NANOSECONDS,
@@ -101,39 +111,47 @@ def _binding(binding: MobilityBinding, now: Instant) -> Row:
 def _visitor(visitor: Visitor, now: Instant) -> Row:
     return {
         "home_address": visitor.home_address,
+        "nai": visitor.nai,
         "home_agent": visitor.home_agent,
+        "care_of_address": visitor.care_of_address,
         "interface": visitor.interface,
         "link_address": visitor.link_address,
-        "state": "registered",
         "lifetime_s": visitor.lifetime,
         "remaining_s": _remaining(visitor.expires, now),
         "reverse_tunnel": visitor.reverse_tunnel,
         "co_located": visitor.co_located,
+        "delivery": visitor.delivery,
+        "state": "registered",
     }
 
 
 def _pending(pending: PendingRegistration, now: Instant) -> Row:
     return {
         "home_address": pending.home_address,
+        "nai": pending.nai,
         "home_agent": pending.home_agent,
         "interface": pending.interface,
         "link_address": pending.link_address,
-        "state": "pending",
+        "source": pending.source,
+        "identification": pending.identification,
         "lifetime_s": pending.lifetime,
         "remaining_s": _remaining(pending.expires, now),
         "reverse_tunnel": pending.reverse_tunnel,
         "co_located": pending.co_located,
+        "state": "pending",
     }
 
 
 def _agent(interface: str, agent: KnownAgent, current: Attachment | None, now: Instant) -> Row:
     mobility = agent.mobility
-    used = isinstance(current, AtHome | ThroughAgent) and current.agent == agent.address
+    through = current if isinstance(current, AtHome) else relay_of(current)
+    used = through is not None and through.agent == agent.address
     return {
         "address": agent.address,
         "interface": interface,
         "roles": roles(agent.advertisement),
         "care_of_addresses": list(mobility.care_of_addresses),
+        "prefixes": sorted(agent.prefixes),
         "sequence": mobility.sequence,
         "registration_lifetime_s": mobility.registration_lifetime,
         "remaining_s": _remaining(agent.expires, now),

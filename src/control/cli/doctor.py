@@ -256,11 +256,12 @@ def _places(host: Host, config: Config) -> Iterator[Finding]:
     if node := config.mobile_node:
         for index, name in enumerate(node.interfaces):
             yield _interface(f"mobile_node.interfaces[{index}]", name, interfaces)
-        if node.home_address.ip in addresses and config.daemon.tunnel_device not in interfaces:
+        home_address = None if node.home_address is None else node.home_address.ip
+        if home_address in addresses and config.daemon.tunnel_device not in interfaces:
             yield Finding(
                 State.WARNING,
                 "mobile_node.home_address",
-                f"{node.home_address.ip} is set on an interface, but the daemon sets and removes it itself",
+                f"{home_address} is set on an interface, but the daemon sets and removes it itself",
                 "take it out of the network configuration of this host",
             )
 

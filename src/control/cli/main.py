@@ -16,10 +16,16 @@ _COMMANDS: Final = {
         "example": "Print a configuration file to start from.",
         "check": "Say what is wrong with a configuration file.",
         "run": "Start the daemon of a configuration file.",
-        "show": "Ask a running daemon what it knows.",
+    },
+    "A running daemon": {
+        "show": "Ask it what it knows: bindings, visitors, violations, counters and more.",
+        "clear": "Take a binding or a visitor away.",
+        "debug": "Follow one mobile node's messages as they come.",
+        "reload": "Apply a changed configuration file without losing a binding.",
     },
     "Finding out": {
         "doctor": "Say what this host lacks, and the command that cures it.",
+        "explain": "Say what a word of the log or a reply code means, and what cures it.",
         "decode": "Print registration messages and advertisements as trees.",
         "demo": "See a host roam with a live connection, on this machine alone.",
     },

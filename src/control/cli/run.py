@@ -10,13 +10,15 @@ import click
 
 from mobileip.control.config.load import examine
 from mobileip.control.config.model import Config
+from mobileip.control.config.problem import Problem
 from mobileip.control.ops import log
 
 
 @click.command(
     epilog="""
 Signals: SIGTERM and SIGINT end the daemon in order: a mobile node deregisters, routes, addresses and kernel
-settings are put back. After a SIGKILL the next start cleans up (or: mobileip doctor --clean).
+settings are put back. SIGHUP applies a changed file, as `mobileip reload` does, and says so in the log. After a
+SIGKILL the next start cleans up (or: mobileip doctor --clean).
 
 \b
 Exit status: 0 after an orderly end, 1 if the file cannot be used or the daemon cannot go on.
@@ -50,18 +52,23 @@ def run(path: Path, log_level: str | None, log_format: str | None) -> None:
     [mobile_node]. It needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE. One line per event
     goes to standard error; `mobileip show` asks for the rest.
     """
-    config, problems = examine(path)
+    given = {"log_level": log_level, "log_format": log_format}
+
+    def read() -> tuple[Config | None, tuple[Problem, ...]]:
+        config, problems = examine(path)
+        return config and _with_log(config, given), problems
+
+    config, problems = read()
     if config is None:
         for problem in problems:
             click.echo(f"{path}: {problem}", err=True)
         sys.exit(1)
-    config = _with_log(config, {"log_level": log_level, "log_format": log_format})
     log.configure(config.daemon.log_level, config.daemon.log_format)
     for problem in problems:
         log.logger().warning("config-warning", file=path, key=problem.key, text=problem.text)
     from mobileip.control.agent.process import run as run_daemon  # so that a bad file is told of at once
 
-    sys.exit(run_daemon(config))
+    sys.exit(run_daemon(config, read))
 
 
 def _with_log(config: Config, given: dict[str, Any]) -> Config:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import stat
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -14,84 +12,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mobileip.control.config.paths import RUN_DIRECTORY, default_socket
-from mobileip.control.ops.control_socket import ControlError, call
+from mobileip.control.cli import target
+from mobileip.control.ops.nouns import NOUNS
 
-# What there is to show, and the columns that come first; a daemon may send more.
-_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
-    "bindings": (
-        "home_address",
-        "care_of_address",
-        "home_agent",
-        "lifetime_s",
-        "remaining_s",
-        "reverse_tunnel",
-        "co_located",
-        "identification",
-        "registered_at",
-    ),
-    "visitors": (
-        "home_address",
-        "home_agent",
-        "care_of_address",
-        "interface",
-        "link_address",
-        "lifetime_s",
-        "remaining_s",
-        "reverse_tunnel",
-        "state",
-    ),
-    "agents": (
-        "address",
-        "interface",
-        "roles",
-        "care_of_addresses",
-        "sequence",
-        "remaining_s",
-        "flags",
-        "link_address",
-        "current",
-    ),
-    "tunnels": (
-        "home_address",
-        "side",
-        "local",
-        "remote",
-        "encapsulation",
-        "mtu",
-        "packets_in",
-        "bytes_in",
-        "packets_out",
-        "bytes_out",
-        "dropped",
-        "flags",
-    ),
-    "registration": (
-        "state",
-        "location",
-        "home_address",
-        "home_agent",
-        "care_of_address",
-        "interface",
-        "lifetime_s",
-        "remaining_s",
-        "clock_offset_s",
-    ),
-    "counters": ("reasons", "data_plane", "control_plane"),
-}
 _WIDEST: Final = 10_000  # characters
 _UNITS: Final = {"_s": "s", "_ms": "ms", "_ns": "ns"}
 
 
+def _listed() -> str:
+    return "\n".join(f"  {name:<13} {noun.title}" for name, noun in NOUNS.items())
+
+
 @click.command(
-    epilog="""\b
+    epilog=f"""\b
 What there is to show:
-  bindings       home agent: which node is away, and behind which care-of address
-  visitors       foreign agent: which nodes are served here, or are about to be
-  agents         mobile node: agents that can be heard, the current one marked
-  registration   mobile node: where it is, and how its registration stands
-  tunnels        what goes in and out of each tunnel
-  counters       how often everything has happened that has a name in the log
+{_listed()}
 
 \b
 Examples:
@@ -100,23 +35,16 @@ Examples:
   mobileip show counters --json | jq .reasons
 """
 )
-@click.argument("what", type=click.Choice(list(_COLUMNS)))
-@click.option("--json", "as_json", is_flag=True, help="Print the daemon's JSON.")
+@click.argument("what", metavar="WHAT", type=click.Choice(list(NOUNS)))
+@click.option("--json", "as_json", is_flag=True, help="Print the daemon's JSON; docs/show.md has the fields.")
 @click.option("--all", "everything", is_flag=True, help="Counters: those at zero too.")
-@click.option("--name", metavar="NAME", help="The daemon of this name (daemon.name in its file).")
-@click.option(
-    "--socket", metavar="PATH", type=click.Path(path_type=Path), help="The daemon with this control socket."
-)
-def show(what: str, as_json: bool, everything: bool, name: str | None, socket: Path | None) -> None:
+@target.options
+def show(what: str, as_json: bool, everything: bool, path: target.Find) -> None:
     """Show what a running daemon knows.
 
     With one daemon on this host, that one is asked; with more, say which: --name or --socket.
     """
-    path = _socket(name, socket)
-    try:
-        answer = call(path, "show", what=what)
-    except ControlError as error:
-        raise click.ClickException(str(error)) from None
+    answer = target.ask(path(), "show", what=what)
     if as_json:
         click.echo(json.dumps(answer))
         return
@@ -126,26 +54,9 @@ def show(what: str, as_json: bool, everything: bool, name: str | None, socket: P
         console.print(part)
 
 
-def _socket(name: str | None, socket: Path | None) -> Path:
-    if name is not None and socket is not None:
-        raise click.UsageError("--name and --socket exclude each other")
-    if socket is not None:
-        return socket
-    if name is not None:
-        return default_socket(name)
-    try:
-        found = sorted(path for path in RUN_DIRECTORY.iterdir() if stat.S_ISSOCK(path.lstat().st_mode))
-    except OSError:
-        found = []
-    if not found:
-        raise click.ClickException(
-            f"no daemon runs here: there is no control socket in {RUN_DIRECTORY};"
-            " if the daemon's file sets daemon.control_socket, give it with --socket"
-        )
-    if len(found) > 1:
-        names = ", ".join(path.stem for path in found)
-        raise click.ClickException(f"several daemons run here: say which with --name ({names})")
-    return found[0]
+def print_rows(what: str, rows: list[dict[str, Any]]) -> None:
+    """A table of ``rows``, as ``mobileip show WHAT`` prints it."""
+    Console(width=_WIDEST, highlight=False).print(_rows(what, rows))
 
 
 def _render(what: str, answer: Any, everything: bool) -> Iterable[Table | Text]:
@@ -158,10 +69,15 @@ def _render(what: str, answer: Any, everything: bool) -> Iterable[Table | Text]:
     raise click.ClickException(f"the daemon's answer has no rows; see it with: mobileip show {what} --json")
 
 
+def _columns(what: str) -> tuple[str, ...]:
+    """The columns that come first; a daemon may send more."""
+    return tuple(NOUNS[what].fields)
+
+
 def _rows(what: str, rows: list[dict[str, Any]]) -> Table:
     sent = dict.fromkeys(key for row in rows for key in row)
-    columns = [key for key in _COLUMNS[what] if key in sent] + [
-        key for key in sent if key not in _COLUMNS[what]
+    columns = [key for key in _columns(what) if key in sent] + [
+        key for key in sent if key not in _columns(what)
     ]
     table = _table()
     for key in columns:
@@ -175,7 +91,7 @@ def _rows(what: str, rows: list[dict[str, Any]]) -> Table:
 
 def _vertical(what: str, answer: dict[str, Any]) -> Table:
     table = _table(header=False)
-    for key in sorted(answer, key=lambda key: (_COLUMNS[what] + (key,)).index(key)):
+    for key in sorted(answer, key=lambda key: (*_columns(what), key).index(key)):
         table.add_row(Text(_heading(key)), Text(_cell(key, answer[key])))
     return table
 

@@ -7,7 +7,7 @@ which others are not: ``mobileip check`` names all problems at once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
@@ -25,9 +25,14 @@ from mobileip.control.config.model import (
     VisitedInterfaceConfig,
 )
 from mobileip.control.config.problem import Problem, Severity
+from mobileip.control.security.association import ReplayMethod
+from mobileip.control.security.peers import ANY_USER, Peer, normalised
 from mobileip.control.security.secret import Secret
 
+_MOST_CARE_OF_ADDRESSES = 62  # RFC 5944 s2.1.1: 6 + 4*N bytes in the one byte of Length
+_SHORTEST_GOOD_ANSWER = 60  # seconds
 _STRONG_KEY = 16  # bytes; RFC 5944 s3.5.1: a key has 128 bits by default
+_LONGEST_POOL_TOLERANCE = 30.0  # seconds; half of pool.QUARANTINE: a timestamp may be as far ahead as behind
 _SHORTEST_GOOD_TOLERANCE = 3.0  # seconds; RFC 5944 s5.7.1: should be greater
 
 
@@ -87,6 +92,8 @@ def _networks(networks: Mapping[int, HomeNetworkConfig]) -> Iterator[Problem]:
             if prefix.overlaps(network.prefix):
                 yield Problem(f"{where}.prefix", f"{network.prefix} overlaps {prefix} of {earlier}")
         seen[where] = network.prefix
+        if network.pool is not None and not network.pool.subnet_of(network.prefix):
+            yield Problem(f"{where}.pool", f"{network.pool} is not a part of {network.prefix}")
         if network.advertise is None:
             continue
         if network.interface is None:
@@ -103,25 +110,91 @@ def _networks(networks: Mapping[int, HomeNetworkConfig]) -> Iterator[Problem]:
 
 
 def _nodes(parts: Parts) -> Iterator[Problem]:
-    associations: dict[tuple[IPv4Address, int], str] = {}
-    prefixes = [network.prefix for network in parts.networks.values()]
+    associations: dict[tuple[Peer, int], str] = {}
+    first: dict[Peer, tuple[str, NodeConfig]] = {}
+    ranges: dict[str, IPv4Network] = {}
     for index, node in parts.nodes.items():
         where = f"home_agent.nodes[{index}]"
-        earlier = associations.setdefault((node.home_address, node.spi), where)
-        if earlier != where:
-            yield Problem(f"{where}.spi", f"{node.home_address} with spi {node.spi} is already {earlier}")
-        home = [prefix for prefix in prefixes if node.home_address in prefix]
-        if parts.all_networks and prefixes and not home:
-            known = ", ".join(map(str, prefixes))
-            yield Problem(f"{where}.home_address", f"{node.home_address} is in no home network ({known})")
-        for prefix in home:
-            yield from _usable(f"{where}.home_address", node.home_address, prefix)
-        yield from _key(f"{where}.key", node.key)
-        if node.replay_tolerance <= _SHORTEST_GOOD_TOLERANCE:
-            yield _warning(
-                f"{where}.replay_tolerance",
-                f"{node.replay_tolerance:g} s is short: RFC 5944 s5.7.1 wants more than 3 s",
+        if not node.peers:
+            yield Problem(
+                f"{where}.home_address",
+                'is missing: the node\'s home address, such as "10.1.0.5", or home_addresses, or nai',
             )
+        if node.home_addresses is not None and len(node.peers) > 1:
+            yield Problem(f"{where}.home_addresses", "a range stands alone, without home_address and nai")
+        for peer in node.peers:
+            earlier = associations.setdefault((_compared(peer), node.spi), where)
+            if earlier != where:
+                yield Problem(f"{where}.spi", f"{peer} with spi {node.spi} is already {earlier}")
+            place, other = first.setdefault(_compared(peer), (where, node))
+            if other.policy != node.policy or _names(other) != _names(node):
+                yield Problem(
+                    where,
+                    f"{peer} is also {place}: nai, home_address, max_lifetime, reverse_tunnel and"
+                    " max_simultaneous must be the same there",
+                )
+        yield from _place(parts, where, node)
+        if node.home_addresses is not None:
+            for earlier, prefix in ranges.items():
+                if prefix.overlaps(node.home_addresses) and prefix != node.home_addresses:
+                    yield Problem(
+                        f"{where}.home_addresses", f"{node.home_addresses} overlaps {prefix} of {earlier}"
+                    )
+            ranges[where] = node.home_addresses
+        yield from _key(f"{where}.key", node.key)
+        yield from _replay(where, node)
+
+
+def _place(parts: Parts, where: str, node: NodeConfig) -> Iterator[Problem]:
+    """Home addresses are of the home networks; a node with a name only gets one from a pool."""
+    networks = parts.networks.values()
+    prefixes = [network.prefix for network in networks]
+    known = ", ".join(map(str, prefixes))
+    address, addresses = node.home_address, node.home_addresses
+    if address is not None:
+        home = [prefix for prefix in prefixes if address in prefix]
+        if parts.all_networks and prefixes and not home:
+            yield Problem(f"{where}.home_address", f"{address} is in no home network ({known})")
+        for prefix in home:
+            yield from _usable(f"{where}.home_address", address, prefix)
+    elif addresses is not None:
+        if parts.all_networks and prefixes and not any(map(addresses.subnet_of, prefixes)):
+            yield Problem(f"{where}.home_addresses", f"{addresses} is in no home network ({known})")
+    elif node.nai is not None and parts.all_networks and all(network.pool is None for network in networks):
+        yield Problem(
+            f"{where}.nai",
+            f"{node.nai} has no home_address, and no [[home_agent.networks]] table has a pool to give one from",
+        )
+    if node.nai is not None and node.nai.startswith(ANY_USER) and address is not None:
+        yield Problem(f"{where}.home_address", f"the users of {node.nai} cannot have one home address")
+
+
+def _replay(where: str, node: NodeConfig) -> Iterator[Problem]:
+    if node.replay is ReplayMethod.NONE:
+        yield _warning(
+            f"{where}.replay",
+            "without replay protection whoever records a registration can repeat it and so move the node"
+            ' (RFC 5944 s5.7); "nonces" need no clock either',
+        )
+    elif node.replay is ReplayMethod.TIMESTAMPS and node.replay_tolerance <= _SHORTEST_GOOD_TOLERANCE:
+        yield _warning(
+            f"{where}.replay_tolerance",
+            f"{node.replay_tolerance:g} s is short: RFC 5944 s5.7.1 wants more than 3 s",
+        )
+    if node.nai is not None and node.home_address is None and node.replay_tolerance > _LONGEST_POOL_TOLERANCE:
+        yield Problem(
+            f"{where}.replay_tolerance",
+            f"{node.replay_tolerance:g} s is too long for a node with an address from a pool: at most"
+            f" {_LONGEST_POOL_TOLERANCE:g} s, since that address may be another node's a minute later",
+        )
+
+
+def _names(node: NodeConfig) -> list[Peer]:
+    return [_compared(peer) for peer in node.peers]
+
+
+def _compared(peer: Peer) -> Peer:
+    return normalised(peer) if isinstance(peer, str) else peer
 
 
 def _home_agent(home: HomeAgentConfig) -> Iterator[Problem]:
@@ -140,6 +213,12 @@ def _home_agent(home: HomeAgentConfig) -> Iterator[Problem]:
                 f"home_agent.networks[{index}].advertise.registration_lifetime",
                 f"{offered} is offered but no more than max_lifetime ({home.max_lifetime}) is ever granted",
             )
+    agents: dict[tuple[IPv4Address, int], str] = {}
+    for index, agent in enumerate(home.foreign_agents):
+        where = f"home_agent.foreign_agents[{index}]"
+        if (earlier := agents.setdefault((agent.address, agent.spi), where)) != where:
+            yield Problem(f"{where}.spi", f"{agent.address} with spi {agent.spi} is already {earlier}")
+        yield from _key(f"{where}.key", agent.key)
 
 
 def _visited(
@@ -164,16 +243,48 @@ def _visited(
         if interface.name in advertised_home:
             place, home = advertised_home[interface.name]
             ours = interface.advertise
-            if (ours.interval, ours.lifetime, ours.router) != (home.interval, home.lifetime, home.router):
+            there = home.model_dump(exclude={"registration_lifetime"})  # which each agent has its own of
+            others = [key for key, value in there.items() if getattr(ours, key) != value]
+            if others:
+                said = ", ".join(f"{key} {_said(there[key])}" for key in others)
                 yield Problem(
                     f"{where}.advertise",
                     f"{interface.name} is also the link of {place}, and one advertisement speaks for both:"
-                    f" interval, lifetime and router must be the same as there ({home.interval:g} s,"
-                    f" {home.lifetime} s, {str(home.router).lower()})",
+                    f" must be the same as there ({said})",
                 )
 
 
+def _said(value: object) -> str:
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
 def _foreign_agent(foreign: ForeignAgentConfig) -> Iterator[Problem]:
+    addresses = [foreign.care_of_address, *foreign.care_of_addresses]
+    for index, address in enumerate(foreign.care_of_addresses):
+        if address in addresses[: index + 1]:
+            yield Problem(f"foreign_agent.care_of_addresses[{index}]", f"{address} is there already")
+    if len(addresses) > _MOST_CARE_OF_ADDRESSES:
+        yield Problem(
+            "foreign_agent.care_of_addresses",
+            f"{len(addresses)} care-of addresses are too many: {_MOST_CARE_OF_ADDRESSES} fit into an advertisement",
+        )
+    for number, node in enumerate(foreign.nodes):
+        if not node.peers:
+            where = f"foreign_agent.nodes[{number}].home_address"
+            yield Problem(where, 'is missing: the node\'s home address, such as "10.1.0.5", or nai')
+        yield from _key(f"foreign_agent.nodes[{number}].key", node.key)
+    yield from _twice("foreign_agent.nodes", [(node.peers, node.spi) for node in foreign.nodes])
+    for number, agent in enumerate(foreign.home_agents):
+        yield from _key(f"foreign_agent.home_agents[{number}].key", agent.key)
+    yield from _twice(
+        "foreign_agent.home_agents", [((agent.address,), agent.spi) for agent in foreign.home_agents]
+    )
     if foreign.max_pending > foreign.max_visitors:
         yield _warning(
             "foreign_agent.max_pending",
@@ -182,10 +293,52 @@ def _foreign_agent(foreign: ForeignAgentConfig) -> Iterator[Problem]:
 
 
 def _mobile_node(node: MobileNodeConfig) -> Iterator[Problem]:
+    yield from _own_home(node)
+    names: dict[str, str] = {}
+    for index, name in enumerate(node.interfaces):
+        where = f"mobile_node.interfaces[{index}]"
+        if (earlier := names.setdefault(name, where)) != where:
+            yield Problem(where, f"{name} is already {earlier}")
+    if node.simultaneous and len(node.interfaces) == 1:
+        yield _warning("mobile_node.simultaneous", "has no effect with one interface")
+    if node.replay is ReplayMethod.NONE:
+        yield Problem("mobile_node.replay", '"none" is the home agent\'s: a node uses timestamps or nonces')
+    yield from _key("mobile_node.key", node.key)
+    seen: dict[IPv4Address, int] = {}
+    for index, agent in enumerate(node.foreign_agents):
+        where = f"mobile_node.foreign_agents[{index}]"
+        if (first := seen.setdefault(agent.address, index)) != index:
+            yield Problem(
+                f"{where}.address", f"{agent.address} is already mobile_node.foreign_agents[{first}]"
+            )
+        yield from _key(f"{where}.key", agent.key)
+
+
+def _own_home(node: MobileNodeConfig) -> Iterator[Problem]:
+    """Home address, home agent and name: what is missing has to be learned by means of the others."""
     home = node.home_address
+    if home is None:
+        if node.nai is None:
+            yield Problem(
+                "mobile_node.home_address",
+                'is missing: the home address with the length of the home network\'s prefix, such as "10.1.0.5/24",'
+                " or a nai by which the home agent gives one",
+            )
+        elif node.home_agent is None:
+            yield Problem(
+                "mobile_node.home_agent", "is missing: without home_address it cannot be discovered"
+            )
+        if node.home_gateway is not None:
+            yield Problem("mobile_node.home_gateway", "makes no sense without home_address")
+        return
     yield from _usable("mobile_node.home_address", home.ip, home.network)
     if node.home_agent == home.ip:
         yield Problem("mobile_node.home_agent", f"{node.home_agent} is the node's own home address")
+    if node.home_agent is None and home.network.prefixlen > 30:
+        yield Problem(
+            "mobile_node.home_agent",
+            f"is missing: {home} has no broadcast address to discover it by (RFC 5944 s3.6.1.2)",
+        )
     if node.home_gateway is not None:
         if node.home_gateway == home.ip:
             yield Problem("mobile_node.home_gateway", f"{node.home_gateway} is the node's own home address")
@@ -195,12 +348,15 @@ def _mobile_node(node: MobileNodeConfig) -> Iterator[Problem]:
             )
         else:
             yield from _usable("mobile_node.home_gateway", node.home_gateway, home.network)
-    names: dict[str, str] = {}
-    for index, name in enumerate(node.interfaces):
-        where = f"mobile_node.interfaces[{index}]"
-        if (earlier := names.setdefault(name, where)) != where:
-            yield Problem(where, f"{name} is already {earlier}")
-    yield from _key("mobile_node.key", node.key)
+
+
+def _twice(key: str, associations: Sequence[tuple[Sequence[Peer], int]]) -> Iterator[Problem]:
+    """The same peer and SPI in two tables of a list."""
+    seen: dict[tuple[Peer, int], int] = {}
+    for index, (peers, spi) in enumerate(associations):
+        for peer in peers:
+            if (earlier := seen.setdefault((_compared(peer), spi), index)) != index:
+                yield Problem(f"{key}[{index}].spi", f"{peer} with spi {spi} is already {key}[{earlier}]")
 
 
 def _tunnel_device(parts: Parts) -> Iterator[Problem]:
@@ -227,7 +383,14 @@ def _usable(key: str, address: IPv4Address, prefix: IPv4Network) -> Iterator[Pro
 
 
 def _advertise(key: str, advertise: AdvertiseConfig) -> Iterator[Problem]:
-    if advertise.lifetime < advertise.interval:
+    if advertise.on_solicitation_only:
+        if advertise.lifetime < _SHORTEST_GOOD_ANSWER:
+            yield _warning(
+                f"{key}.lifetime",
+                f"{advertise.lifetime} s is short for an agent that does not speak unasked:"
+                " so often its nodes lose it and have to ask again",
+            )
+    elif advertise.lifetime < advertise.interval:
         yield Problem(
             f"{key}.lifetime",
             f"{advertise.lifetime} s is shorter than the interval ({advertise.interval:g} s):"

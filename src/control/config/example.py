@@ -20,6 +20,7 @@ _DAEMON: Final = """\
 # tunnel_mtu = 1480              # default: what the network below carries, less 20 bytes of outer header
 # log_level = "info"             # debug, info, warning, error
 # log_format = "text"            # text, json
+# log_rate = 50                  # lines a second of one reason; 0: all
 # manage_sysctls = true          # set ip_forward, rp_filter and their like, and restore them at the end
 """
 
@@ -32,6 +33,8 @@ address = "192.0.2.1"            # CHANGE: one of this host: nodes register with
 max_lifetime = 600               # s; registrations are granted no longer than this; or "infinite"
 reverse_tunnel = "optional"      # the node may send through the tunnel too: optional, required, forbidden
 # max_bindings = 100000          # nodes away at one time
+# max_simultaneous = 1           # bindings of one node at one time, up to 8: packets go to each (the S bit)
+# broadcasts = false             # send broadcasts of a home link on to nodes that ask for it (the B bit)
 # gratuitous_arp_count = 3       # how often the home link is told that a node's address moved, and
 # gratuitous_arp_interval = 1.0  # s between
 
@@ -50,7 +53,17 @@ spi = 256                        # names the key between the two; 256 or more, t
 key = "{key}"   # CHANGE at both ends: openssl rand -hex 16
 # key_file = "node5.key"         # instead of key: a file with the hexadecimal digits, chmod 600
 # algorithm = "hmac-md5"         # or "keyed-md5", for nodes that follow RFC 2002
+# replay = "timestamps"          # or "nonces", which need no clock; the same at both ends
 # replay_tolerance = 7.0         # s that the node's clock may differ; a node that is told so corrects itself
+# max_lifetime, reverse_tunnel and max_simultaneous may stand here too, for this node alone.
+#
+# Other tables of nodes have, in place of home_address,
+#   home_addresses = "10.1.0.16/28"    a range whose nodes share the key (and could take each other's place), or
+#   nai = "user@example.net"           a name, or "*@example.net": the node is given a home address, from
+#                                      pool = "10.1.0.128/25" in a [[home_agent.networks]] table
+#
+# Foreign agents that must prove who they are each have a table [[home_agent.foreign_agents]]
+# with address, spi and key; requests that come from there are then accepted only with their signature.
 
 {daemon}"""
 
@@ -66,6 +79,8 @@ reverse_tunnel = "optional"      # optional, required (as where sources are filt
 # max_pending = 64               # registrations waiting for a home agent's answer at one time, and
 # pending_timeout = 7.0          # s that each waits
 # registration_required = true   # nodes must register here even with an address of this link (the R bit)
+# encapsulating_delivery = true  # nodes may tunnel to the agent what it is to reverse-tunnel, and only that
+# care_of_addresses = []         # more care-of addresses of this host, advertised behind the first
 
 # A link that visitors come to. Any number of these tables.
 [[foreign_agent.interfaces]]
@@ -73,6 +88,13 @@ name = "eth1"                    # CHANGE
 # Tells nodes that an agent is here. Faster is better for nodes that move: a node that hears nothing for
 # `lifetime` seconds looks elsewhere. interval: 0.05 to 1800 s.
 advertise = { interval = 1.0, lifetime = 3, router = true }
+# Also inside advertise: destination = "broadcast" (to 255.255.255.255, where hosts hear no multicast);
+# prefix_lengths = true (tell the length of the link's prefix: all agents of a link do, or none);
+# on_solicitation_only = true (answer those who ask and be silent otherwise).
+
+# Keys shared with mobile nodes and with home agents: whoever is listed has to sign (extensions 33 and 34).
+# Tables [[foreign_agent.nodes]] with home_address or nai, spi, key or key_file, and algorithm;
+# tables [[foreign_agent.home_agents]] with address, spi, key or key_file, and algorithm.
 
 {daemon}"""
 
@@ -94,6 +116,13 @@ key = "{key}"   # CHANGE at both ends: openssl rand -hex 16
 # co_located = true              # register directly where the link gives an address but has no foreign agent
 # agent_wait = 0.2               # s to listen for an agent on such a link first. Longer: an agent is found
                                  # where there is one. Shorter: the handover is quicker where there is none
+# replay = "timestamps"          # or "nonces", as at the home agent; they need no clock
+# agents = []                    # foreign agents preferred to others on the same link, the best first
+# hold_down = 2.0                # s that a better link or agent must last before a working one is left for it
+# simultaneous = false           # register over a better link before leaving the other; costs every packet twice
+                                 # for a moment, and the home agent has to allow it
+# With nai ("user@example.org") the home agent may know this node by a name; home_address can then be left out.
+# A foreign agent that shares a key with this node is a [[mobile_node.foreign_agents]] table: address, spi, key.
 
 {daemon}"""
 

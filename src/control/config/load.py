@@ -26,6 +26,13 @@ from mobileip.control.config.problem import ConfigError, Problem, Severity
 from mobileip.control.config.values import parse_key
 
 _ROLES: Final = ("home_agent", "foreign_agent", "mobile_node")
+_KEYED: Final = (
+    ("home_agent", "nodes"),
+    ("home_agent", "foreign_agents"),
+    ("foreign_agent", "nodes"),
+    ("foreign_agent", "home_agents"),
+    ("mobile_node", "foreign_agents"),
+)  # lists of tables with a key
 _LARGEST_KEY_FILE: Final = 4096  # bytes
 _GROUP_AND_OTHERS: Final = 0o077
 
@@ -128,9 +135,10 @@ def _read_key_files(data: Table, directory: Path) -> Iterator[Problem]:
 
 
 def _tables_with_key(data: Table) -> Iterator[tuple[str, Table]]:
-    for index, node in enumerate(_elements(data, "home_agent", "nodes")):
-        if isinstance(node, dict):
-            yield f"home_agent.nodes[{index}]", node
+    for role, name in _KEYED:
+        for index, element in enumerate(_elements(data, role, name)):
+            if isinstance(element, dict):
+                yield f"{role}.{name}[{index}]", element
     if isinstance(node := data.get("mobile_node"), dict):
         yield "mobile_node", node
 

@@ -15,6 +15,7 @@ from mobileip.control.config.paths import DEFAULT_NAME, RUN_DIRECTORY, default_s
 from mobileip.control.config.values import (
     AbsolutePath,
     Address,
+    AdvertisementDestination,
     AlgorithmName,
     Boolean,
     DaemonName,
@@ -25,20 +26,26 @@ from mobileip.control.config.values import (
     Key,
     LogFormat,
     LogLevel,
+    Nai,
     Network,
     RegistrationLifetime,
+    ReplayName,
     SocketPath,
     SpiValue,
     integer,
     number,
 )
-from mobileip.control.security.association import Algorithm
+from mobileip.control.security.association import Algorithm, ReplayMethod
+from mobileip.control.security.peers import Peer
 from mobileip.control.types import Lifetime
 
 MULTIPLES_OF_INTERVAL: Final = 3  # RFC 5944 s2.1: the interval should be no more than a third of the lifetime
 
+_LIFETIME_OF_ANSWERS: Final = 1800  # s; RFC 1256's default: nothing will refresh it until the node asks again
 _AS_NODE: Final = "the same as in the mobile node's file"
 _AS_HOME: Final = "the same as in the home agent's file"
+
+MAX_SIMULTANEOUS: Final = integer(1, 8, "bindings", "the data plane copies a packet to no more")
 
 AdvertisementInterval = Annotated[float, number(0.05, 1800, "s", "the upper end is RFC 1256's")]
 AdvertisementLifetime = Annotated[int, integer(1, 9000, "s", "RFC 1256 s4.1")]
@@ -52,18 +59,27 @@ class AdvertiseConfig(_Table):
     """Agent advertisements on one link (RFC 5944 s2.1, RFC 1256)."""
 
     interval: AdvertisementInterval = 1.0
+    """Time between two advertisements; each comes up to a quarter earlier (RFC 1256 s4.1)."""
     lifetime: AdvertisementLifetime = 3
     """How long nodes believe a silent agent; three intervals, rounded up, when only ``interval`` is given."""
     registration_lifetime: RegistrationLifetime | None = None
     """The longest lifetime that is offered; ``None``: the role's ``max_lifetime``."""
     router: Boolean = True
     """Whether the agent offers itself as a default router (RFC 1256 preference)."""
+    destination: AdvertisementDestination = "multicast"
+    """To whom: 224.0.0.1, or 255.255.255.255 where hosts hear no multicast (RFC 1256 AdvertisementAddress)."""
+    prefix_lengths: Boolean = False
+    """Whether to tell the prefix length of the link; all agents of a link or none (RFC 5944 s2.1.2, s2.3)."""
+    on_solicitation_only: Boolean = False
+    """Whether to advertise only to those who ask (RFC 5944 s2.3); ``lifetime`` is then 1800 s if it is left out."""
 
     @model_validator(mode="before")
     @classmethod
     def _lifetime_of_three_intervals(cls, data: Any) -> Any:
         if not isinstance(data, dict) or "lifetime" in data:
             return data
+        if data.get("on_solicitation_only") is True:
+            return {**data, "lifetime": _LIFETIME_OF_ANSWERS}
         interval = data.get("interval")
         if not isinstance(interval, int | float) or not 0 < interval <= 1800:
             return data
@@ -74,14 +90,22 @@ class DaemonConfig(_Table):
     """What is the same for every role."""
 
     name: DaemonName = DEFAULT_NAME
+    """Names the control socket and the files in ``state_directory``; give each daemon on a host its own."""
     control_socket: SocketPath = default_socket(DEFAULT_NAME)
     """``/run/mobileip/NAME.sock`` when it is left out."""
     state_directory: AbsolutePath = RUN_DIRECTORY
+    """Where kernel settings are kept as they were, for the case that the daemon is killed."""
     tunnel_device: InterfaceName = "mip0"
+    """The TUN device that the daemon makes; give each daemon on a host its own."""
     tunnel_mtu: Annotated[int | None, integer(576, 65515, "bytes")] = None
     """``None``: the underlay's MTU less 20, the outer header (RFC 2003)."""
     log_level: LogLevel = "info"
+    """The least that is logged; ``debug`` has each message, and the contents of what is discarded."""
     log_format: LogFormat = "text"
+    """``text`` for people, ``json`` for machines; one line an event, on standard error."""
+    log_rate: Annotated[int, integer(0, 1_000_000, "lines a second")] = 50
+    """Lines a second of one reason, with twice as many at once; the next line says how many were left out.
+    0: every line. Counters miss nothing."""
     manage_sysctls: Boolean = True
     """Whether the daemon sets ``ip_forward``, ``rp_filter`` and so on, and restores them at its end."""
 
@@ -104,17 +128,60 @@ class HomeNetworkConfig(_Table):
 
     prefix: Network = Field(description='the prefix of the home network, such as "10.1.0.0/24"')
     interface: InterfaceName | None = None
+    """Its link. ``None``: a virtual home network, at which no node is ever at home."""
     advertise: AdvertiseConfig | None = None
+    """Tells nodes that they are at home. ``None``: no advertisements, also no answers to solicitations."""
+    pool: Network | None = None
+    """The part of the prefix from which nodes with a ``nai`` get a home address (RFC 2794)."""
 
 
 class NodeConfig(_Table):
-    """A mobile node we are home agent of: one mobility security association (RFC 5944 s1.6)."""
+    """Mobile nodes we are home agent of: one mobility security association (RFC 5944 s1.6).
 
-    home_address: Address = Field(description='the node\'s home address, such as "10.1.0.5"')
+    One node by ``home_address``; several with one key by ``home_addresses``; or by ``nai``, with a ``home_address``
+    of its own or one from a pool. Nodes that share a key can register each other's addresses.
+    """
+
+    home_address: Address | None = None
+    """The node's home address, such as "10.1.0.5"."""
+    home_addresses: Network | None = None
+    """A range of home addresses whose nodes share the key, such as "10.1.0.16/28"."""
+    nai: Nai | None = None
+    """The node's name, such as "user@example.net"; "*@example.net" for every user of that realm (RFC 2794)."""
     spi: SpiValue = Field(description=f"the Security Parameter Index, 256 or more, {_AS_NODE}")
     key: Key = Field(description=f"key (hexadecimal digits) or key_file, {_AS_NODE}")
     algorithm: AlgorithmName = Algorithm.HMAC_MD5
+    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002."""
+    replay: ReplayName = ReplayMethod.TIMESTAMPS
+    """How replayed requests are told from fresh ones, the same as in the mobile node's file (RFC 5944 s5.7)."""
     replay_tolerance: Annotated[float, number(0.1, 3600, "s")] = 7.0  # RFC 5944 s5.7.1
+    """How far a timestamp may be from our clock."""
+    max_lifetime: RegistrationLifetime | None = None
+    """The longest lifetime for this node; ``None``: the home agent's."""
+    reverse_tunnel: HomeReverseTunnel | None = None
+    """``None``: the home agent's."""
+    max_simultaneous: Annotated[int | None, MAX_SIMULTANEOUS] = None
+    """``None``: the home agent's."""
+
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        """What the association is found by: an address or a range, a name, or a name and its own address."""
+        return tuple(peer for peer in (self.nai, self.home_address, self.home_addresses) if peer is not None)
+
+    @property
+    def policy(self) -> tuple[Lifetime | None, str | None, int | None]:
+        """What is other than the home agent's."""
+        return self.max_lifetime, self.reverse_tunnel, self.max_simultaneous
+
+
+class PeerAgentConfig(_Table):
+    """Another mobility agent that we share a key with (RFC 5944 s3.5.4)."""
+
+    address: Address = Field(description="the address that the other agent sends from, and is reached by")
+    spi: SpiValue = Field(description="the Security Parameter Index, 256 or more, the same at both agents")
+    key: Key = Field(description="key (hexadecimal digits) or key_file, the same at both agents")
+    algorithm: AlgorithmName = Algorithm.HMAC_MD5
+    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002."""
 
 
 class HomeAgentConfig(_Table):
@@ -124,14 +191,47 @@ class HomeAgentConfig(_Table):
         description="the address that nodes register with and that tunnels start from, one of this host"
     )
     max_lifetime: RegistrationLifetime = Lifetime(600)
+    """The longest lifetime that is granted; nodes that ask for more get this."""
     reverse_tunnel: HomeReverseTunnel = "optional"
+    """What is said to the T bit (RFC 3024): granted if asked for, demanded (code 138), or refused (137)."""
     max_bindings: Annotated[int, integer(1, 10_000_000)] = 100_000
+    """Nodes away at one time."""
+    max_simultaneous: Annotated[int, MAX_SIMULTANEOUS] = 1
+    """Bindings that one node may have at one time (the S bit); packets go to each. 1: unsupported."""
+    broadcasts: Boolean = False
+    """Whether broadcasts of a home link are sent on to nodes that ask for them (the B bit, RFC 5944 s4.3)."""
     gratuitous_arp_count: Annotated[int, integer(1, 100)] = 3
+    """How often the home link is told that a node's address has moved (RFC 5944 s4.6)."""
     gratuitous_arp_interval: Annotated[float, number(0.05, 60, "s")] = 1.0
+    """Time between these."""
     networks: tuple[HomeNetworkConfig, ...] = Field(
         description="at least one [[home_agent.networks]] table", min_length=1
     )
     nodes: tuple[NodeConfig, ...] = ()
+    """The mobile nodes; a request of any other is discarded."""
+    foreign_agents: tuple[PeerAgentConfig, ...] = ()
+    """Foreign agents that we share a key with: requests through them are accepted only with their signature."""
+
+
+class VisitingNodeConfig(_Table):
+    """A security association with a mobile node: it has to authenticate to us, and we to it (RFC 5944 s3.5.3).
+
+    The node is known by its ``home_address`` or its ``nai``, or both.
+    """
+
+    home_address: Address | None = None
+    """The node's home address, such as "10.1.0.5"."""
+    nai: Nai | None = None
+    """The node's name, such as "user@example.net"; "*@example.net" for every user of that realm (RFC 2794)."""
+    spi: SpiValue = Field(description=f"the Security Parameter Index, 256 or more, {_AS_NODE}")
+    key: Key = Field(description=f"key (hexadecimal digits) or key_file, {_AS_NODE}")
+    algorithm: AlgorithmName = Algorithm.HMAC_MD5
+    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002."""
+
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        """What the association is found by."""
+        return tuple(peer for peer in (self.home_address, self.nai) if peer is not None)
 
 
 class VisitedInterfaceConfig(_Table):
@@ -139,6 +239,7 @@ class VisitedInterfaceConfig(_Table):
 
     name: InterfaceName = Field(description='the name of the interface that visitors come to, such as "eth1"')
     advertise: AdvertiseConfig = AdvertiseConfig()
+    """How the link is told of us; the defaults when it is left out."""
 
 
 class ForeignAgentConfig(_Table):
@@ -147,13 +248,27 @@ class ForeignAgentConfig(_Table):
     care_of_address: Address = Field(
         description="the address where tunnels to visitors end, one of this host that home agents can reach"
     )
+    care_of_addresses: tuple[Address, ...] = ()
+    """Further care-of addresses of this host, advertised behind ``care_of_address`` in this order."""
     max_lifetime: RegistrationLifetime = Lifetime(600)
+    """The longest lifetime that is accepted and advertised; requests for more are denied (code 69)."""
     max_visitors: Annotated[int, integer(1, 1_000_000)] = 1000
+    """Visitors at one time; when it is reached, the B bit is advertised and others are denied (code 66)."""
     max_pending: Annotated[int, integer(1, 100_000)] = 64
+    """Requests that wait for home agents at one time."""
     pending_timeout: Annotated[float, number(0.5, 300, "s")] = 7.0  # RFC 5944 s3.7.1
+    """How long a home agent has to answer; then the node is told so (code 78)."""
     reverse_tunnel: ForeignReverseTunnel = "optional"
+    """What is said to the T bit (RFC 3024): granted if asked for, demanded (code 75), or refused (74)."""
+    encapsulating_delivery: Boolean = True
+    """Whether nodes may tunnel what is to be reverse-tunnelled to us, and send the rest directly (RFC 3024 s5.2);
+    if not, requests that ask for it are denied (code 79)."""
     registration_required: Boolean = True
     """The R bit: nodes register here even with a co-located care-of address (RFC 5944 s2.1.1)."""
+    nodes: tuple[VisitingNodeConfig, ...] = ()
+    """Mobile nodes that we share a key with: their requests are accepted only with their signature for us."""
+    home_agents: tuple[PeerAgentConfig, ...] = ()
+    """Home agents that we share a key with: requests to them are signed, replies have to be."""
     interfaces: tuple[VisitedInterfaceConfig, ...] = Field(
         description="at least one [[foreign_agent.interfaces]] table", min_length=1
     )
@@ -162,24 +277,43 @@ class ForeignAgentConfig(_Table):
 class MobileNodeConfig(_Table):
     """The mobile node's role."""
 
-    home_address: InterfaceAddress = Field(
-        description='the home address with the length of the home network\'s prefix, such as "10.1.0.5/24"'
+    home_address: InterfaceAddress | None = Field(
+        default=None,
+        description='the home address with the length of the home network\'s prefix, such as "10.1.0.5/24"',
     )
-    home_agent: Address = Field(description="the home agent's address")
+    """May be left out with ``nai``: the home agent gives one (RFC 2794)."""
+    home_agent: Address | None = Field(default=None, description="the home agent's address")
+    """May be left out with ``home_address``: the node asks its home network who is one (RFC 5944 s3.6.1.2)."""
     home_gateway: Address | None = None
+    """Default router while at home. ``None``: the home agent."""
+    nai: Nai | None = None
+    """The node's name, ``user@realm``, in every request (RFC 2794)."""
     interfaces: tuple[InterfaceName, ...] = Field(
         description='the interfaces to roam with, the preferred one first, such as ["eth0", "wlan0"]',
         min_length=1,
     )
     lifetime: RegistrationLifetime = Lifetime(120)
+    """The lifetime to ask for; renewed after about 60 % of what is granted."""
     spi: SpiValue = Field(description=f"the Security Parameter Index, 256 or more, {_AS_HOME}")
     key: Key = Field(description=f"key (hexadecimal digits) or key_file, {_AS_HOME}")
     algorithm: AlgorithmName = Algorithm.HMAC_MD5
+    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002."""
+    replay: ReplayName = ReplayMethod.TIMESTAMPS
+    """Replay protection, the same as in the home agent's file; ``nonces`` need no clock (RFC 5944 s5.7)."""
     reverse_tunnel: Boolean = True
+    """Whether to send through the tunnel too (T bit, RFC 3024); needed where routers check sources."""
     co_located: Boolean = True
     """Whether to register directly from a link that gives an address but has no agent (RFC 5944 s1.6)."""
     agent_wait: Annotated[float, number(0, 60, "s")] = 0.2
     """How long to wait for an agent on a link with an address before that becomes the care-of address."""
+    agents: tuple[Address, ...] = ()
+    """Agents preferred to others on the same link, the best first, by the source of their advertisements."""
+    hold_down: Annotated[float, number(0, 3600, "s")] = 2.0
+    """How long a better link or agent must last before a working one is left for it, so that nothing flaps."""
+    simultaneous: Boolean = False
+    """Whether to register over a better link before leaving the present one (S bit, RFC 5944 s3.6.1.2)."""
+    foreign_agents: tuple[PeerAgentConfig, ...] = ()
+    """Foreign agents that we share a key with (RFC 5944 s3.5.3)."""
 
 
 class Config(_Table):

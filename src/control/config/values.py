@@ -15,13 +15,14 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import PlainValidator
 
-from mobileip.control.security.association import Algorithm
+from mobileip.control.security.association import Algorithm, ReplayMethod
 from mobileip.control.security.secret import Secret
 from mobileip.control.types import Lifetime, Spi
 
 FIRST_SPI: Final = 256  # RFC 5944 s1.6: 0-255 are reserved
 LONGEST_FINITE_LIFETIME: Final = 0xFFFE  # RFC 5944 s3.3
 KEY_LENGTHS: Final = range(8, 65)  # bytes; 64 is the block of MD5: HMAC hashes longer keys down anyway
+LONGEST_NAI: Final = 255  # bytes; the Length of extension 131 (RFC 2794 s2)
 LONGEST_SOCKET_PATH: Final = 107  # bytes; sockaddr_un has 108 with the terminating zero
 LONGEST_INTERFACE_NAME: Final = 15  # IFNAMSIZ - 1
 
@@ -204,6 +205,28 @@ def _algorithm(value: object) -> Algorithm:
     return Algorithm(value)
 
 
+def _replay(value: object) -> ReplayMethod:
+    words = [method.value for method in ReplayMethod]
+    if value not in words:
+        raise ValueError("must be " + _alternatives([f'"{word}"' for word in words]))
+    return ReplayMethod(value)
+
+
+def _nai(value: object) -> str:
+    sentence = (
+        'must be a Network Access Identifier, in quotes, such as "user@example.net",'
+        ' or "*@example.net" for every user of a realm'
+    )
+    text = _text(value, sentence)
+    user, at, realm = text.rpartition("@")
+    name = user if at else realm
+    if not 1 <= len(text.encode()) <= LONGEST_NAI or re.search(r"[\x00-\x20\x7f-\x9f]", text):
+        raise ValueError(f"{sentence}; at most {LONGEST_NAI} bytes, without blanks")
+    if not name or (at and not realm) or ("*" in name and (name != "*" or not at)):
+        raise ValueError(sentence)
+    return text
+
+
 Boolean = Annotated[bool, PlainValidator(_boolean)]
 Address = Annotated[IPv4Address, PlainValidator(_address)]
 Network = Annotated[IPv4Network, PlainValidator(_network)]
@@ -216,6 +239,8 @@ RegistrationLifetime = Annotated[Lifetime, PlainValidator(_lifetime)]
 SpiValue = Annotated[Spi, PlainValidator(_spi)]
 Key = Annotated[Secret, PlainValidator(parse_key)]
 AlgorithmName = Annotated[Algorithm, PlainValidator(_algorithm)]
+ReplayName = Annotated[ReplayMethod, PlainValidator(_replay)]
+Nai = Annotated[str, PlainValidator(_nai)]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"], choice("debug", "info", "warning", "error")
 ]
@@ -223,6 +248,7 @@ LogFormat = Annotated[Literal["text", "json"], choice("text", "json")]
 HomeReverseTunnel = Annotated[
     Literal["optional", "required", "forbidden"], choice("optional", "required", "forbidden")
 ]
+AdvertisementDestination = Annotated[Literal["multicast", "broadcast"], choice("multicast", "broadcast")]
 ForeignReverseTunnel = Annotated[
     Literal["optional", "required", "unavailable"], choice("optional", "required", "unavailable")
 ]

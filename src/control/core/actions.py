@@ -16,6 +16,21 @@ from mobileip.control.reasons import Reason
 from mobileip.control.types import EncapsulationType, Endpoint
 
 
+class BroadcastDelivery(Enum):
+    """How broadcasts of the home network reach a node that asked for them (B bit, RFC 5944 s4.3)."""
+
+    NONE = "none"
+    DIRECT = "direct"  # co-located: encapsulated once, to the care-of address
+    NESTED = "nested"  # foreign agent: first to the home address, then to the care-of address
+
+
+class DeliveryStyle(Enum):
+    """How a visitor's packets come to its foreign agent (RFC 3024 s5)."""
+
+    DIRECT = "direct"  # as they are; all are reverse-tunnelled
+    ENCAPSULATING = "encapsulating"  # in a tunnel to the agent; only those are reverse-tunnelled
+
+
 class TunnelSide(Enum):
     """Which end of the tunnel we are: the home agent's, or the care-of end (foreign agent, co-located node)."""
 
@@ -52,7 +67,15 @@ class SendIcmp:
 
 @dataclass(frozen=True, slots=True)
 class InstallTunnel:
-    """Data plane entry for ``home_address``: encapsulate towards ``remote`` from ``local``, accept the way back."""
+    """Data plane entry for ``home_address``: encapsulate towards ``remote`` from ``local``, accept the way back.
+
+    It takes the place of every entry of the same home address and side, or with ``beside`` only of the one with the
+    same ``remote`` (simultaneous bindings, S bit). ``broadcast`` is the home agent's, for the B bit.
+
+    ``delivery`` is the foreign agent's (RFC 3024 s5). With ENCAPSULATING, what the visitor tunnels to us leaves for
+    ``remote`` with our header in the place of the visitor's. It must not pass the tunnel device on the way: there it
+    could not be told from what a home agent tunnels to another visitor of ours, and would loop.
+    """
 
     home_address: IPv4Address
     side: TunnelSide
@@ -60,12 +83,18 @@ class InstallTunnel:
     remote: IPv4Address
     reverse: bool
     encapsulation: EncapsulationType = EncapsulationType.IPIP
+    beside: bool = False
+    broadcast: BroadcastDelivery = BroadcastDelivery.NONE
+    delivery: DeliveryStyle = DeliveryStyle.DIRECT
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveTunnel:
+    """Every entry of a home address and side, or only the one towards ``remote``."""
+
     home_address: IPv4Address
     side: TunnelSide
+    remote: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +142,29 @@ class ReleaseAddress:
 class InstallVisitorRoute:
     """Foreign agent: host route to the visitor on ``interface`` and a permanent neighbour entry (s4.2.2).
 
-    With ``reverse`` also the policy rule that sends the visitor's packets into the tunnel device (RFC 3024 s5.1).
+    With ``reverse`` and direct delivery also the policy rule that sends the visitor's packets into the tunnel device
+    (RFC 3024 s5.1). With encapsulating delivery the data plane has what is to be reverse-tunnelled, and the rest is
+    forwarded as anybody's (s5.2.1).
     """
 
     home_address: IPv4Address
     interface: str
     link_address: bytes
     reverse: bool
+    delivery: DeliveryStyle = DeliveryStyle.DIRECT
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveVisitorRoute:
     home_address: IPv4Address
     interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptHomeAddress:
+    """Mobile node: this is the home address now, on the tunnel device and in the policy rules (RFC 2794)."""
+
+    home_address: IPv4Interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +198,15 @@ class RouteThroughAgent:
 class RouteThroughTunnel:
     """Mobile node with co-located care-of address: everything from the home address enters the tunnel device.
 
-    Without reverse tunnelling (``tunnel`` false) packets leave directly through ``gateway`` on ``interface``.
+    Without reverse tunnelling (``tunnel`` false) packets leave directly through ``gateway`` on ``interface``. With
+    ``outer`` the tunnel's own packets take that way too, whatever the main table prefers.
     """
 
     home_address: IPv4Address
     interface: str
     gateway: IPv4Address | None
     tunnel: bool
+    outer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +237,7 @@ Action = (
     | ReleaseAddress
     | InstallVisitorRoute
     | RemoveVisitorRoute
+    | AdoptHomeAddress
     | AttachHome
     | DetachHome
     | RouteThroughAgent

@@ -18,6 +18,8 @@ from mobileip.control.wire import (
     AgentAdvertisement,
     AgentFlags,
     MobilityAgentAdvertisement,
+    Padding,
+    PrefixLengths,
     RouterAddress,
     build_icmp,
 )
@@ -30,11 +32,18 @@ _AFTER_ROLLOVER = 256  # RFC 5944 s2.3.2: 0xffff is followed by 256, so that a r
 _ANSWERS_PER_SECOND = 50.0  # a flood of solicitations must not become a flood of advertisements
 _ANSWER_BURST = 20
 _NOT_A_DEFAULT_ROUTER = -0x8000_0000  # preference level of RFC 1256 s3
+_INITIAL_ADVERTISEMENTS = 3  # RFC 1256 s6: so many come at most so far apart when a link comes up
+_INITIAL_INTERVAL = 16.0
 
 
 @dataclass(frozen=True, slots=True)
 class AdvertisedLink:
-    """What one link is told. ``interval`` in seconds; ``lifetime`` is how long a silent agent is believed (s)."""
+    """What one link is told. ``interval`` in seconds; ``lifetime`` is how long a silent agent is believed (s).
+
+    ``destination`` is the group or broadcast address of periodic advertisements; there are none of these with
+    ``on_solicitation_only`` (s2.3). With ``prefix_length`` that of ``address`` is told too (s2.1.2): on one subnet all
+    agents do that, or none.
+    """
 
     interface: str
     address: IPv4Address
@@ -44,6 +53,9 @@ class AdvertisedLink:
     flags: AgentFlags
     care_of_addresses: tuple[IPv4Address, ...] = ()
     default_router: bool = True
+    prefix_length: int | None = None
+    destination: IPv4Address = ALL_SYSTEMS
+    on_solicitation_only: bool = False
 
 
 class Advertiser:
@@ -54,11 +66,16 @@ class Advertiser:
         self._entropy = entropy
         self._sequence = _FIRST_SEQUENCE
         self._answers = TokenBucket(_ANSWERS_PER_SECOND, _ANSWER_BURST)
+        self._initial = _INITIAL_ADVERTISEMENTS
+
+    def restart(self) -> None:
+        """The link is usable from now on: the first advertisements come close together (RFC 1256 s4.3)."""
+        self._initial = _INITIAL_ADVERTISEMENTS
 
     def multicast(self, busy: bool) -> list[Action]:
         """The periodic advertisement, to every system on the link."""
         return [
-            self._advertise(ALL_SYSTEMS, None, busy),
+            self._advertise(self.link.destination, None, busy),
             Noted(Reason.ADVERTISED, {"interface": self.link.interface}),
         ]
 
@@ -72,13 +89,20 @@ class Advertiser:
         if not self._answers.take(mono):
             return [Noted(Reason.RATE_LIMITED, {"interface": self.link.interface, "message": "solicitation"})]
         destination = LIMITED_BROADCAST if event.source == ZERO_ADDRESS else event.source
-        noted = Noted(Reason.SOLICITED, {"interface": self.link.interface, "source": event.source})
+        # Whoever broadcasts where we multicast may not hear our periodic advertisements (RFC 1256 s4.3).
+        astray = event.destination == LIMITED_BROADCAST and self.link.destination.is_multicast
+        reason = Reason.SOLICITED_BY_BROADCAST if astray else Reason.SOLICITED
+        noted = Noted(reason, {"interface": self.link.interface, "source": event.source})
         return [self._advertise(destination, event.link_source, busy), noted]
 
     def next_interval(self) -> int:
-        """Nanoseconds to the next periodic advertisement: within 0.75 to 1 of the interval (RFC 1256 s4.1)."""
+        """Nanoseconds to the next periodic advertisement: within 0.75 to 1 of the interval (RFC 1256 s4.1, s4.3)."""
         fraction = int.from_bytes(self._entropy(2)) / 0xFFFF
-        return seconds(self.link.interval * (0.75 + 0.25 * fraction))
+        interval = self.link.interval * (0.75 + 0.25 * fraction)
+        if self._initial > 0:
+            self._initial -= 1
+            interval = min(interval, _INITIAL_INTERVAL)
+        return seconds(interval)
 
     def _advertise(self, destination: IPv4Address, link_destination: bytes | None, busy: bool) -> SendIcmp:
         link = self.link
@@ -87,9 +111,11 @@ class Advertiser:
         mobility = MobilityAgentAdvertisement(
             self._sequence, link.registration_lifetime, flags, link.care_of_addresses
         )
+        # Everything else is of even length: the prefix length of our one address is what makes it odd (s2.1.3).
+        told = () if link.prefix_length is None else (PrefixLengths((link.prefix_length,)), Padding())
         message = AgentAdvertisement(
             lifetime=link.lifetime,
-            extensions=(mobility,),
+            extensions=(mobility, *told),
             router_addresses=(
                 RouterAddress(link.address, 0 if link.default_router else _NOT_A_DEFAULT_ROUTER),
             ),

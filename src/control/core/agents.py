@@ -10,6 +10,8 @@ from mobileip.control.core.advertiser import AdvertisedLink, Advertiser, Entropy
 from mobileip.control.core.deadlines import Deadlines
 from mobileip.control.core.events import (
     ActionFailed,
+    ClearBinding,
+    ClearVisitor,
     DatagramReceived,
     Event,
     IcmpReceived,
@@ -18,8 +20,8 @@ from mobileip.control.core.events import (
     Tick,
     UnreachableReceived,
 )
-from mobileip.control.core.foreign import ForeignAgent
-from mobileip.control.core.home import HomeAgent
+from mobileip.control.core.foreign import ForeignAgent, ForeignAgentSettings
+from mobileip.control.core.home import HomeAgent, HomeAgentSettings
 from mobileip.control.reasons import Reason
 from mobileip.control.types import Instant
 from mobileip.control.wire import (
@@ -46,7 +48,8 @@ class MobilityAgents:
         self.home = home
         self.foreign = foreign
         self._advertisers = {link.interface: Advertiser(link, entropy) for link in links}
-        self._schedule: Deadlines[str] = Deadlines()
+        self._up: set[str] = set()
+        self._schedule: Deadlines[str] = Deadlines()  # next periodic advertisement of the links that are up
 
     def handle(self, event: Event, now: Instant) -> list[Action]:
         match event:
@@ -62,10 +65,33 @@ class MobilityAgents:
                 return self._on_action_failed(event, now)
             case UnreachableReceived() if self.foreign is not None:
                 return self.foreign.on_unreachable(event, now)
+            case ClearBinding() if self.home is not None:
+                return self.home.clear(event, now)
+            case ClearVisitor() if self.foreign is not None:
+                return self.foreign.clear(event)
             case Started() if self.home is not None:
                 return self.home.start()
             case _:
                 return []
+
+    def reconfigure(
+        self,
+        home: HomeAgentSettings | None,
+        foreign: ForeignAgentSettings | None,
+        links: tuple[AdvertisedLink, ...],
+        now: Instant,
+    ) -> None:
+        """Go on with other settings of the same agents; a link that is told something else is told it at once."""
+        if self.home is not None and home is not None:
+            self.home.reconfigure(home)
+        if self.foreign is not None and foreign is not None:
+            self.foreign.reconfigure(foreign)
+        for link in links:
+            advertiser = self._advertisers.get(link.interface)
+            if advertiser is not None and advertiser.link != link:
+                advertiser.link = link
+                if link.interface in self._up:
+                    self._begin(advertiser, now)
 
     def next_deadline(self) -> int | None:
         deadlines = [self._schedule.next()]
@@ -138,15 +164,23 @@ class MobilityAgents:
         advertiser = self._advertisers.get(event.interface)
         if advertiser is None:
             return []
-        if not event.up:
-            if event.interface not in self._schedule:
-                return []
-            self._schedule.cancel(event.interface)
-            return [Noted(Reason.LINK_DOWN, {"interface": event.interface})]
-        if event.interface in self._schedule:
+        if event.up == (event.interface in self._up):
             return []
-        self._schedule.set(event.interface, now.mono)
-        return [Noted(Reason.LINK_UP, {"interface": event.interface})]
+        if event.up:
+            self._up.add(event.interface)
+            self._begin(advertiser, now)
+            return [Noted(Reason.LINK_UP, {"interface": event.interface})]
+        self._up.remove(event.interface)
+        self._schedule.cancel(event.interface)
+        return [Noted(Reason.LINK_DOWN, {"interface": event.interface})]
+
+    def _begin(self, advertiser: Advertiser, now: Instant) -> None:
+        """As at start (RFC 1256 s4.3); an agent may wait until it is asked instead (s2.3)."""
+        advertiser.restart()
+        if advertiser.link.on_solicitation_only:
+            self._schedule.cancel(advertiser.link.interface)
+        else:
+            self._schedule.set(advertiser.link.interface, now.mono)
 
     def _on_tick(self, now: Instant) -> list[Action]:
         actions: list[Action] = []

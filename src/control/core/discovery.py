@@ -34,16 +34,40 @@ class AgentNews(Enum):
 
 @dataclass(frozen=True, slots=True)
 class KnownAgent:
-    """A mobility agent as last advertised; ``expires`` by its advertisement lifetime (monotonic ns, s2.4.2.1)."""
+    """A mobility agent as last advertised; ``expires`` by its advertisement lifetime (s2.4.2.1).
+
+    ``since`` is when it was first heard without a break, ``heard`` when it was last; all three are monotonic ns.
+    """
 
     address: IPv4Address
     link_address: bytes
     advertisement: AgentAdvertisement
     expires: int
+    since: int = 0
+    heard: int = 0
 
     @property
     def mobility(self) -> MobilityAgentAdvertisement:
         return self.advertisement.mobility
+
+    @property
+    def serves(self) -> bool:
+        """A foreign agent whose longest registration is 0 s could only be asked to deregister."""
+        return self.mobility.flags.foreign_agent and self.mobility.registration_lifetime > 0
+
+    @property
+    def prefixes(self) -> frozenset[IPv4Network]:
+        """Of the link, as far as the agent tells them (s2.1.2); empty without the Prefix-Lengths extension."""
+        lengths = self.advertisement.prefix_lengths or ()
+        routers = self.advertisement.router_addresses
+        return (
+            frozenset(
+                IPv4Network((router.address, length), strict=False)
+                for router, length in zip(routers, lengths, strict=True)
+            )
+            if lengths
+            else frozenset()
+        )
 
 
 @dataclass(slots=True)
@@ -111,7 +135,8 @@ class AgentTable:
         """Record an advertisement."""
         previous = link.agents.get(address)
         expires = mono + seconds(advertisement.lifetime)
-        link.agents[address] = KnownAgent(address, link_address, advertisement, expires)
+        since = mono if previous is None else previous.since
+        link.agents[address] = KnownAgent(address, link_address, advertisement, expires, since, mono)
         self._expiry.set((link.interface, address), expires)
         self._solicit.cancel(link.interface)
         if previous is None:
@@ -160,11 +185,12 @@ class AgentTable:
         return min((m for m in (self._expiry.next(), self._solicit.next()) if m is not None), default=None)
 
 
-def is_home_agent(agent: KnownAgent, home_agent: IPv4Address, home_network: IPv4Network) -> bool:
+def is_home_agent(agent: KnownAgent, home_agent: IPv4Address | None, home_network: IPv4Network) -> bool:
     """Is this our own home agent's advertisement, so that we are at home (s2.4.3)?
 
     The advertisement's source is the agent's address on the link, which is not the address we register with when the
-    agent has several; with the H bit a source or router address inside the home network tells the same.
+    agent has several; with the H bit a source or router address inside the home network tells the same. That is also
+    all there is to go by while ``home_agent`` is not known yet.
     """
     if not agent.mobility.flags.home_agent:
         return False

@@ -78,6 +78,21 @@ class ActionFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ClearBinding:
+    """The operator wants the bindings of ``home_address`` removed, or only the one with ``care_of_address``."""
+
+    home_address: IPv4Address
+    care_of_address: IPv4Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClearVisitor:
+    """The operator wants the visitor with ``home_address`` removed."""
+
+    home_address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The deadline that the machine gave is reached."""
 
@@ -90,5 +105,7 @@ Event = (
     | UnreachableReceived
     | LinkChanged
     | ActionFailed
+    | ClearBinding
+    | ClearVisitor
     | Tick
 )

@@ -1,8 +1,8 @@
-"""The foreign agent (RFC 5944 s3.7, s4.2.2; RFC 3024 s4.2).
+"""The foreign agent (RFC 5944 s3.7, s4.2.2; RFC 3024 s4.2; RFC 4636).
 
-It relays. What it may change is little: bytes up to the last authorization-enabling extension pass untouched in both
-directions (s3.7.2.2, s3.7.3.2). A visitor's entry is made, changed or deleted only by a reply that the home agent sent
-to a request still pending here.
+It relays. A visitor's entry is made, changed or deleted only by a reply that the home agent sent to a request still
+pending here. What the home agent signed is never rewritten: if we cannot honour its acceptance, the reply is relayed
+all the same and the FA Error Extension behind it says why.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ipaddress import IPv4Address
 
 from mobileip.control.core.actions import (
     Action,
+    DeliveryStyle,
     InstallTunnel,
     InstallVisitorRoute,
     Noted,
@@ -21,63 +22,64 @@ from mobileip.control.core.actions import (
     SendDatagram,
     TunnelSide,
 )
-from mobileip.control.core.events import ActionFailed, DatagramReceived, UnreachableReceived
+from mobileip.control.core.admission import (
+    ForeignAgentSettings,
+    VisitedLink,
+    fair_share,
+    is_unicast,
+    peer_among,
+    reply_refusal,
+    request_refusal,
+)
+from mobileip.control.core.events import ActionFailed, ClearVisitor, DatagramReceived, UnreachableReceived
 from mobileip.control.core.limits import TokenBucket
-from mobileip.control.core.policy import ReverseTunnelPolicy, cap_lifetime
+from mobileip.control.core.policy import cap_lifetime
+from mobileip.control.core.relay import authorized_length, is_authentic, to_home_agent, to_mobile_node
 from mobileip.control.core.visitors import PendingRegistration, Visitor, VisitorList
-from mobileip.control.reasons import Reason
+from mobileip.control.reasons import Reason, ReplyCode
 from mobileip.control.types import (
     LIMITED_BROADCAST,
     REGISTRATION_PORT,
     ZERO_ADDRESS,
     Endpoint,
     Instant,
-    Lifetime,
     seconds,
 )
 from mobileip.control.wire import (
     EncapsulatingDelivery,
-    MobileHomeAuthentication,
+    ForeignHomeAuthentication,
+    NetworkAccessIdentifier,
     RegistrationReply,
     RegistrationRequest,
     build,
 )
 
-_REQUIRED_TTL = 255  # RFC 3024 s4.2.1
+__all__ = ["ForeignAgent", "ForeignAgentSettings", "VisitedLink"]
+
 _DENIALS_PER_SECOND = 1.0  # to one node (s3.7.2; RFC 3024 s4.2.1)
 _REMEMBERED_DENIALS = 1024
 
-_UNREACHABLE = {  # ICMP destination unreachable code -> our reason (s3.7.2.2; spec of codes 80-88)
+# ICMP destination unreachable code (RFC 1122 s3.2.2.1) -> our reason. Codes 80 to 82 of s3.4 name network, host and
+# port; "unknown" and "unreachable for this type of service" are kinds of those. Everything else is 88.
+_UNREACHABLE = {
     0: Reason.FA_HOME_NETWORK_UNREACHABLE,
+    6: Reason.FA_HOME_NETWORK_UNREACHABLE,
+    11: Reason.FA_HOME_NETWORK_UNREACHABLE,
     1: Reason.FA_HOME_AGENT_UNREACHABLE,
+    7: Reason.FA_HOME_AGENT_UNREACHABLE,
+    12: Reason.FA_HOME_AGENT_UNREACHABLE,
     3: Reason.FA_HOME_AGENT_PORT_UNREACHABLE,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class VisitedLink:
-    """A link where visitors are served; ``address`` is our own on it."""
+class _Admission:
+    """A visitor being installed, and the reply that the node hears of it."""
 
-    interface: str
-    address: IPv4Address
-
-
-@dataclass(frozen=True, slots=True)
-class ForeignAgentSettings:
-    """Configuration of the foreign agent.
-
-    ``own_addresses`` are all addresses of this host; ``home_agent`` is the address of a home agent in the same process.
-    """
-
-    care_of_address: IPv4Address
-    links: tuple[VisitedLink, ...]
-    max_lifetime: Lifetime
-    own_addresses: frozenset[IPv4Address]
-    home_agent: IPv4Address | None = None
-    reverse_tunnel: ReverseTunnelPolicy = ReverseTunnelPolicy.OPTIONAL
-    max_visitors: int = 1000
-    max_pending: int = 64
-    pending_timeout: float = 7.0
+    pending: PendingRegistration
+    reply: RegistrationReply
+    authorized: bytes
+    visitor: Visitor
 
 
 class ForeignAgent:
@@ -87,8 +89,14 @@ class ForeignAgent:
         self._settings = settings
         self._links: Mapping[str, VisitedLink] = {link.interface: link for link in settings.links}
         self._visitors = VisitorList()
-        self._admitted: dict[IPv4Address, PendingRegistration] = {}  # what to answer if an installation fails
+        # Failures of an action come back before any other event, so the last admission is the one that failed.
+        self._admission: _Admission | None = None
         self._denials: dict[bytes, TokenBucket] = {}  # by link-layer address; the oldest is forgotten first
+
+    def reconfigure(self, settings: ForeignAgentSettings) -> None:
+        """Go on with other settings; visitors and pending registrations stay as they are. The links are the same."""
+        self._settings = settings
+        self._links = {link.interface: link for link in settings.links}
 
     @property
     def visitors(self) -> VisitorList:
@@ -108,15 +116,61 @@ class ForeignAgent:
         self, request: RegistrationRequest, datagram: DatagramReceived, now: Instant
     ) -> list[Action]:
         """Check and relay, or deny (s3.7.2)."""
-        if datagram.link_source is None or datagram.interface not in self._links:
+        link = self._links.get(datagram.interface)
+        if datagram.link_source is None or link is None:
             return [
                 Noted(Reason.BAD_DESTINATION, {"source": datagram.source, "interface": datagram.interface})
             ]
-        covered = _authorized_length(request)
+        covered = authorized_length(request)
         if covered is None:
             # The home agent would have to discard it (s3.8.2.1 a); relaying would only cost a pending entry.
             return [Noted(Reason.NO_AUTHORIZATION_EXTENSION, _fields(request, datagram))]
-        pending = PendingRegistration(
+        pending = self._pending(request, datagram, datagram.link_source, link, now)
+        refusal = request_refusal(self._settings, request, datagram)
+        if refusal is None:
+            known = self._visitors.get_pending(pending.key)
+            if known is not None and known.link_address != pending.link_address:
+                # Whoever heard the request can repeat it; the answer is for who asked first.
+                return [Noted(Reason.PENDING_COPIED, _fields(request, datagram))]
+            refusal = self._no_room(pending)
+        if refusal is not None:
+            return self._deny(pending, refusal, now)
+        self._visitors.add_pending(pending)
+        association = None
+        if pending.authenticated_to_home:
+            association = self._settings.home_agents.preferred(request.home_agent)
+        ours = self._settings.offers(request.care_of_address)
+        return [
+            SendDatagram(
+                to_home_agent(request.raw[:covered], association),
+                source=Endpoint(
+                    request.care_of_address if ours else self._settings.care_of_address, REGISTRATION_PORT
+                ),
+                destination=Endpoint(request.home_agent, REGISTRATION_PORT),
+            ),
+            Noted(Reason.REQUEST_RELAYED, _fields(request, datagram)),
+        ]
+
+    def _pending(
+        self,
+        request: RegistrationRequest,
+        datagram: DatagramReceived,
+        link_address: bytes,
+        link: VisitedLink,
+        now: Instant,
+    ) -> PendingRegistration:
+        settings = self._settings
+        nai = request.first(NetworkAccessIdentifier)
+        encapsulating = request.first(EncapsulatingDelivery) is not None
+        # s3.5.4: never on a deregistration, nor for a care-of address that is not in our advertisement.
+        to_authenticate = (
+            request.lifetime != 0
+            and request.care_of_address != request.home_address
+            and settings.offers(request.care_of_address)
+        )
+        waiting = min(settings.pending_timeout, request.lifetime or settings.pending_timeout)  # s3.7.2.2
+        asked = datagram.destination.address
+        return PendingRegistration(
             home_address=request.home_address,
             home_agent=request.home_agent,
             identification=request.identification,
@@ -124,84 +178,94 @@ class ForeignAgent:
             reverse_tunnel=request.flags.reverse_tunnel,
             co_located=request.flags.decapsulation_by_mn,
             interface=datagram.interface,
-            link_address=datagram.link_source,
+            link_address=link_address,
             source=datagram.source,
-            destination=self._asked_address(datagram),
-            expires=now.mono + seconds(self._pending_time(request.lifetime)),
+            destination=asked if is_unicast(asked) else link.address,  # s3.7.2.3
+            expires=now.mono + seconds(waiting),
+            care_of_address=request.care_of_address,
+            delivery=DeliveryStyle.ENCAPSULATING if encapsulating else DeliveryStyle.DIRECT,
+            nai=None if nai is None else nai.nai,
+            authenticated_to_home=to_authenticate
+            and settings.home_agents.preferred(request.home_agent) is not None,
         )
-        refusal = self._refusal(request, datagram)
-        if refusal is not None:
-            return self._deny(pending, refusal, now)
-        self._visitors.add_pending(pending)
-        return [
-            SendDatagram(
-                request.raw[:covered],
-                source=Endpoint(self._settings.care_of_address, REGISTRATION_PORT),
-                destination=Endpoint(request.home_agent, REGISTRATION_PORT),
-            ),
-            Noted(Reason.REQUEST_RELAYED, _fields(request, datagram)),
-        ]
 
-    def _refusal(self, request: RegistrationRequest, datagram: DatagramReceived) -> Reason | None:
-        """The reason to deny, or ``None`` (s3.7.2.1; RFC 3024 s4.2.1), in the order of the standard."""
-        settings = self._settings
-        flags = request.flags
-        if request.home_address == ZERO_ADDRESS:
-            return Reason.FA_NONZERO_HOME_ADDRESS
-        if not self._can_visit(request.home_address):
-            return Reason.FA_POORLY_FORMED
-        if request.lifetime > settings.max_lifetime:
-            return Reason.FA_LIFETIME_TOO_LONG
-        if flags.minimal or flags.gre:
-            return Reason.FA_ENCAPSULATION_UNAVAILABLE
-        if flags.reverse_tunnel:
-            if datagram.ttl != _REQUIRED_TTL:
-                return Reason.FA_MN_TOO_DISTANT
-            if settings.reverse_tunnel is ReverseTunnelPolicy.UNAVAILABLE:
-                return Reason.FA_REVERSE_TUNNEL_UNAVAILABLE
-        elif settings.reverse_tunnel is ReverseTunnelPolicy.REQUIRED and request.lifetime != 0:
-            return Reason.FA_REVERSE_TUNNEL_MANDATORY
-        if request.first(EncapsulatingDelivery) is not None:
-            return Reason.FA_DELIVERY_STYLE
-        co_located = flags.decapsulation_by_mn
-        if not co_located and request.lifetime != 0 and request.care_of_address != settings.care_of_address:
-            return Reason.FA_INVALID_CARE_OF
-        if request.home_agent in settings.own_addresses and request.home_agent != settings.home_agent:
-            return Reason.FA_INVALID_HOME_AGENT
-        if not _is_unicast(request.home_agent):
-            return Reason.FA_INVALID_HOME_AGENT
-        if self._visitors.pending_count() >= settings.max_pending:
-            return Reason.FA_BUSY
-        if self.busy and self._visitors.get(request.home_address) is None:
-            return Reason.FA_BUSY
+    def _no_room(self, pending: PendingRegistration) -> Reason | None:
+        """Room in both lists, for everybody and for this sender; a deregistration needs none among the visitors."""
+        visitors, settings = self._visitors, self._settings
+        if visitors.get_pending(pending.key) is None:
+            if visitors.pending_count() >= settings.max_pending:
+                return Reason.FA_BUSY
+            if visitors.pending_of(pending.link_address) >= fair_share(settings.max_pending):
+                return Reason.FA_SENDER_LIMIT
+        if pending.lifetime == 0:
+            return None
+        return self._no_place(pending, pending.home_address)
+
+    def _no_place(self, pending: PendingRegistration, home_address: IPv4Address) -> Reason | None:
+        visitors, settings = self._visitors, self._settings
+        known = visitors.get(home_address)
+        if known is None:
+            if self.busy:
+                return Reason.FA_BUSY
+            if visitors.visitors_of(pending.link_address) >= fair_share(settings.max_visitors):
+                return Reason.FA_SENDER_LIMIT
+        elif known.home_agent != pending.home_agent and known.link_address != pending.link_address:
+            return Reason.FA_HOME_ADDRESS_TAKEN
         return None
 
     # ---- replies
 
     def on_reply(self, reply: RegistrationReply, datagram: DatagramReceived, now: Instant) -> list[Action]:
         """Match, act on an acceptance, relay (s3.7.3)."""
-        pending = self._visitors.get_pending(reply.home_address, reply.identification.low)
-        if pending is None or datagram.source.address != pending.home_agent:
+        nai = reply.first(NetworkAccessIdentifier)
+        pending = self._visitors.match(
+            datagram.source.address,
+            reply.identification.low,
+            reply.home_address,
+            None if nai is None else nai.nai,
+            denied=reply.code >= ReplyCode.HA_UNSPECIFIED,
+        )
+        if pending is None:
             fields = {"home_address": reply.home_address, "source": datagram.source}
             return [Noted(Reason.UNMATCHED_REPLY, fields)]
-        self._visitors.pop_pending(pending.home_address, pending.identification.low)
-        covered = _authorized_length(reply)
+        self._visitors.remove_pending(pending)
+        covered = authorized_length(reply)
         if covered is None:
             return self._deny(pending, Reason.FA_POORLY_FORMED_REPLY, now)
+        authorized = reply.raw[:covered]
+        error = self._dishonoured(pending, reply)
+        if error is not None:
+            return self._relay_error(pending, reply, authorized, error)
         actions: list[Action] = []
-        accepted = reply.reply_code is not None and reply.reply_code.accepted
-        if accepted and reply.lifetime == 0:
-            actions += self._remove(pending.home_address)
-        elif accepted:
-            actions += self._admit(pending, reply, now)
+        if _accepted(reply):
+            if _ends(pending, reply):
+                actions += self._deregistered(pending, reply.home_address)
+            else:
+                actions += self._admit(
+                    _Admission(pending, reply, authorized, self._visitor(pending, reply, now))
+                )
         # A denial leaves an existing visitor entry as it is (s3.7.2).
-        actions.append(self._to_node(pending, reply.raw[:covered]))
+        actions.append(self._relay(pending, reply, authorized))
         actions.append(Noted(Reason.REPLY_RELAYED, _reply_fields(pending, reply)))
         return actions
 
-    def _admit(self, pending: PendingRegistration, reply: RegistrationReply, now: Instant) -> list[Action]:
-        visitor = Visitor(
-            home_address=pending.home_address,
+    def _dishonoured(self, pending: PendingRegistration, reply: RegistrationReply) -> Reason | None:
+        """Why this reply cannot be relayed as it is: not the home agent's, or more than we can do."""
+        associations = self._settings.home_agents
+        if pending.authenticated_to_home:
+            named = associations.preferred(reply.home_agent) is not None
+            peer = reply.home_agent if named else pending.home_agent
+            if not is_authentic(reply, ForeignHomeAuthentication, associations, peer):
+                return Reason.FA_HA_FAILED_AUTHENTICATION
+        if not _accepted(reply) or _ends(pending, reply):
+            return None
+        return reply_refusal(self._settings, pending.home_agent, pending.nai, reply) or self._no_place(
+            pending, reply.home_address
+        )
+
+    def _visitor(self, pending: PendingRegistration, reply: RegistrationReply, now: Instant) -> Visitor:
+        return Visitor(
+            home_address=reply.home_address,
             home_agent=reply.home_agent,
             interface=pending.interface,
             link_address=pending.link_address,
@@ -209,10 +273,16 @@ class ForeignAgent:
             registered=now,
             reverse_tunnel=pending.reverse_tunnel,
             co_located=pending.co_located,
+            care_of_address=pending.care_of_address,
+            delivery=pending.delivery,
+            nai=pending.nai,
         )
+
+    def _admit(self, admission: _Admission) -> list[Action]:
+        visitor = admission.visitor
         previous = self._visitors.get(visitor.home_address)
         self._visitors.put(visitor)
-        self._admitted[visitor.home_address] = pending
+        self._admission = admission
         actions: list[Action] = []
         if previous is not None and (visitor.co_located or previous.interface != visitor.interface):
             actions += self._undo(previous)  # what is installed below would not replace it
@@ -223,14 +293,26 @@ class ForeignAgent:
             InstallTunnel(
                 visitor.home_address,
                 TunnelSide.CARE_OF,
-                local=self._settings.care_of_address,
+                local=visitor.care_of_address,
                 remote=visitor.home_agent,
                 reverse=visitor.reverse_tunnel,
+                delivery=visitor.delivery,
             ),
             InstallVisitorRoute(
-                visitor.home_address, visitor.interface, visitor.link_address, visitor.reverse_tunnel
+                visitor.home_address,
+                visitor.interface,
+                visitor.link_address,
+                visitor.reverse_tunnel,
+                visitor.delivery,
             ),
         ]
+
+    def _deregistered(self, pending: PendingRegistration, home_address: IPv4Address) -> list[Action]:
+        """Only the home agent that a visitor is registered with can end that."""
+        visitor = self._visitors.get(home_address)
+        if visitor is None or visitor.home_agent != pending.home_agent:
+            return []
+        return self._remove(home_address)
 
     # ---- time, errors
 
@@ -239,14 +321,13 @@ class ForeignAgent:
         reason = _UNREACHABLE.get(event.code, Reason.FA_HOME_AGENT_UNREACHABLE_OTHER)
         actions: list[Action] = []
         for pending in self._visitors.pending_towards(event.destination.address):
-            self._visitors.pop_pending(pending.home_address, pending.identification.low)
+            self._visitors.remove_pending(pending)
             actions += self._deny(pending, reason, now)
         return actions
 
     def on_tick(self, now: Instant) -> list[Action]:
         actions: list[Action] = []
         for visitor in self._visitors.expire(now.mono):
-            self._admitted.pop(visitor.home_address, None)
             actions += self._undo(visitor)
             actions.append(
                 Noted(
@@ -260,20 +341,33 @@ class ForeignAgent:
         return actions
 
     def on_action_failed(self, event: ActionFailed, now: Instant) -> list[Action]:
-        """A visitor that could not be installed is none: undo, and tell the node with code 66.
+        """A visitor that could not be installed is none: undo, and tell the node with code 66 behind the reply.
 
-        The home agent keeps a binding that leads here until the node registers elsewhere or its lifetime ends; what it
-        tunnels meanwhile is dropped and counted, as for any address not in the visitor list (s4.2.2).
+        The home agent keeps a binding that leads here until the node deregisters, as RFC 4636 s5 wants, or its lifetime
+        ends; what it tunnels meanwhile is dropped and counted, as for any address not in the visitor list (s4.2.2).
         """
+        admission = self._admission
         match event.action:
-            case InstallTunnel(side=TunnelSide.CARE_OF) | InstallVisitorRoute():
-                pending = self._admitted.get(event.action.home_address)
+            case InstallTunnel(side=TunnelSide.CARE_OF) | InstallVisitorRoute() if admission is not None:
+                if event.action.home_address != admission.visitor.home_address:
+                    return []
             case _:
                 return []
-        if pending is None:
+        undo = self._remove(admission.visitor.home_address)
+        return [
+            *undo,
+            *self._relay_error(
+                admission.pending, admission.reply, admission.authorized, Reason.FA_INSUFFICIENT_RESOURCES
+            ),
+        ]
+
+    def clear(self, event: ClearVisitor) -> list[Action]:
+        """What the operator takes away; the node is not told and registers again when it renews."""
+        visitor = self._visitors.get(event.home_address)
+        if visitor is None:
             return []
-        undo = self._remove(pending.home_address)
-        return [*undo, *self._deny(pending, Reason.FA_INSUFFICIENT_RESOURCES, now)]
+        fields = {"home_address": visitor.home_address, "interface": visitor.interface}
+        return [*self._remove(visitor.home_address), Noted(Reason.VISITOR_CLEARED, fields)]
 
     def next_deadline(self) -> int | None:
         return self._visitors.next_deadline()
@@ -282,7 +376,8 @@ class ForeignAgent:
 
     def _remove(self, home_address: IPv4Address) -> list[Action]:
         visitor = self._visitors.pop(home_address)
-        self._admitted.pop(home_address, None)
+        if self._admission is not None and self._admission.visitor.home_address == home_address:
+            self._admission = None
         return [] if visitor is None else self._undo(visitor)
 
     def _undo(self, visitor: Visitor) -> list[Action]:
@@ -293,33 +388,33 @@ class ForeignAgent:
             RemoveTunnel(visitor.home_address, TunnelSide.CARE_OF),
         ]
 
+    # ---- to the mobile node
+
     def _deny(self, pending: PendingRegistration, reason: Reason, now: Instant) -> list[Action]:
         """A denial of our own (s3.7.2.3), at most one a second to one node (s3.7.2)."""
-        code = reason.info.code
-        if code is None:
-            raise ValueError(f"{reason.label} has no reply code")
-        noted = Noted(
-            reason,
-            {
-                "home_address": pending.home_address,
-                "home_agent": pending.home_agent,
-                "interface": pending.interface,
-                "code": int(code),
-            },
-        )
+        code = _code(reason)
+        noted = Noted(reason, _denial_fields(pending, code))
         if not self._may_deny(pending.link_address, now.mono):
             return [noted]
         too_long = reason is Reason.FA_LIFETIME_TOO_LONG
-        payload = build(
-            RegistrationReply(
-                code=code,
-                lifetime=self._settings.max_lifetime if too_long else pending.lifetime,
-                home_address=pending.home_address,
-                home_agent=pending.home_agent,
-                identification=pending.identification,
-            )
+        reply = RegistrationReply(
+            code=code,
+            lifetime=self._settings.max_lifetime if too_long else pending.lifetime,
+            home_address=pending.home_address,
+            home_agent=pending.home_agent,
+            identification=pending.identification,
         )
-        return [self._to_node(pending, payload), noted]
+        return [self._relay(pending, reply, build(reply)), noted]
+
+    def _relay_error(
+        self, pending: PendingRegistration, reply: RegistrationReply, authorized: bytes, reason: Reason
+    ) -> list[Action]:
+        """The home agent's reply as it is, and why we do not honour it (RFC 4636 s4)."""
+        code = _code(reason)
+        return [
+            self._relay(pending, reply, authorized, code),
+            Noted(reason, _denial_fields(pending, code)),
+        ]
 
     def _may_deny(self, link_address: bytes, mono: int) -> bool:
         bucket = self._denials.pop(link_address, None) or TokenBucket(_DENIALS_PER_SECOND, 1)
@@ -328,42 +423,40 @@ class ForeignAgent:
             del self._denials[next(iter(self._denials))]
         return bucket.take(mono)
 
-    def _to_node(self, pending: PendingRegistration, payload: bytes) -> SendDatagram:
+    def _relay(
+        self,
+        pending: PendingRegistration,
+        reply: RegistrationReply,
+        payload: bytes,
+        error: ReplyCode | None = None,
+    ) -> SendDatagram:
         """To the link-layer address the request came from, never by ARP (s3.7.2.3, s4.2.2)."""
-        address = LIMITED_BROADCAST if pending.home_address == ZERO_ADDRESS else pending.home_address
+        address = LIMITED_BROADCAST if reply.home_address == ZERO_ADDRESS else reply.home_address
+        nodes = self._settings.nodes
+        peer = peer_among(nodes, pending.home_address, pending.nai)
         return SendDatagram(
-            payload,
+            to_mobile_node(payload, None if peer is None else nodes.preferred(peer), error),
             source=Endpoint(pending.destination, REGISTRATION_PORT),
             destination=Endpoint(address, pending.source.port),
             interface=pending.interface,
             link_destination=pending.link_address,
         )
 
-    def _pending_time(self, lifetime: Lifetime) -> float:
-        """Seconds that a request may wait: the requested lifetime is over no later (s3.7.2.2)."""
-        return min(self._settings.pending_timeout, lifetime or self._settings.pending_timeout)
 
-    def _can_visit(self, home_address: IPv4Address) -> bool:
-        """An accepted visitor gets a host route, which must not lead our own or group addresses onto a link."""
-        return _is_unicast(home_address) and home_address not in self._settings.own_addresses
-
-    def _asked_address(self, datagram: DatagramReceived) -> IPv4Address:
-        """Where our replies come from: the address that was asked, or ours when that was a multicast (s3.7.2.3)."""
-        asked = datagram.destination.address
-        return asked if _is_unicast(asked) else self._links[datagram.interface].address
+def _accepted(reply: RegistrationReply) -> bool:
+    return reply.reply_code is not None and reply.reply_code.accepted
 
 
-def _authorized_length(message: RegistrationRequest | RegistrationReply) -> int | None:
-    """Length of the message up to the end of its last authorization-enabling extension, ``None`` without one."""
-    end: int | None = None
-    for extension in message.extensions:
-        if isinstance(extension, MobileHomeAuthentication):
-            end = extension.end
-    return end
+def _ends(pending: PendingRegistration, reply: RegistrationReply) -> bool:
+    """Whether an acceptance ends a binding. What was not checked for a deregistration is served by no reply to it."""
+    return reply.lifetime == 0 or pending.lifetime == 0
 
 
-def _is_unicast(address: IPv4Address) -> bool:
-    return not (address.is_multicast or address.is_unspecified or address.is_reserved or address.is_loopback)
+def _code(reason: Reason) -> ReplyCode:
+    code = reason.info.code
+    if code is None:
+        raise ValueError(f"{reason.label} has no reply code")
+    return code
 
 
 def _fields(request: RegistrationRequest, datagram: DatagramReceived) -> dict[str, object]:
@@ -375,9 +468,19 @@ def _fields(request: RegistrationRequest, datagram: DatagramReceived) -> dict[st
     }
 
 
-def _reply_fields(pending: PendingRegistration, reply: RegistrationReply) -> dict[str, object]:
+def _denial_fields(pending: PendingRegistration, code: ReplyCode) -> dict[str, object]:
     return {
         "home_address": pending.home_address,
+        "home_agent": pending.home_agent,
+        "interface": pending.interface,
+        "link_address": pending.link_address,
+        "code": int(code),
+    }
+
+
+def _reply_fields(pending: PendingRegistration, reply: RegistrationReply) -> dict[str, object]:
+    return {
+        "home_address": reply.home_address,
         "home_agent": pending.home_agent,
         "code": reply.code,
         "lifetime": reply.lifetime,

@@ -1,18 +1,22 @@
-"""The home agent (RFC 5944 s3.8, s4.2.3, s4.6; RFC 3024 s4.3).
+"""The home agent (RFC 5944 s3.8, s4.2.3, s4.6; RFC 3024 s4.3; RFC 2794).
 
 A request is checked in the order of s3.8.2.1: authentication first, so that nothing an unauthenticated sender says can
 change state or cost a signature beyond the one of a denial. Acceptance is a list of actions that ends with the reply:
 if the kernel refuses one of them, the reply is not sent and :class:`ActionFailed` comes back; the binding is then
 undone and the node hears code 130.
+
+The reserved bits r and x of a request are ignored, as s3.3 says of them; s3.8.2.3 would refuse "non-zero bits in
+reserved fields", of which RFC 5944 has left none.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from dataclasses import replace
+from ipaddress import IPv4Address
 
 from mobileip.control.core.actions import (
     Action,
+    BroadcastDelivery,
     ClaimAddress,
     InstallBindingRoute,
     InstallNetworkRoute,
@@ -21,67 +25,22 @@ from mobileip.control.core.actions import (
     ReleaseAddress,
     RemoveBindingRoute,
     RemoveTunnel,
-    SendDatagram,
     TunnelSide,
 )
 from mobileip.control.core.bindings import BindingList, MobilityBinding
-from mobileip.control.core.events import ActionFailed, DatagramReceived
+from mobileip.control.core.denials import DenialLimits
+from mobileip.control.core.events import ActionFailed, ClearBinding, DatagramReceived
+from mobileip.control.core.home_replies import Asked, is_at_home, reply
+from mobileip.control.core.networks import HomeNetwork, HomeNetworks, is_host
+from mobileip.control.core.nodes import HomeAgentSettings, Marks, Nodes, read
 from mobileip.control.core.policy import ReverseTunnelPolicy, cap_lifetime
+from mobileip.control.core.replay import ReplayGuard
 from mobileip.control.reasons import Reason
-from mobileip.control.security import (
-    AssociationTable,
-    MobilitySecurityAssociation,
-    check,
-    resynchronise,
-    sign,
-    verify,
-)
-from mobileip.control.types import (
-    LIMITED_BROADCAST,
-    REGISTRATION_PORT,
-    Endpoint,
-    Identification,
-    Instant,
-    Lifetime,
-    seconds,
-)
-from mobileip.control.wire import (
-    ForeignHomeAuthentication,
-    MobileHomeAuthentication,
-    RegistrationReply,
-    RegistrationRequest,
-    build,
-)
+from mobileip.control.security import MobilitySecurityAssociation, verify
+from mobileip.control.types import NANOSECONDS, REGISTRATION_PORT, Identification, Instant, Lifetime
+from mobileip.control.wire import RegistrationRequest
 
-
-@dataclass(frozen=True, slots=True)
-class HomeNetwork:
-    """A home network; ``interface`` is its physical link, ``None`` for a virtual network (s1.6)."""
-
-    prefix: IPv4Network
-    interface: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class HomeAgentSettings:
-    """Configuration of the home agent. ``associations`` are by home address and SPI."""
-
-    address: IPv4Address
-    networks: tuple[HomeNetwork, ...]
-    associations: AssociationTable
-    max_lifetime: Lifetime
-    reverse_tunnel: ReverseTunnelPolicy = ReverseTunnelPolicy.OPTIONAL
-    max_bindings: int = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request being answered: all that a reply needs."""
-
-    request: RegistrationRequest
-    datagram: DatagramReceived
-    association: MobilitySecurityAssociation
-    previous: MobilityBinding | None  # the binding the node has already
+__all__ = ["HomeAgent", "HomeAgentSettings", "HomeNetwork"]
 
 
 class HomeAgent:
@@ -89,21 +48,34 @@ class HomeAgent:
 
     def __init__(self, settings: HomeAgentSettings) -> None:
         self._settings = settings
+        self._networks = HomeNetworks(settings.networks)
         self._bindings = BindingList()
-        # Outlives the binding: s5.7.1 wants each Identification greater than *all* accepted before. Bounded by the
-        # number of configured nodes, since only authenticated requests get here.
-        self._accepted: dict[IPv4Address, Identification] = {}
-        self._answering: dict[
-            IPv4Address, _Asked
-        ] = {}  # accepted and being installed; consulted when that fails
+        self._replay = ReplayGuard()
+        self._nodes = Nodes(settings, self._networks.no_hosts, self._replay.forget)
+        self._limits = DenialLimits()
+        self._answering: Asked | None = None  # accepted last: failures come before anything else happens
 
     @property
     def bindings(self) -> BindingList:
         return self._bindings
 
+    @property
+    def settings(self) -> HomeAgentSettings:
+        return self._settings
+
     def start(self) -> list[Action]:
         """Virtual home networks are drawn into the tunnel device as a whole, so bindings need no route of their own."""
         return [InstallNetworkRoute(net.prefix) for net in self._settings.networks if net.interface is None]
+
+    def reconfigure(self, settings: HomeAgentSettings) -> None:
+        """Other nodes, keys, agents and policies from now on. Bindings stay; each lives by what it was granted.
+
+        :raises ValueError: the address or a network differs: tunnels and routes hang on those.
+        """
+        if (settings.address, settings.networks) != (self._settings.address, self._settings.networks):
+            raise ValueError("the home agent's address and networks cannot change while it runs")
+        self._settings = settings
+        self._nodes.reconfigure(settings)
 
     def serves(self, address: IPv4Address) -> bool:
         """Is ``address`` this home agent's own?"""
@@ -113,162 +85,232 @@ class HomeAgent:
         self, request: RegistrationRequest, datagram: DatagramReceived, now: Instant
     ) -> list[Action]:
         """Check, then accept or deny (s3.8.2)."""
-        fields = {"home_address": request.home_address, "source": datagram.source}
-        extension = _only_mobile_home(request)
+        marks, source = read(request), datagram.source.address
+        extension = marks.mobile_home
         if extension is None:
-            return [Noted(Reason.NO_AUTHORIZATION_EXTENSION, fields)]
-        association = self._settings.associations.find(request.home_address, extension.spi)
-        if association is None:
-            return [Noted(Reason.UNKNOWN_ASSOCIATION, {**fields, "spi": extension.spi})]
-        if request.first(ForeignHomeAuthentication) is not None:
-            # s3.8.2.1 d: no association with the foreign agent, yet its extension is there.
-            return [Noted(Reason.UNEXPECTED_FOREIGN_HOME, fields)]
-        previous = self._bindings.get(request.home_address)
-        asked = _Asked(request, datagram, association, previous)
-        if not verify(association, request, extension):
-            return self._deny(asked, Reason.MN_FAILED_AUTHENTICATION, request.identification)
-        last = self._accepted.get(request.home_address)
-        tolerance = seconds(association.replay_tolerance_s)
-        if not check(request.identification, now.wall, last, tolerance):
-            return self._deny(
-                asked, Reason.IDENTIFICATION_MISMATCH, resynchronise(request.identification, now.wall)
-            )
-        refusal = self._refusal(request, datagram)
+            return [Noted(Reason.NO_AUTHORIZATION_EXTENSION, _seen(request, datagram, marks))]
+        node = self._nodes.identify(request.home_address, marks)
+        if node is None:
+            fields = {**_seen(request, datagram, marks), "spi": extension.spi}
+            return [Noted(Reason.UNKNOWN_ASSOCIATION, fields)]
+        foreign = self._foreign_agent(source, marks)
+        if foreign is None and marks.foreign_home:  # s3.8.2.1 d
+            return [Noted(Reason.UNEXPECTED_FOREIGN_HOME, _seen(request, datagram, marks))]
+        policy = self._nodes.policy(node, request.home_address)
+        asked = Asked(request, datagram, marks, node, request.home_address, foreign, policy)
+        vouched = not _needs_agent(asked) or self._is_vouched(request, source, marks)
+        if not verify(node.association, request, extension):
+            return self._on_forged(asked, vouched, now)
+        home_address = self._nodes.home_address(node, request.home_address, now.mono)
+        if isinstance(home_address, Reason):
+            if not self._limits.allows_unauthenticated(int(source), now.mono):
+                return _suppressed(asked, home_address)
+            return self._deny(asked, home_address, request.identification)
+        asked.home_address, asked.previous = home_address, self._bindings.of(home_address)
+        fresh = (home_address, node.association, request.identification, now)
+        if not self._replay.admits(*fresh):
+            if not self._limits.allows_authenticated(int(home_address), now.mono):
+                return _suppressed(asked, Reason.IDENTIFICATION_MISMATCH)
+            return self._deny(asked, Reason.IDENTIFICATION_MISMATCH, self._replay.refuse(*fresh))
+        identification = self._replay.answer(*fresh)
+        refusal = self._refusal(asked) if vouched else Reason.FA_FAILED_AUTHENTICATION
         if refusal is not None:
-            return self._deny(asked, refusal, request.identification)
-        self._accepted[request.home_address] = request.identification
-        self._answering[request.home_address] = asked
+            return self._deny(asked, refusal, identification)
+        self._replay.accept(home_address, node.association, request.identification)
+        self._answering = asked
         if request.lifetime == 0:
-            return self._deregister(asked)
-        return self._register(asked, now)
+            return self._deregister(asked, identification, now)
+        return self._register(asked, identification, now)
 
     def on_action_failed(self, event: ActionFailed, now: Instant) -> list[Action]:
         """The kernel or the data plane refused part of a binding: back to what was before, and deny with 130."""
+        asked = self._answering
         match event.action:
             case InstallTunnel(side=TunnelSide.HOME) | InstallBindingRoute() | ClaimAddress():
-                asked = self._answering.get(event.action.home_address)
+                home_address = event.action.home_address
             case _:
                 return []  # what cannot be removed now is removed by the next reconciliation
-        if asked is None or (asked.previous is not None and isinstance(event.action, ClaimAddress)):
+        if asked is None or asked.home_address != home_address:
+            return []
+        if asked.previous and isinstance(event.action, ClaimAddress):
             return []  # an address that is claimed already was only to be announced once more
-        home_address = asked.request.home_address
-        del self._answering[home_address]  # whatever fails later, a request has one reply (s3.8)
-        if asked.previous is not None:
-            self._bindings.put(asked.previous)  # its tunnel is untouched, and a denial changes nothing
-            undo: list[Action] = []
+        self._answering = None  # whatever fails later, a request has one reply (s3.8)
+        undo: list[Action] = []
+        if asked.previous:
+            self._bindings.restore(home_address, asked.previous)  # a tunnel that is refused leaves the others
         else:
-            undo = self._withdraw(home_address, None)
-        return [*undo, *self._deny(asked, Reason.HA_INSUFFICIENT_RESOURCES, asked.request.identification)]
+            undo = self._withdraw(home_address, None, now)
+        request = asked.request
+        identification = self._replay.answer(
+            home_address, asked.node.association, request.identification, now
+        )
+        return [*undo, *self._deny(asked, Reason.HA_INSUFFICIENT_RESOURCES, identification)]
 
     def on_tick(self, now: Instant) -> list[Action]:
         """Remove bindings whose lifetime is over. No reply is ever sent for that (s3.8)."""
         actions: list[Action] = []
         for binding in self._bindings.expire(now.mono):
-            actions += self._undo(binding.home_address, None)
+            actions += self._after_removal(binding, now)
             actions.append(Noted(Reason.BINDING_EXPIRED, _describe(binding)))
         return actions
 
     def next_deadline(self) -> int | None:
         return self._bindings.next_expiry()
 
+    def clear(self, event: ClearBinding, now: Instant) -> list[Action]:
+        """Remove one binding of a node, or all. Nobody is told: a node that is away registers again in its time."""
+        actions: list[Action] = []
+        for binding in self._bindings.of(event.home_address):
+            if event.care_of_address in (None, binding.care_of_address):
+                self._bindings.remove(event.home_address, binding.care_of_address)
+                actions += self._after_removal(binding, now)
+                actions.append(Noted(Reason.BINDING_CLEARED, _describe(binding)))
+        return actions
+
     # ---- checks
 
-    def _refusal(self, request: RegistrationRequest, datagram: DatagramReceived) -> Reason | None:
+    def _foreign_agent(self, source: IPv4Address, marks: Marks) -> MobilitySecurityAssociation | None:
+        """The association by which a reply to the agent at ``source`` is signed: the request's, if it is one."""
+        agents = self._settings.foreign_agents
+        if not agents:
+            return None
+        named = agents.find(source, marks.foreign_home[0].spi) if marks.foreign_home else None
+        return agents.preferred(source) if named is None else named
+
+    def _is_vouched(self, request: RegistrationRequest, source: IPv4Address, marks: Marks) -> bool:
+        """Whether the foreign agent signed, exactly once and rightly (s3.8.2.1 c)."""
+        if len(marks.foreign_home) != 1:
+            return False
+        extension = marks.foreign_home[0]
+        association = self._settings.foreign_agents.find(source, extension.spi)
+        return association is not None and verify(association, request, extension)
+
+    def _refusal(self, asked: Asked) -> Reason | None:
         """The reason to deny an authenticated, fresh request, or ``None`` (s3.8.2.1, s3.8.2.3, RFC 3024 s4.3.1)."""
-        settings = self._settings
-        if request.home_agent != settings.address or self._is_group(datagram.destination.address):
+        request, settings, policy = asked.request, self._settings, asked.policy
+        flags = request.flags
+        to_all = self._networks.is_group(asked.datagram.destination.address)
+        if to_all or request.home_agent != settings.address:
             return Reason.UNKNOWN_HOME_AGENT  # a request sent to all home agents is denied by each (s3.8.2.1)
-        if self._network_of(request.home_address) is None:
+        home_address = asked.home_address
+        if home_address == settings.address or not self._networks.has_host(home_address):
             return Reason.HA_PROHIBITED
         if request.lifetime == 0:
             return None
-        if not _is_usable_care_of(request):
+        if not is_host(request.care_of_address) or request.care_of_address == home_address:
             return Reason.HA_POORLY_FORMED
-        if request.flags.minimal or request.flags.gre:
+        if flags.minimal or flags.gre:
             return Reason.HA_ENCAPSULATION_UNAVAILABLE
-        reverse = request.flags.reverse_tunnel
-        if reverse and settings.reverse_tunnel is ReverseTunnelPolicy.UNAVAILABLE:
-            return Reason.HA_REVERSE_TUNNEL_UNAVAILABLE
-        if not reverse and settings.reverse_tunnel is ReverseTunnelPolicy.REQUIRED:
+        if flags.reverse_tunnel:
+            if policy.reverse_tunnel is ReverseTunnelPolicy.UNAVAILABLE:
+                return Reason.HA_REVERSE_TUNNEL_UNAVAILABLE
+        elif policy.reverse_tunnel is ReverseTunnelPolicy.REQUIRED:
             return Reason.HA_REVERSE_TUNNEL_MANDATORY
-        if self._bindings.get(request.home_address) is None and len(self._bindings) >= settings.max_bindings:
-            return Reason.HA_INSUFFICIENT_RESOURCES
+        if not asked.previous:
+            return Reason.HA_INSUFFICIENT_RESOURCES if self._is_full else None
+        if _stays_beside(asked) and len(_others(asked)) >= policy.max_simultaneous:
+            return Reason.HA_TOO_MANY_BINDINGS
         return None
 
-    def _network_of(self, home_address: IPv4Address) -> HomeNetwork | None:
-        return next((net for net in self._settings.networks if home_address in net.prefix), None)
-
-    def _home_link(self, home_address: IPv4Address) -> str | None:
-        network = self._network_of(home_address)
-        return None if network is None else network.interface
+    @property
+    def _is_full(self) -> bool:
+        return self._bindings.nodes >= self._settings.max_bindings
 
     # ---- acceptance
 
-    def _register(self, asked: _Asked, now: Instant) -> list[Action]:
-        request = asked.request
-        binding = MobilityBinding(
-            home_address=request.home_address,
-            care_of_address=request.care_of_address,
-            home_agent=self._settings.address,
-            identification=request.identification,
-            lifetime=cap_lifetime(request.lifetime, self._settings.max_lifetime),
-            registered=now,
-            reverse_tunnel=request.flags.reverse_tunnel,
-            co_located=request.flags.decapsulation_by_mn,
-            relay=asked.datagram.source,
-        )
-        previous = asked.previous
-        self._bindings.put(binding)
+    def _register(self, asked: Asked, identification: Identification, now: Instant) -> list[Action]:
+        home_address, previous = asked.home_address, asked.previous
+        link = self._networks.link(home_address)
+        binding = self._binding(asked, link, now)
+        beside = bool(previous) and _stays_beside(asked)
+        self._bindings.put(binding, beside=beside)
+        self._nodes.pool.bind(home_address)
         actions: list[Action] = [
             InstallTunnel(
-                binding.home_address,
+                home_address,
                 TunnelSide.HOME,
                 local=binding.home_agent,
                 remote=binding.care_of_address,
                 reverse=binding.reverse_tunnel,
+                beside=beside,
+                broadcast=binding.broadcast,
             )
         ]
-        link = self._home_link(binding.home_address)
-        if previous is None and link is not None:
-            actions += [InstallBindingRoute(binding.home_address), ClaimAddress(binding.home_address, link)]
-        # s3.8.3.2: code 1 says that we keep no simultaneous bindings.
-        reason = Reason.REGISTERED_NO_SIMULTANEOUS
-        actions.append(self._reply(asked, reason, binding.lifetime, request.identification))
-        actions.append(Noted(reason, {**_describe(binding), "moved": _moved(previous, binding)}))
-        if previous is not None and link is not None:
+        if not previous and link is not None:
+            actions += [InstallBindingRoute(home_address), ClaimAddress(home_address, link)]
+        # s3.8.3.2: code 1 says that we keep no simultaneous bindings for this node.
+        reason = Reason.REGISTERED if asked.policy.max_simultaneous > 1 else Reason.REGISTERED_NO_SIMULTANEOUS
+        actions.append(self._reply(asked, reason, _remaining(binding, now), identification))
+        fields = _describe(binding)
+        fields["moved"] = _moved(previous, binding, beside)
+        actions.append(Noted(reason, fields))
+        if previous and link is not None:
             # Once more at each acceptance: a node that was home for a moment, too short for its deregistration to
             # arrive, has turned every ARP cache of the link to itself (s4.6).
-            actions.append(ClaimAddress(binding.home_address, link))
+            actions.append(ClaimAddress(home_address, link))
         return actions
 
-    def _deregister(self, asked: _Asked) -> list[Action]:
-        """Lifetime 0: all bindings when the care-of address is the home address, else the named one (s3.8.2.2)."""
+    def _binding(self, asked: Asked, link: str | None, now: Instant) -> MobilityBinding:
         request = asked.request
-        home_address = request.home_address
-        binding = self._bindings.get(home_address)
-        everything = request.care_of_address == home_address
-        at_home = everything and asked.datagram.source.address == home_address
-        known = binding is not None and (everything or binding.care_of_address == request.care_of_address)
-        actions: list[Action] = []
-        if known or at_home:  # at home it is announced without a binding too (s4.6): we may have lost it
-            actions += self._withdraw(home_address, asked.datagram.link_source if at_home else None)
-        actions.append(self._reply(asked, Reason.DEREGISTERED, Lifetime(0), request.identification))
-        actions.append(
-            Noted(
-                Reason.DEREGISTERED,
-                {"home_address": home_address, "care_of_address": request.care_of_address},
-            )
+        broadcast = BroadcastDelivery.NONE
+        if request.flags.broadcast and self._settings.broadcasts and link is not None:
+            to_node = request.flags.decapsulation_by_mn
+            broadcast = BroadcastDelivery.DIRECT if to_node else BroadcastDelivery.NESTED
+        lifetime = cap_lifetime(request.lifetime, asked.policy.max_lifetime)
+        for one in asked.previous:
+            # A duplicate, which only an association without replay protection lets through, extends nothing (s3.8.2.2).
+            if (one.care_of_address, one.identification) == (request.care_of_address, request.identification):
+                return replace(one, lifetime=min(lifetime, one.lifetime), broadcast=broadcast)
+        source = asked.datagram.source
+        usual = source.port == REGISTRATION_PORT and source.address == request.care_of_address
+        return MobilityBinding(
+            home_address=asked.home_address,
+            care_of_address=request.care_of_address,
+            home_agent=self._settings.address,
+            identification=request.identification,
+            lifetime=lifetime,
+            registered=now,
+            reverse_tunnel=request.flags.reverse_tunnel,
+            co_located=request.flags.decapsulation_by_mn,
+            other_relay=None if usual else source,
+            nai=asked.node.name,
+            broadcast=broadcast,
         )
+
+    def _deregister(self, asked: Asked, identification: Identification, now: Instant) -> list[Action]:
+        """Lifetime 0: all bindings when the care-of address is the home address, else the named one (s3.8.2.2)."""
+        request, home_address = asked.request, asked.home_address
+        care_of_address = request.care_of_address
+        everything = care_of_address in (home_address, request.home_address)
+        at_home = everything and is_at_home(asked, self._networks)
+        actions: list[Action] = []
+        if everything:
+            # At home it is announced without a binding too (s4.6): we may have lost it.
+            if asked.previous or at_home:
+                link_address = asked.datagram.link_source if at_home else None
+                actions += self._withdraw(home_address, link_address, now)
+        else:
+            gone = self._bindings.remove(home_address, care_of_address)
+            if gone is not None:
+                actions += self._after_removal(gone, now)
+        actions.append(self._reply(asked, Reason.DEREGISTERED, Lifetime(0), identification))
+        fields = {"home_address": home_address, "care_of_address": care_of_address}
+        actions.append(Noted(Reason.DEREGISTERED, fields))
         return actions
 
-    def _withdraw(self, home_address: IPv4Address, link_address: bytes | None) -> list[Action]:
-        self._bindings.pop(home_address)
-        return self._undo(home_address, link_address)
+    def _after_removal(self, gone: MobilityBinding, now: Instant) -> list[Action]:
+        """What follows a binding that is off the list: its tunnel only, or with the last one everything."""
+        home_address = gone.home_address
+        if self._bindings.get(home_address) is not None:
+            return [RemoveTunnel(home_address, TunnelSide.HOME, gone.care_of_address)]
+        return self._withdraw(home_address, None, now)
 
-    def _undo(self, home_address: IPv4Address, link_address: bytes | None) -> list[Action]:
+    def _withdraw(self, home_address: IPv4Address, link_address: bytes | None, now: Instant) -> list[Action]:
         """The actions of :meth:`_register` backwards. ``link_address``: announce the node that came home (s4.6)."""
+        self._bindings.pop(home_address)
+        self._nodes.pool.release(home_address, now.mono)
         actions: list[Action] = []
-        link = self._home_link(home_address)
+        link = self._networks.link(home_address)
         if link is not None:
             actions += [RemoveBindingRoute(home_address), ReleaseAddress(home_address, link, link_address)]
         actions.append(RemoveTunnel(home_address, TunnelSide.HOME))
@@ -276,90 +318,98 @@ class HomeAgent:
 
     # ---- replies
 
-    def _deny(self, asked: _Asked, reason: Reason, identification: Identification) -> list[Action]:
+    def _on_forged(self, asked: Asked, vouched: bool, now: Instant) -> list[Action]:
+        """The mobile node's authenticator is wrong (s3.8.2.1 a)."""
+        request, reason = asked.request, Reason.MN_FAILED_AUTHENTICATION
+        if not vouched:
+            # Neither of the two who should have signed did: there is nobody to answer.
+            fields = {**_seen(request, asked.datagram, asked.marks), "answered": False}
+            return [Noted(reason, fields)]
+        proven = _needs_agent(asked)  # then it has to be answered, and its sender is known
+        source = int(asked.datagram.source.address)
+        if not proven and not self._limits.allows_unauthenticated(source, now.mono):
+            return _suppressed(asked, reason)
+        return self._deny(asked, reason, request.identification)
+
+    def _deny(self, asked: Asked, reason: Reason, identification: Identification) -> list[Action]:
         request = asked.request
-        return [
-            self._reply(asked, reason, request.lifetime, identification),
-            Noted(
-                reason,
-                {
-                    "home_address": request.home_address,
-                    "care_of_address": request.care_of_address,
-                    "source": asked.datagram.source,
-                    "code": int(reason.info.code or 0),
-                },
-            ),
-        ]
+        fields = _seen(request, asked.datagram, asked.marks)
+        fields["home_address"] = asked.home_address
+        fields["care_of_address"] = request.care_of_address
+        fields["code"] = int(reason.info.code or 0)
+        return [self._reply(asked, reason, request.lifetime, identification), Noted(reason, fields)]
 
     def _reply(
-        self, asked: _Asked, reason: Reason, lifetime: Lifetime, identification: Identification
-    ) -> SendDatagram:
-        """Build and sign a reply; addresses and ports are the request's, turned round (s3.8.3.1)."""
-        request, datagram = asked.request, asked.datagram
-        if reason.info.code is None:
-            raise ValueError(f"{reason.label} has no reply code")
-        unsigned = build(
-            RegistrationReply(
-                code=reason.info.code,
-                lifetime=lifetime,
-                home_address=request.home_address,
-                home_agent=self._settings.address,
-                identification=identification,
-            )
-        )
-        payload = sign(asked.association, unsigned, MobileHomeAuthentication)
-        # A node that asks from its home address is on its home link, whatever its binding says (s3.8.3.1). There its
-        # frame's link-layer source is where the answer goes: no route, no ARP, no tunnel can interfere.
-        link = self._home_link(request.home_address)
-        at_home = datagram.source.address == request.home_address and link == datagram.interface
-        return SendDatagram(
-            payload,
-            source=Endpoint(self._own_address(datagram), REGISTRATION_PORT),
-            destination=datagram.source,
-            interface=datagram.interface if at_home else None,
-            link_destination=datagram.link_source if at_home else None,
+        self, asked: Asked, reason: Reason, lifetime: Lifetime, identification: Identification
+    ) -> Action:
+        return reply(
+            asked,
+            reason,
+            lifetime,
+            identification,
+            home_agent=self._settings.address,
+            networks=self._networks,
         )
 
-    def _own_address(self, datagram: DatagramReceived) -> IPv4Address:
-        """The address that was asked, unless that was a broadcast or multicast address (s3.8.3.1)."""
-        asked = datagram.destination.address
-        return self._settings.address if self._is_group(asked) else asked
 
-    def _is_group(self, address: IPv4Address) -> bool:
-        """Multicast, limited broadcast, or the broadcast address of a home network."""
-        if address.is_multicast or address == LIMITED_BROADCAST:
-            return True
-        return any(address == net.prefix.broadcast_address for net in self._settings.networks)
+def _seen(request: RegistrationRequest, datagram: DatagramReceived, marks: Marks) -> dict[str, object]:
+    """What a request claims, for the log."""
+    fields: dict[str, object] = {"home_address": request.home_address, "source": datagram.source}
+    if marks.nai is not None:
+        fields["nai"] = marks.nai.nai
+    return fields
 
 
-def _only_mobile_home(request: RegistrationRequest) -> MobileHomeAuthentication | None:
-    """The Mobile-Home Authentication Extension, if there is exactly one (s3.5.2)."""
-    found = [one for one in request.extensions if isinstance(one, MobileHomeAuthentication)]
-    return found[0] if len(found) == 1 else None
+def _suppressed(asked: Asked, reason: Reason) -> list[Action]:
+    fields = {**_seen(asked.request, asked.datagram, asked.marks), "cause": reason.label}
+    return [Noted(Reason.DENIAL_SUPPRESSED, fields)]
 
 
-def _is_usable_care_of(request: RegistrationRequest) -> bool:
-    """A care-of address has to be a unicast address that is not the home address itself."""
-    address = request.care_of_address
-    unusable = address.is_multicast or address.is_unspecified or address.is_loopback or address.is_reserved
-    return not unusable and address != request.home_address
+def _needs_agent(asked: Asked) -> bool:
+    """Whether the foreign agent has to sign: with an association, for a care-of address that is its own (s3.8.2.1 c).
+
+    It must not sign deregistrations, nor what it relays for a node with a co-located care-of address (s3.5.4).
+    """
+    request = asked.request
+    if asked.foreign is None or request.lifetime == 0:
+        return False
+    co_located = request.flags.decapsulation_by_mn
+    return not co_located or request.care_of_address == asked.datagram.source.address
 
 
-def _moved(previous: MobilityBinding | None, binding: MobilityBinding) -> str:
-    if previous is None:
+def _stays_beside(asked: Asked) -> bool:
+    """Whether the node wants its other bindings kept and may have several (s3.8.2.2)."""
+    return asked.request.flags.simultaneous and asked.policy.max_simultaneous > 1
+
+
+def _others(asked: Asked) -> list[MobilityBinding]:
+    care_of_address = asked.request.care_of_address
+    return [one for one in asked.previous if one.care_of_address != care_of_address]
+
+
+def _remaining(binding: MobilityBinding, now: Instant) -> Lifetime:
+    """The lifetime to tell: all of it, unless a duplicate found the binding older."""
+    if binding.registered is now or binding.expires is None:
+        return binding.lifetime
+    return Lifetime(max(1, (binding.expires - now.mono) // NANOSECONDS))
+
+
+def _moved(previous: tuple[MobilityBinding, ...], binding: MobilityBinding, beside: bool) -> str:
+    if not previous:
         return "new"
-    return (
-        "renewed"
-        if previous.care_of_address == binding.care_of_address
-        else f"from {previous.care_of_address}"
-    )
+    if binding.care_of_address in [one.care_of_address for one in previous]:
+        return "renewed"
+    return f"beside {previous[-1].care_of_address}" if beside else f"from {previous[-1].care_of_address}"
 
 
 def _describe(binding: MobilityBinding) -> dict[str, object]:
-    return {
+    fields: dict[str, object] = {
         "home_address": binding.home_address,
         "care_of_address": binding.care_of_address,
         "lifetime": binding.lifetime,
         "co_located": binding.co_located,
         "reverse_tunnel": binding.reverse_tunnel,
     }
+    if binding.nai is not None:
+        fields["nai"] = binding.nai
+    return fields

@@ -1,4 +1,4 @@
-"""The mobile node: where it is and what its host's routes say (RFC 5944 s2.4, s3.6, s4.2.1, s4.6).
+"""The mobile node: where it is and how it gets from place to place (RFC 5944 s2.4, s3.6, s4.2.1, s4.6).
 
 One registration, kept by :mod:`.registrar`, follows the point of attachment::
 
@@ -10,38 +10,30 @@ One registration, kept by :mod:`.registrar`, follows the point of attachment::
       └────────────── RETURNING ──────────────────────► HOME
                      (deregistering)
 
-Every state but STOPPED leads to any other by a move. The way back of a packet is made ready before the reply can
-arrive (routes and the tunnel's entry follow the request in the same list of actions), so that the first packet through
-the new path is not lost.
+Every state but STOPPED leads to any other by a move. :mod:`.attachment` chooses the place, :mod:`.ways` says what the
+kernel has to do there.
+
+With ``simultaneous`` a move to a better link is made before the old one is given up: a second registrar registers there
+with the S bit, and when it is accepted the routes change and the old binding is deregistered (s3.6.1.2).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address
 
-from mobileip.control.core.actions import (
-    Action,
-    AttachHome,
-    DetachHome,
-    InstallTunnel,
-    Noted,
-    RemoveTunnel,
-    RouteThroughAgent,
-    RouteThroughTunnel,
-    SendDatagram,
-    SendIcmp,
-    TunnelSide,
-    Unroute,
-)
+from mobileip.control.core.actions import Action, Noted, SendDatagram, SendIcmp
 from mobileip.control.core.attachment import (
     AtHome,
     Attachment,
     ChoiceRules,
     CoLocated,
+    Situation,
     ThroughAgent,
     choose,
+    is_usable,
+    relay_of,
 )
 from mobileip.control.core.deadlines import Deadlines
 from mobileip.control.core.discovery import AgentNews, AgentTable, KnownAgent
@@ -54,13 +46,16 @@ from mobileip.control.core.events import (
     Stopping,
     Tick,
 )
+from mobileip.control.core.identity import Entropy, Identity, MobileNodeSettings
+from mobileip.control.core.refusals import Refusals
 from mobileip.control.core.registrar import (
     FIRST_RETRY,
-    MobileNodeSettings,
     PendingRegistration,
     Registrar,
     Registration,
+    Verdict,
 )
+from mobileip.control.core.ways import Ways, place
 from mobileip.control.reasons import Reason
 from mobileip.control.types import ALL_ROUTERS, ZERO_ADDRESS, Instant, seconds
 from mobileip.control.wire import (
@@ -75,9 +70,8 @@ from mobileip.control.wire import (
 
 __all__ = ["MobileNode", "MobileNodeSettings", "State", "agents", "roles"]
 
-Entropy = Callable[[int], bytes]
-
 _FAREWELL = seconds(1)  # how long a stopping node waits for the answer to its deregistration
+_LAST_TRIES = 3  # requests to deregister a binding that we have left
 
 
 class State(Enum):
@@ -91,11 +85,19 @@ class State(Enum):
 
 
 class _Timer(Enum):
-    """What a mobile node waits for, beside what its agent table and its registrar wait for."""
+    """What a mobile node waits for, beside what its agent table and its registrars wait for."""
 
     LOOK_AGAIN = "look-again"
     REATTACH = "reattach"
     FAREWELL = "farewell"
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """A place that is registered while the present one still works."""
+
+    attachment: Attachment
+    registrar: Registrar
 
 
 class MobileNode:
@@ -103,17 +105,28 @@ class MobileNode:
 
     def __init__(self, settings: MobileNodeSettings, entropy: Entropy) -> None:
         self._settings = settings
-        self._rules = ChoiceRules(
-            settings.home_address, settings.home_agent, settings.co_located, seconds(settings.agent_wait)
-        )
+        self._entropy = entropy
+        self._identity = Identity(settings, entropy)
         self._table = AgentTable(settings.interfaces, entropy)
-        self._registrar = Registrar(settings, entropy)
+        self._refusals = Refusals()
+        self._ways = Ways(self._identity, settings)
+        self._registrar = self._new_registrar()
+        self._coming: _Coming | None = None
+        self._spare: Registrar | None = None  # of a coming place given up: knows when it asked last (s3.6.3)
+        self._going: Registrar | None = None  # deregisters the place that was left last
         self._timers: Deadlines[_Timer] = Deadlines()
         self._ending: State | None = None  # STOPPING or STOPPED
         self._attachment: Attachment | None = None
-        self._home_links: set[str] = set()  # AttachHome was asked for, DetachHome not or perhaps in vain
-        self._left_links: set[str] = set()  # where the latest move asked for DetachHome
-        self._tunnelled = False  # a co-located tunnel entry is, or may be, installed
+
+    def reconfigure(self, settings: MobileNodeSettings) -> None:
+        """Other keys, lifetimes and preferences; they count from the next request or tick on."""
+        self._identity.reconfigure(settings)
+        self._settings = settings
+        for registrar in self._registrars():
+            registrar.reconfigure(settings)
+
+    def _new_registrar(self) -> Registrar:
+        return Registrar(self._settings, self._identity, self._entropy)
 
     # ---- what others may see
 
@@ -132,15 +145,26 @@ class MobileNode:
 
     @property
     def home_address(self) -> IPv4Address:
-        return self._settings.home_address.ip
+        """0.0.0.0 while the node has none."""
+        return self._identity.home_address
 
     @property
     def home_agent(self) -> IPv4Address:
-        return self._settings.home_agent
+        """The home network's broadcast address while none is known."""
+        return self._identity.asked_home_agent
+
+    @property
+    def nai(self) -> str | None:
+        return self._settings.nai
 
     @property
     def attachment(self) -> Attachment | None:
         return self._attachment
+
+    @property
+    def coming(self) -> Attachment | None:
+        """Where the node registers while the present attachment still works."""
+        return None if self._coming is None else self._coming.attachment
 
     @property
     def registration(self) -> Registration | None:
@@ -151,6 +175,10 @@ class MobileNode:
         return self._registrar.pending
 
     @property
+    def reverse_tunnel(self) -> bool:
+        return self._registrar.reverse_tunnel
+
+    @property
     def settled_at(self) -> int | None:
         """When (monotonic ns) the reply came that made the present attachment work; ``None`` until then."""
         return self._registrar.settled_at
@@ -158,7 +186,7 @@ class MobileNode:
     @property
     def clock_offset(self) -> int:
         """Nanoseconds by which the home agent's clock is ahead of ours, as far as its replies told."""
-        return self._registrar.clock_offset
+        return self._identity.clock_offset
 
     @property
     def table(self) -> AgentTable:
@@ -167,8 +195,17 @@ class MobileNode:
     def next_deadline(self) -> int | None:
         if self._ending is State.STOPPED:
             return None
-        deadlines = (self._timers.next(), self._table.next_deadline(), self._registrar.next_deadline())
+        deadlines = [self._timers.next(), self._table.next_deadline()]
+        deadlines += [registrar.next_deadline() for registrar in self._registrars()]
         return min((mono for mono in deadlines if mono is not None), default=None)
+
+    def _registrars(self) -> list[Registrar]:
+        registrars = [self._registrar]
+        if self._coming is not None:
+            registrars.append(self._coming.registrar)
+        if self._going is not None:
+            registrars.append(self._going)
+        return registrars
 
     # ---- events
 
@@ -200,6 +237,7 @@ class MobileNode:
         actions: list[Action] = []
         if came_up:
             actions.append(Noted(Reason.LINK_UP, {"interface": link.interface}))
+            self._refusals.forget(link.interface)
             self._table.solicit_now(link, now.mono)
         elif was_up and not event.up:
             actions.append(Noted(Reason.LINK_DOWN, {"interface": link.interface}))
@@ -222,7 +260,8 @@ class MobileNode:
             fields = {"interface": link.interface, "agent": event.source, "roles": roles(message)}
             actions.append(Noted(Reason.AGENT_DISCOVERED, fields))
         actions += self._reconsider(now)
-        ours = isinstance(self._attachment, ThroughAgent) and self._attachment.agent == event.source
+        relay = relay_of(self._attachment)
+        ours = relay is not None and (relay.interface, relay.agent) == (link.interface, event.source)
         if news is AgentNews.REBOOTED and ours and self.pending is None:
             fields = {"interface": link.interface, "agent": event.source}
             actions += [Noted(Reason.AGENT_REBOOTED, fields), *self._registrar.request_soon(now)]
@@ -247,7 +286,10 @@ class MobileNode:
                 case _Timer.LOOK_AGAIN:
                     pass  # that is what the tick has done already
         if self._ending is not State.STOPPED:
-            actions += self._registrar.on_tick(now)
+            for registrar in self._registrars():
+                actions += registrar.on_tick(now)
+        if self._going is not None and self._going.silences >= _LAST_TRIES:
+            self._going = None  # the binding runs out by itself
         return actions + self._solicit(now)
 
     def _on_action_failed(self, event: ActionFailed, now: Instant) -> list[Action]:
@@ -259,21 +301,22 @@ class MobileNode:
         if not renewal and not isinstance(event.action, SendIcmp | Noted):
             self._registrar.hold()
             self._timers.set(_Timer.REATTACH, now.mono + FIRST_RETRY)
-            # What was behind it was not done: the move that is made again removes what this one may have left.
-            self._home_links |= self._left_links
-            self._tunnelled = True
+            self._ways.failed()
         fields = {"action": type(event.action).__name__, "error": event.error}
         return [Noted(Reason.ACTION_FAILED, fields)]
 
     def _on_stopping(self, now: Instant) -> list[Action]:
-        """Leave service: deregister the binding, wait a moment for the answer (s3.6.1.2)."""
+        """Leave service: deregister what is bound, wait a moment for the answer (s3.6.1.2)."""
+        several = self._coming is not None or self._going is not None
+        self._coming = self._going = None
         bound = self.registration is not None or self.pending is not None
-        if not bound or self._attachment is None or isinstance(self._attachment, AtHome):
+        nowhere = self._attachment is None or isinstance(self._attachment, AtHome)
+        if not bound or nowhere or self._identity.home is None:
             self._ending = State.STOPPED
             return []
         self._ending = State.STOPPING
         self._timers.set(_Timer.FAREWELL, now.mono + _FAREWELL)
-        return self._registrar.leave(now)
+        return self._registrar.leave(now, everything=several)
 
     def _on_datagram(self, event: DatagramReceived, now: Instant) -> list[Action]:
         try:
@@ -283,19 +326,51 @@ class MobileNode:
         if not isinstance(reply, RegistrationReply):
             fields = {"source": event.source, "interface": event.interface}
             return [Noted(Reason.BAD_DESTINATION, fields)]
-        was_settled = self.settled_at is not None
-        actions = self._registrar.on_reply(reply, event, now)
-        if self.settled_at is not None and not was_settled:
-            self._on_settled()
-        return actions
+        awaiting = (registrar for registrar in self._registrars() if registrar.awaits(reply))
+        registrar = next(awaiting, self._registrar)
+        if registrar is self._going:
+            return self._on_left(registrar.on_reply(reply, event, now))
+        was_settled = registrar.settled_at is not None
+        verdict = registrar.on_reply(reply, event, now)
+        actions = verdict.actions
+        if registrar.settled_at is not None and not was_settled:
+            actions += self._on_settled(registrar, now)
+        if self._ending is not None:
+            return actions
+        if verdict.assigned:
+            actions += self._ways.adopt()
+        if registrar is self._registrar:
+            actions += self._ways.follow(self._attachment, registrar.reverse_tunnel)
+        return actions + self._on_refused(verdict, now)
 
-    def _on_settled(self) -> None:
-        """The present place works."""
+    def _on_left(self, verdict: Verdict) -> list[Action]:
+        if self._going is not None and self._going.settled_at is not None:
+            self._going = None
+        return verdict.actions
+
+    def _on_refused(self, verdict: Verdict, now: Instant) -> list[Action]:
+        """The foreign agent will not have us: go elsewhere if there is an elsewhere."""
+        if verdict.refused is None:
+            return []
+        self._refusals.add(verdict.refused, now.mono)
+        moved = self._reconsider(now)
+        if not moved:
+            return []
+        return [Noted(Reason.RETRYING, {"repaired": verdict.cause, "how": "elsewhere"}), *moved]
+
+    def _on_settled(self, registrar: Registrar, now: Instant) -> list[Action]:
+        """The place works that ``registrar`` asked for."""
         if self._ending is State.STOPPING:
             self._ending = State.STOPPED
-        link = None if self._attachment is None else self._table.link(self._attachment.interface)
+        coming = self._coming
+        place = coming.attachment if coming and coming.registrar is registrar else self._attachment
+        link = None if place is None else self._table.link(place.interface)
         if link is not None:
             self._table.stop_soliciting(link)
+        relay = relay_of(place)
+        if relay is not None and registrar.registration is not None:
+            self._refusals.accepted(relay.interface, relay.agent, registrar.registration.care_of_address)
+        return self._switch(coming, now) if coming and coming.registrar is registrar else []
 
     # ---- movement
 
@@ -307,95 +382,100 @@ class MobileNode:
             actions += [solicitation, Noted(Reason.SOLICITATION_SENT, {"interface": link.interface})]
         return actions
 
+    def _rules(self) -> ChoiceRules:
+        settings, identity = self._settings, self._identity
+        return ChoiceRules(
+            identity.home,
+            identity.home_agent,
+            settings.co_located,
+            seconds(settings.agent_wait),
+            settings.agents,
+            seconds(settings.hold_down),
+        )
+
     def _reconsider(self, now: Instant, again: bool = False) -> list[Action]:
         """Choose the attachment, and move if it is another; with ``again`` even if it is the same."""
         if self._ending is not None:
             return []
-        choice = choose(self._table, self._rules, self._attachment, now.mono)
+        works = self._registrar.settled_at is not None
+        situation = Situation(self._attachment, works, now.mono)
+        choice = choose(self._table, self._rules(), self._refusals, situation)
         if choice.look_again is not None:
             self._timers.set(_Timer.LOOK_AGAIN, choice.look_again)
-        if choice.attachment == self._attachment and not again:
-            return []
+        target = choice.attachment
+        if target == self._attachment and not again:
+            return self._stay(now)
+        if target is not None and self._can_wait(target):
+            return self._approach(target, now)
+        return self._move(target, now)
+
+    def _move(self, target: Attachment | None, now: Instant) -> list[Action]:
+        """Leave the present place at once for ``target``."""
         self._timers.cancel(_Timer.REATTACH)
-        self._attachment = choice.attachment
-        self._registrar.attach(choice.attachment)
-        match choice.attachment:
-            case AtHome():
-                return self._return_home(choice.attachment, now)
-            case ThroughAgent():
-                return self._go_through_agent(choice.attachment, now)
-            case CoLocated():
-                return self._go_co_located(choice.attachment, now)
-            case None:
-                return self._disconnect(now)
+        coming, self._coming = self._coming, None
+        self._going = None
+        self._attachment = target
+        if coming is not None and coming.attachment == target:
+            coming.registrar.keep_others(False)
+            self._registrar = coming.registrar  # its request is on its way
+            request: list[Action] = []
+        else:
+            self._spare = self._spare if coming is None else coming.registrar
+            self._registrar.attach(target)
+            request = self._registrar.request_soon(now)
+        if target is None:
+            for link in self._table.links:
+                if link.up and not link.agents and not self._table.is_soliciting(link):
+                    self._table.solicit_now(link, now.mono)
+        return self._ways.enter(target, request, self._registrar.reverse_tunnel)
 
-    def _disconnect(self, now: Instant) -> list[Action]:
-        for link in self._table.links:
-            if link.up and not link.agents and not self._table.is_soliciting(link):
-                self._table.solicit_now(link, now.mono)
-        actions: list[Action] = [Noted(Reason.DISCONNECTED), *self._leave_home(), *self._leave_tunnel()]
-        return [*actions, Unroute(self._settings.home_address.ip)]
+    # ---- make before break
 
-    def _return_home(self, attachment: AtHome, now: Instant) -> list[Action]:
-        """s4.6, returning: answer ARP again, gratuitous ARP, then the request."""
-        home = self._settings.home_address
-        gateway = self._settings.home_gateway or attachment.agent
-        moved_link = self._leave_home(but=attachment.interface)
-        self._home_links = {attachment.interface}
-        return [
-            Noted(Reason.MOVED_HOME, {"interface": attachment.interface, "agent": attachment.agent}),
-            *moved_link,
-            AttachHome(home, attachment.interface, gateway),
-            *self._registrar.request_soon(now),
-            *self._leave_tunnel(),
-        ]
+    def _can_wait(self, target: Attachment) -> bool:
+        """Whether ``target`` can be registered while we stay where we are: two foreign links, both working."""
+        current = self._attachment
+        return (
+            self._settings.simultaneous
+            and isinstance(current, ThroughAgent | CoLocated)
+            and isinstance(target, ThroughAgent | CoLocated)
+            and target.interface != current.interface
+            and self._registrar.settled_at is not None
+            and is_usable(self._table, current)
+        )
 
-    def _go_through_agent(self, attachment: ThroughAgent, now: Instant) -> list[Action]:
-        """s4.6, leaving: no more ARP for the home address, then the request; the agent is the default router."""
-        fields = {
-            "interface": attachment.interface,
-            "agent": attachment.agent,
-            "care_of_address": attachment.care_of_address,
-        }
-        home = self._settings.home_address.ip
-        return [
-            Noted(Reason.MOVED_FOREIGN, fields),
-            *self._leave_home(),
-            *self._registrar.request_soon(now),
-            RouteThroughAgent(home, attachment.interface, attachment.agent, attachment.link_address),
-            *self._leave_tunnel(),
-        ]
-
-    def _go_co_located(self, attachment: CoLocated, now: Instant) -> list[Action]:
-        settings = self._settings
-        home = settings.home_address.ip
-        self._tunnelled = True
-        fields = {"interface": attachment.interface, "care_of_address": attachment.care_of_address}
-        return [
-            Noted(Reason.MOVED_CO_LOCATED, fields),
-            *self._leave_home(),
-            *self._registrar.request_soon(now),
-            InstallTunnel(
-                home,
-                TunnelSide.CARE_OF,
-                local=attachment.care_of_address,
-                remote=settings.home_agent,
-                reverse=settings.reverse_tunnel,
-            ),
-            RouteThroughTunnel(home, attachment.interface, attachment.gateway, settings.reverse_tunnel),
-        ]
-
-    def _leave_home(self, but: str | None = None) -> list[Action]:
-        """Off every link that may have the home address, except ``but``."""
-        self._left_links = self._home_links - {but}
-        self._home_links = set()
-        return [DetachHome(self._settings.home_address, link) for link in sorted(self._left_links)]
-
-    def _leave_tunnel(self) -> list[Action]:
-        if not self._tunnelled:
+    def _approach(self, target: Attachment, now: Instant) -> list[Action]:
+        """Register at ``target`` beside the present binding."""
+        if self._coming is not None and self._coming.attachment == target:
             return []
-        self._tunnelled = False
-        return [RemoveTunnel(self._settings.home_address.ip, TunnelSide.CARE_OF)]
+        before = self._spare if self._coming is None else self._coming.registrar
+        registrar = before or self._new_registrar()
+        self._coming, self._spare = _Coming(target, registrar), None
+        registrar.attach(target)
+        registrar.keep_others(True)
+        self._registrar.keep_others(True)  # a renewal meanwhile must not remove the other one
+        fields = {"interface": target.interface, **place(target)}
+        return [Noted(Reason.REGISTERING_BESIDE, fields), *registrar.request_soon(now)]
+
+    def _switch(self, coming: _Coming, now: Instant) -> list[Action]:
+        """The new binding is made: routes, then the old binding is given up if the home agent kept it."""
+        old, self._registrar = self._registrar, coming.registrar
+        self._coming = None
+        self._attachment = coming.attachment
+        self._registrar.keep_others(False)
+        actions = self._ways.enter(coming.attachment, [], self._registrar.reverse_tunnel)
+        if self._registrar.registration is None or not self._registrar.registration.beside:
+            return actions
+        self._going = old
+        return [*actions, *old.leave(now)]
+
+    def _stay(self, now: Instant) -> list[Action]:
+        """The other place is no longer better. What it has registered, a request without S bit removes."""
+        if self._coming is None:
+            return []
+        self._spare = self._coming.registrar
+        self._coming = None
+        self._registrar.keep_others(False)
+        return self._registrar.request_soon(now)
 
 
 def roles(advertisement: AgentAdvertisement) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 from mobileip.control.types import Lifetime
@@ -13,6 +14,18 @@ class ReverseTunnelPolicy(Enum):
     OPTIONAL = "optional"
     REQUIRED = "required"
     UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class NodePolicy:
+    """What the home agent grants one mobile node.
+
+    ``max_simultaneous`` is how many bindings it may have at a time; 1 means that the S bit is not supported.
+    """
+
+    max_lifetime: Lifetime
+    reverse_tunnel: ReverseTunnelPolicy = ReverseTunnelPolicy.OPTIONAL
+    max_simultaneous: int = 1
 
 
 def cap_lifetime(requested: Lifetime, maximum: Lifetime) -> Lifetime:

@@ -6,32 +6,29 @@ The registrar knows one attachment at a time and neither links nor routes; :mod:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address
 
 from mobileip.control.core.actions import Action, Noted, SendDatagram
-from mobileip.control.core.attachment import AtHome, Attachment, CoLocated, ThroughAgent
+from mobileip.control.core.attachment import AtHome, Attachment, ThroughAgent, relay_of
 from mobileip.control.core.deadlines import Deadlines
 from mobileip.control.core.events import DatagramReceived
+from mobileip.control.core.identity import Identity, MobileNodeSettings
+from mobileip.control.core.mobile_replies import Denial, authentic, denial_of
+from mobileip.control.core.refusals import Place
+from mobileip.control.core.repairs import Remedy, Repair, Wishes, repair_of
+from mobileip.control.core.request import addressed, care_of_address, compose, names_an_agent
 from mobileip.control.reasons import REASON_BY_CODE, Reason, ReplyCode
-from mobileip.control.security import MobilitySecurityAssociation, Timestamps, sign, verify
 from mobileip.control.types import (
     NANOSECONDS,
-    REGISTRATION_PORT,
-    Endpoint,
+    ZERO_ADDRESS,
     Identification,
     Instant,
     Lifetime,
     seconds,
 )
-from mobileip.control.wire import (
-    MobileHomeAuthentication,
-    RegistrationReply,
-    RegistrationRequest,
-    RequestFlags,
-    build,
-)
+from mobileip.control.wire import RegistrationReply
 
 Entropy = Callable[[int], bytes]
 
@@ -41,29 +38,13 @@ FIRST_RETRY = seconds(
 _LONGEST_RETRY = seconds(60)
 _IMMEDIATE_REPAIRS = 3  # per attachment: a repaired request need not wait, a quarrel must
 _RENEW_FROM, _RENEW_TO = 0.55, 0.70  # of the granted lifetime; spread so that a fleet does not renew as one
-_AGENT_TTL = 255  # RFC 3024 s4.1.1
-_DIRECT_TTL = 64
+_SILENCES = 4  # unanswered requests after which a home agent that a reply named is sought again
 
 
 class _Timer(Enum):
     RETRY = "retry"
     RENEW = "renew"
     EXPIRE = "expire"
-
-
-@dataclass(frozen=True, slots=True)
-class MobileNodeSettings:
-    """Configuration of the mobile node. ``agent_wait`` in seconds."""
-
-    home_address: IPv4Interface
-    home_agent: IPv4Address
-    association: MobilitySecurityAssociation
-    interfaces: tuple[str, ...]
-    lifetime: Lifetime
-    home_gateway: IPv4Address | None = None
-    reverse_tunnel: bool = True
-    co_located: bool = True
-    agent_wait: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +56,8 @@ class PendingRegistration:
     lifetime: Lifetime
     care_of_address: IPv4Address
     sent: Instant
+    simultaneous: bool
+    datagram: SendDatagram
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,28 +70,41 @@ class Registration:
     sent: Instant
     accepted: Instant
     code: int
+    beside: bool = False  # earlier bindings were asked to stay, and do
 
     @property
     def expires(self) -> int | None:
         return None if self.lifetime.is_infinite else self.sent.mono + self.lifetime * NANOSECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a reply led to. ``refused``: the foreign agent will not have us there; ``assigned``: a new home address."""
+
+    actions: list[Action] = field(default_factory=list)
+    refused: Place | None = None
+    cause: str = ""
+    assigned: bool = False
+
+
 class Registrar:
     """Asks the home agent for what the node's place needs: a binding away from home, none at home."""
 
-    def __init__(self, settings: MobileNodeSettings, entropy: Entropy) -> None:
+    def __init__(self, settings: MobileNodeSettings, identity: Identity, entropy: Entropy) -> None:
         self._settings = settings
+        self._identity = identity
         self._entropy = entropy
         self._timers: Deadlines[_Timer] = Deadlines()
-        self._timestamps = Timestamps()
         self._attachment: Attachment | None = None
         self._pending: PendingRegistration | None = None
         self._registration: Registration | None = None
         self._settled_at: int | None = None
-        self._leaving = False  # the node stops: deregister wherever it is
+        self._leaving = False  # give up the binding wherever it is
+        self._all = False  # ... and every other one
+        self._wishes = Wishes()
         self._retry_after = FIRST_RETRY
         self._repairs_left = _IMMEDIATE_REPAIRS
-        self._lifetime_limit = Lifetime(Lifetime.INFINITE)  # what this agent accepts at most (code 69)
+        self._silences = 0
         self._last_sent: tuple[Attachment, int] | None = None  # the latest request: from where, when (mono)
 
     @property
@@ -126,9 +122,14 @@ class Registrar:
         return self._settled_at
 
     @property
-    def clock_offset(self) -> int:
-        """Nanoseconds by which the home agent's clock is ahead of ours, as far as its replies told."""
-        return self._timestamps.offset
+    def reverse_tunnel(self) -> bool:
+        """Whether the present attachment is registered, or asked for, with a reverse tunnel."""
+        return self._wishes.reverse_tunnel
+
+    @property
+    def silences(self) -> int:
+        """Requests that went unanswered since the last reply."""
+        return self._silences
 
     def next_deadline(self) -> int | None:
         return self._timers.next()
@@ -144,12 +145,36 @@ class Registrar:
         self._timers.cancel(_Timer.RENEW)
         self._retry_after = FIRST_RETRY
         self._repairs_left = _IMMEDIATE_REPAIRS
-        self._lifetime_limit = Lifetime(Lifetime.INFINITE)
+        self._silences = 0
+        self._wishes = self._first_wishes(attachment)
 
-    def leave(self, now: Instant) -> list[Action]:
-        """The node stops: give the binding up, wherever it is (s3.6.1.2)."""
+    def _first_wishes(self, attachment: Attachment | None) -> Wishes:
+        """What configuration, the home agent's earlier denials and this agent's advertisement allow."""
+        if attachment is None or isinstance(attachment, AtHome):
+            return Wishes()
+        relay = relay_of(attachment)
+        if relay is None:
+            return Wishes(self._identity.reverse_tunnel, self._settings.lifetime)
+        return Wishes(
+            self._identity.reverse_tunnel and relay.reverse_tunnel,
+            min(self._settings.lifetime, relay.lifetime_limit),
+        )
+
+    def reconfigure(self, settings: MobileNodeSettings) -> None:
+        """The next request asks for what is configured now; a pending one is let be."""
+        self._settings = settings
+        self._wishes = replace(self._wishes, lifetime=self._first_wishes(self._attachment).lifetime)
+
+    def keep_others(self, keep: bool) -> None:
+        """Whether requests ask the home agent to keep bindings of other places (S bit)."""
+        self._wishes = replace(self._wishes, simultaneous=keep)
+
+    def leave(self, now: Instant, everything: bool = False) -> list[Action]:
+        """Give the binding up, or all there may be, from wherever we are (s3.6.1.2)."""
         self._leaving = True
+        self._all = everything
         self._settled_at = None  # settled again by the answer
+        self._silences = 0
         return self.request(now)
 
     def hold(self) -> None:
@@ -167,67 +192,36 @@ class Registrar:
 
     def request(self, now: Instant) -> list[Action]:
         """Send a request for where we are; its reply, or the retry timer, comes back."""
-        attachment = self._attachment
-        if attachment is None:
+        if self._attachment is None:
             return []
-        settings = self._settings
-        home = settings.home_address.ip
-        care_of_address = home if isinstance(attachment, AtHome) else attachment.care_of_address
-        lifetime = self._wanted_lifetime(attachment)
-        draw = int.from_bytes(self._entropy(2))
-        identification, self._timestamps = self._timestamps.next_identification(now.wall, draw)
-        request = RegistrationRequest(
-            home_address=home,
-            home_agent=settings.home_agent,
-            care_of_address=care_of_address,
-            identification=identification,
-            lifetime=lifetime,
-            flags=RequestFlags(
-                decapsulation_by_mn=isinstance(attachment, CoLocated),
-                reverse_tunnel=self._asks_reverse_tunnel(attachment),
-            ),
+        give_up = isinstance(self._attachment, AtHome) or self._leaving
+        return self._ask(self._attachment, Lifetime(0) if give_up else self._wishes.lifetime, now)
+
+    def _ask(self, attachment: Attachment, lifetime: Lifetime, now: Instant) -> list[Action]:
+        identity, wishes = self._identity, self._wishes
+        notes = identity.check_clock(now)
+        home = identity.home_address
+        care_of = home if self._all else care_of_address(attachment, home)
+        identification = identity.next_identification(now)
+        payload = compose(self._settings, identity, attachment, wishes, care_of, lifetime, identification)
+        datagram = addressed(payload, identity, attachment)
+        beside = wishes.simultaneous and lifetime > 0
+        self._pending = PendingRegistration(
+            attachment, identification, lifetime, care_of, now, beside, datagram
         )
-        self._pending = PendingRegistration(attachment, identification, lifetime, care_of_address, now)
-        self._last_sent = attachment, now.mono
+        return [*notes, *self._send(self._pending, now)]
+
+    def _send(self, pending: PendingRegistration, now: Instant) -> list[Action]:
+        self._last_sent = pending.attachment, now.mono
         self._timers.cancel(_Timer.RENEW)
         self._timers.set(_Timer.RETRY, now.mono + self._retry_after)
-        payload = sign(settings.association, build(request), MobileHomeAuthentication)
         fields = {
-            "home_agent": settings.home_agent,
-            "care_of_address": care_of_address,
-            "lifetime": lifetime,
-            "interface": attachment.interface,
+            "home_agent": self._identity.asked_home_agent,
+            "care_of_address": pending.care_of_address,
+            "lifetime": pending.lifetime,
+            "interface": pending.attachment.interface,
         }
-        return [self._datagram(payload, attachment), Noted(Reason.REQUEST_SENT, fields)]
-
-    def _datagram(self, payload: bytes, attachment: Attachment) -> SendDatagram:
-        """Addresses by s3.6.1.1. At home and to a foreign agent the frame goes to the agent's link-layer address as its
-        advertisement gave it: away from home there is no ARP, at home none is needed."""
-        settings = self._settings
-        from_home = Endpoint(settings.home_address.ip, REGISTRATION_PORT)
-        to_home_agent = Endpoint(settings.home_agent, REGISTRATION_PORT)
-        match attachment:
-            case CoLocated():
-                source = Endpoint(attachment.care_of_address, REGISTRATION_PORT)
-                return SendDatagram(payload, source, to_home_agent, ttl=_DIRECT_TTL)
-            case AtHome():
-                to, ttl = to_home_agent, _DIRECT_TTL
-            case ThroughAgent():
-                to, ttl = Endpoint(attachment.agent, REGISTRATION_PORT), _AGENT_TTL
-        return SendDatagram(payload, from_home, to, attachment.interface, attachment.link_address, ttl)
-
-    def _wanted_lifetime(self, attachment: Attachment) -> Lifetime:
-        if isinstance(attachment, AtHome) or self._leaving:
-            return Lifetime(0)
-        limits = [self._settings.lifetime, self._lifetime_limit]
-        if isinstance(attachment, ThroughAgent):
-            limits.append(attachment.lifetime_limit)
-        return min(limits)
-
-    def _asks_reverse_tunnel(self, attachment: Attachment) -> bool:
-        if isinstance(attachment, ThroughAgent):
-            return self._settings.reverse_tunnel and attachment.reverse_tunnel
-        return self._settings.reverse_tunnel and isinstance(attachment, CoLocated)
+        return [pending.datagram, Noted(Reason.REQUEST_SENT, fields)]
 
     # ---- time
 
@@ -245,9 +239,16 @@ class Registrar:
 
     def _retry(self, now: Instant) -> list[Action]:
         fields = {"waited_ms": self._retry_after // 1_000_000}
-        reason = Reason.RETRYING if self._pending is None else Reason.REQUEST_RETRANSMITTED
+        pending = self._pending
         self._retry_after = min(self._retry_after * 2, self._longest_retry())
-        return [Noted(reason, fields), *self.request(now)]
+        if pending is None:
+            return [Noted(Reason.RETRYING, fields), *self.request(now)]
+        self._silences += 1
+        retransmitted = Noted(Reason.REQUEST_RETRANSMITTED, fields)
+        forgotten = self._silences >= _SILENCES and self._identity.forget_home_agent()
+        if self._identity.repeats_unchanged and not forgotten:
+            return [retransmitted, *self._send(pending, now)]
+        return [retransmitted, *self.request(now)]
 
     def _longest_retry(self) -> int:
         """s3.6.3: the wait should not grow beyond the requested lifetime."""
@@ -258,41 +259,45 @@ class Registrar:
         registration, self._registration = self._registration, None
         if registration is not None and registration.attachment == self._attachment:
             self._settled_at = None
-        return Noted(Reason.REGISTRATION_EXPIRED, {"home_address": self._settings.home_address.ip})
+        return Noted(Reason.REGISTRATION_EXPIRED, {"home_address": self._identity.home_address})
 
     # ---- replies
 
-    def on_reply(self, reply: RegistrationReply, event: DatagramReceived, now: Instant) -> list[Action]:
-        """Check (s3.6.2.1), then believe what it says."""
-        fields: dict[str, object] = {"source": event.source, "interface": event.interface, "code": reply.code}
-        pending = self._pending
-        if (
-            pending is None
-            or reply.home_address != self._settings.home_address.ip
-            or reply.identification.low != pending.identification.low
-        ):
-            return [Noted(Reason.UNMATCHED_REPLY, fields)]
-        # s3.6.2.1 b: whatever says it comes from the home agent has to prove it.
-        if not _by_foreign_agent(reply) and not self._is_authentic(reply):
-            return [Noted(Reason.REPLY_BAD_AUTHENTICATOR, fields)]
-        self._pending = None
-        self._timers.cancel(_Timer.RETRY)
-        code = reply.reply_code
-        if code is not None and code.accepted:
-            return [self._on_accepted(reply, pending, now)]
-        return self._on_denied(reply, pending, now)
+    def awaits(self, reply: RegistrationReply) -> bool:
+        """Whether ``reply`` answers our latest request (s3.6.2.1)."""
+        pending, home = self._pending, self._identity.home
+        return (
+            pending is not None
+            and reply.identification.low == pending.identification.low
+            and (home is None or reply.home_address == home.ip)
+        )
 
-    def _is_authentic(self, reply: RegistrationReply) -> bool:
-        extensions = [one for one in reply.extensions if isinstance(one, MobileHomeAuthentication)]
-        if len(extensions) != 1 or extensions[0].spi != self._settings.association.spi:
-            return False
-        return verify(self._settings.association, reply, extensions[0])
+    def on_reply(self, reply: RegistrationReply, event: DatagramReceived, now: Instant) -> Verdict:
+        """Check (s3.6.2.1), then believe what it says."""
+        pending = self._pending
+        fields: dict[str, object] = {"source": event.source, "interface": event.interface, "code": reply.code}
+        if pending is None or not self.awaits(reply):
+            return Verdict([Noted(Reason.UNMATCHED_REPLY, fields)])
+        if not authentic(reply, self._settings, relay_of(pending.attachment)):
+            return Verdict([Noted(Reason.REPLY_BAD_AUTHENTICATOR, fields)])
+        denial = denial_of(reply)
+        if denial is None and self._identity.home is None and reply.home_address == ZERO_ADDRESS:
+            return Verdict([Noted(Reason.BAD_VALUE, {**fields, "detail": "accepted without a home address"})])
+        self._pending = None
+        self._silences = 0
+        self._timers.cancel(_Timer.RETRY)
+        if denial is None or not denial.by_foreign_agent or denial.accepted_by_home_agent:
+            self._identity.hear(reply.identification)
+        if denial is not None:
+            return self._on_denied(reply, denial, pending, now)
+        assigned = self._identity.home is None
+        actions: list[Action] = []
+        if assigned:
+            address = self._identity.adopt_home_address(reply.home_address)
+            actions.append(Noted(Reason.HOME_ADDRESS_ASSIGNED, {"home_address": address.ip}))
+        return Verdict([*actions, self._on_accepted(reply, pending, now)], assigned=assigned)
 
     def _on_accepted(self, reply: RegistrationReply, pending: PendingRegistration, now: Instant) -> Noted:
-        self._retry_after = FIRST_RETRY
-        self._repairs_left = _IMMEDIATE_REPAIRS
-        if self._settled_at is None:
-            self._settled_at = now.mono
         fields: dict[str, object] = {
             "home_agent": reply.home_agent,
             "care_of_address": pending.care_of_address,
@@ -302,51 +307,92 @@ class Registrar:
         if pending.lifetime == 0:
             self._registration = None
             self._timers.cancel(_Timer.EXPIRE)
+            if not isinstance(pending.attachment, AtHome) and not self._leaving:
+                # Given up because the foreign agent did not honour it (RFC 4636): that is no success here.
+                self._timers.set(_Timer.RETRY, now.mono + self._retry_after)
+                return Noted(Reason.DEREGISTERED, fields)
+        self._retry_after = FIRST_RETRY
+        self._repairs_left = _IMMEDIATE_REPAIRS
+        if self._settled_at is None:
+            self._settled_at = now.mono
+        if pending.lifetime == 0:
             return Noted(Reason.DEREGISTERED, fields)
         # A home agent must not grant more than was asked (s3.8.2.2).
         granted = min(reply.lifetime, pending.lifetime)
+        beside = pending.simultaneous and reply.code == ReplyCode.ACCEPTED
         registration = Registration(
-            pending.attachment, pending.care_of_address, granted, pending.sent, now, reply.code
+            pending.attachment, pending.care_of_address, granted, pending.sent, now, reply.code, beside
         )
         self._registration = registration
         if registration.expires is None:
             self._timers.cancel(_Timer.EXPIRE)
         else:
             self._timers.set(_Timer.EXPIRE, registration.expires)
-            self._timers.set(_Timer.RENEW, pending.sent.mono + self._renewal(granted))
+            # A request that was repeated unchanged (nonces) may be older than its latest copy.
+            again = now.mono if self._last_sent is None else self._last_sent[1] + FIRST_RETRY
+            self._timers.set(_Timer.RENEW, max(pending.sent.mono + self._renewal(granted), again))
         return Noted(REASON_BY_CODE[ReplyCode(reply.code)], {**fields, "lifetime": granted})
 
     def _renewal(self, granted: Lifetime) -> int:
         share = _RENEW_FROM + (_RENEW_TO - _RENEW_FROM) * int.from_bytes(self._entropy(2)) / 0xFFFF
         return max(seconds(granted * share), FIRST_RETRY)
 
+    # ---- denials (s3.6.2.3)
+
     def _on_denied(
-        self, reply: RegistrationReply, pending: PendingRegistration, now: Instant
-    ) -> list[Action]:
-        """Log, repair what can be repaired at once, else try again later (s3.6.2.3)."""
-        code = reply.reply_code
-        reason = REASON_BY_CODE.get(code) if code is not None else None
-        cause = "unknown code" if reason is None else reason.label
-        by = "foreign agent" if _by_foreign_agent(reply) else "home agent"
-        actions: list[Action] = [Noted(Reason.DENIED, {"by": by, "code": reply.code, "cause": cause})]
-        repaired: list[Action] | None = None
-        if code is ReplyCode.HA_IDENTIFICATION_MISMATCH:
-            self._timestamps = self._timestamps.on_mismatch(reply.identification, now.wall)
-            offset = round(self._timestamps.offset / NANOSECONDS, 3)
-            repaired = [Noted(Reason.CLOCK_RESYNCHRONISED, {"offset_s": offset})]
-        elif code is ReplyCode.FA_LIFETIME_TOO_LONG and 0 < reply.lifetime < pending.lifetime:
-            self._lifetime_limit = reply.lifetime
-            repaired = []
-        if repaired is not None and self._repairs_left > 0:
+        self, reply: RegistrationReply, denial: Denial, pending: PendingRegistration, now: Instant
+    ) -> Verdict:
+        """Log, repair what can be repaired at once, else try elsewhere or again later."""
+        by = "foreign agent" if denial.by_foreign_agent else "home agent"
+        actions: list[Action] = [Noted(Reason.DENIED, {"by": by, "code": denial.code, "cause": denial.cause})]
+        repair = repair_of(denial.reply_code, denial.by_foreign_agent)
+        helps, notes = self._repair(repair, reply, denial, pending, now)
+        actions += notes
+        if helps and self._repairs_left > 0:
             self._repairs_left -= 1
-            fields = {"repaired": cause}
-            return [*actions, *repaired, Noted(Reason.RETRYING, fields), *self.request(now)]
+            fields = {"repaired": denial.cause, "how": repair.said}
+            return Verdict([*actions, Noted(Reason.RETRYING, fields), *self.request(now)])
         # The same request again, later: the cause may pass (resources, a neighbour agent's restart, a new key).
         self._timers.set(_Timer.RETRY, now.mono + self._retry_after)
-        return actions + (repaired or [])
+        relay = relay_of(pending.attachment)
+        if not denial.by_foreign_agent or relay is None or self._leaving:
+            return Verdict(actions)
+        if denial.accepted_by_home_agent and pending.lifetime > 0:
+            # RFC 4636 s3: the home agent should not keep a binding that the foreign agent does not honour.
+            actions += self._ask(pending.attachment, Lifetime(0), now)
+        whole_agent = repair.whole_agent or not isinstance(pending.attachment, ThroughAgent)
+        care_of = None if whole_agent else pending.care_of_address
+        return Verdict(actions, (relay.interface, relay.agent, care_of), denial.cause)
 
-
-def _by_foreign_agent(reply: RegistrationReply) -> bool:
-    """By the code's meaning where we know it: RFC 5944 prints 194 for the foreign agent's 116."""
-    code = reply.reply_code
-    return code.from_foreign_agent if code is not None else 64 <= reply.code <= 127
+    def _repair(
+        self,
+        repair: Repair,
+        reply: RegistrationReply,
+        denial: Denial,
+        pending: PendingRegistration,
+        now: Instant,
+    ) -> tuple[bool, list[Action]]:
+        """Whether asking again at once makes sense now, and what to log."""
+        identity = self._identity
+        match repair.remedy:
+            case Remedy.RESYNCHRONISE:
+                fields = identity.resynchronise(reply.identification, now)
+                return True, [Noted(Reason.CLOCK_RESYNCHRONISED, fields)]
+            case Remedy.HOME_AGENT:
+                if not names_an_agent(reply.home_agent, identity):
+                    return False, []
+                identity.adopt_home_agent(reply.home_agent)
+                if reply.identification != pending.identification:
+                    identity.resynchronise(reply.identification, now)
+                return True, [Noted(Reason.HOME_AGENT_DISCOVERED, {"home_agent": reply.home_agent})]
+            case Remedy.HOME_ADDRESS:
+                # The home agent has forgotten whose it was, and another node may have it now (RFC 2794).
+                away = self._registration is None and not isinstance(pending.attachment, AtHome)
+                return away and not self._leaving and identity.forget_home_address(), []
+            case Remedy.CHANGE if repair.change is not None:
+                before, self._wishes = self._wishes, repair.change(self._wishes, reply.lifetime)
+                if not denial.by_foreign_agent and before.reverse_tunnel != self._wishes.reverse_tunnel:
+                    identity.reverse_tunnel = self._wishes.reverse_tunnel  # it will be the same everywhere
+                return self._wishes != before, []
+            case _:
+                return False, []

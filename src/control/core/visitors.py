@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from mobileip.control.core.actions import DeliveryStyle
 from mobileip.control.core.deadlines import Deadlines
-from mobileip.control.types import NANOSECONDS, Endpoint, Identification, Instant, Lifetime
+from mobileip.control.types import NANOSECONDS, ZERO_ADDRESS, Endpoint, Identification, Instant, Lifetime
+
+PendingKey = tuple[IPv4Address, str | None, IPv4Address, int]
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRegistration:
-    """A request relayed to the home agent and not answered yet."""
+    """A request relayed to the home agent and not answered yet.
+
+    ``nai`` names the node where ``home_address`` is 0.0.0.0 (RFC 2794 s3). ``authenticated_to_home`` says that the
+    request carried a Foreign-Home Authentication Extension, so that the reply has to.
+    """
 
     home_address: IPv4Address
     home_agent: IPv4Address
@@ -25,6 +33,15 @@ class PendingRegistration:
     source: Endpoint
     destination: IPv4Address  # the address the node asked: our replies come from there (s3.7.2.3)
     expires: int
+    care_of_address: IPv4Address
+    delivery: DeliveryStyle = DeliveryStyle.DIRECT
+    nai: str | None = None
+    authenticated_to_home: bool = False
+
+    @property
+    def key(self) -> PendingKey:
+        """Who asks whom, and the low half of the Identification, which every reply repeats (s3.7.3.1)."""
+        return self.home_address, self.nai, self.home_agent, self.identification.low
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +56,9 @@ class Visitor:
     registered: Instant
     reverse_tunnel: bool
     co_located: bool
+    care_of_address: IPv4Address
+    delivery: DeliveryStyle = DeliveryStyle.DIRECT
+    nai: str | None = None
 
     @property
     def expires(self) -> int | None:
@@ -47,72 +67,138 @@ class Visitor:
         return self.registered.mono + self.lifetime * NANOSECONDS
 
 
-PendingKey = tuple[IPv4Address, int]  # home address and the low half of the Identification (s3.7.3.1)
-
-
 class VisitorList:
-    """Visitors by home address; pending registrations by home address and Identification."""
+    """Visitors by home address, pending registrations by :class:`PendingRegistration`'s key.
+
+    A home address has one visitor: the kernel has one route and one tunnel for it. How many entries of each kind a
+    link-layer address has is counted, so that one sender's share can be bounded.
+    """
 
     def __init__(self) -> None:
         self._visitors: dict[IPv4Address, Visitor] = {}
         self._pending: dict[PendingKey, PendingRegistration] = {}
+        self._awaited: dict[int, list[PendingRegistration]] = {}  # by the low half of the Identification
+        self._visitors_of: Counter[bytes] = Counter()
+        self._pending_of: Counter[bytes] = Counter()
         self._expiry: Deadlines[IPv4Address] = Deadlines()
         self._timeouts: Deadlines[PendingKey] = Deadlines()
+
+    # ---- visitors
 
     def get(self, home_address: IPv4Address) -> Visitor | None:
         return self._visitors.get(home_address)
 
     def put(self, visitor: Visitor) -> None:
+        self.pop(visitor.home_address)
         self._visitors[visitor.home_address] = visitor
-        if visitor.expires is None:
-            self._expiry.cancel(visitor.home_address)
-        else:
+        self._visitors_of[visitor.link_address] += 1
+        if visitor.expires is not None:
             self._expiry.set(visitor.home_address, visitor.expires)
 
     def pop(self, home_address: IPv4Address) -> Visitor | None:
         self._expiry.cancel(home_address)
-        return self._visitors.pop(home_address, None)
+        visitor = self._visitors.pop(home_address, None)
+        if visitor is not None:
+            _one_less(self._visitors_of, visitor.link_address)
+        return visitor
+
+    def expire(self, mono: int) -> Iterator[Visitor]:
+        """Remove and yield every visitor whose lifetime is over."""
+        for home_address in self._expiry.due(mono):
+            visitor = self.pop(home_address)
+            if visitor is not None:
+                yield visitor
+
+    @property
+    def visitors(self) -> list[Visitor]:
+        return list(self._visitors.values())
+
+    def visitor_count(self) -> int:
+        return len(self._visitors)
+
+    def visitors_of(self, link_address: bytes) -> int:
+        return self._visitors_of[link_address]
+
+    # ---- pending registrations
 
     def add_pending(self, pending: PendingRegistration) -> None:
-        key = (pending.home_address, pending.identification.low)
-        self._pending[key] = pending
-        self._timeouts.set(key, pending.expires)
+        self.remove_pending(pending)
+        self._pending[pending.key] = pending
+        self._awaited.setdefault(pending.identification.low, []).append(pending)
+        self._pending_of[pending.link_address] += 1
+        self._timeouts.set(pending.key, pending.expires)
 
-    def get_pending(self, home_address: IPv4Address, low: int) -> PendingRegistration | None:
-        return self._pending.get((home_address, low))
+    def get_pending(self, key: PendingKey) -> PendingRegistration | None:
+        return self._pending.get(key)
 
-    def pop_pending(self, home_address: IPv4Address, low: int) -> PendingRegistration | None:
-        self._timeouts.cancel((home_address, low))
-        return self._pending.pop((home_address, low), None)
+    def remove_pending(self, pending: PendingRegistration) -> None:
+        """Forget the registration with the key of ``pending``, if there is one."""
+        self._timeouts.cancel(pending.key)
+        known = self._pending.pop(pending.key, None)
+        if known is None:
+            return
+        _one_less(self._pending_of, known.link_address)
+        low = known.identification.low
+        rest = [other for other in self._awaited.pop(low) if other is not known]
+        if rest:
+            self._awaited[low] = rest
+
+    def match(
+        self,
+        home_agent: IPv4Address,
+        low: int,
+        home_address: IPv4Address,
+        nai: str | None,
+        denied: bool = False,
+    ) -> PendingRegistration | None:
+        """The request that a reply of ``home_agent`` answers (s3.7.3.1).
+
+        It has the reply's home address, or none yet; where both have a NAI it is the same. One that was sent to the
+        broadcast address of a home network is ``denied`` by whichever home agent is there, for the node to know it
+        (s3.6.1.2).
+        """
+        without_address = None
+        for pending in self._awaited.get(low, ()):
+            if nai is not None and pending.nai not in (None, nai):
+                continue
+            if pending.home_agent != home_agent and not denied:
+                continue
+            if pending.home_address == home_address:
+                return pending
+            if pending.home_address == ZERO_ADDRESS:
+                without_address = pending
+        return without_address
 
     def pending_towards(self, home_agent: IPv4Address) -> list[PendingRegistration]:
         return [pending for pending in self._pending.values() if pending.home_agent == home_agent]
+
+    def time_out(self, mono: int) -> Iterator[PendingRegistration]:
+        """Remove and yield every pending registration that waited too long."""
+        for key in self._timeouts.due(mono):
+            pending = self._pending[key]
+            self.remove_pending(pending)
+            yield pending
+
+    @property
+    def pending(self) -> list[PendingRegistration]:
+        return list(self._pending.values())
+
+    def pending_count(self) -> int:
+        return len(self._pending)
+
+    def pending_of(self, link_address: bytes) -> int:
+        return self._pending_of[link_address]
+
+    # ---- time
 
     def next_deadline(self) -> int | None:
         return min(
             (mono for mono in (self._expiry.next(), self._timeouts.next()) if mono is not None), default=None
         )
 
-    def expire(self, mono: int) -> Iterator[Visitor]:
-        """Remove and yield every visitor whose lifetime is over."""
-        for home_address in self._expiry.due(mono):
-            yield self._visitors.pop(home_address)
 
-    def time_out(self, mono: int) -> Iterator[PendingRegistration]:
-        """Remove and yield every pending registration that waited too long."""
-        for key in self._timeouts.due(mono):
-            yield self._pending.pop(key)
-
-    @property
-    def visitors(self) -> list[Visitor]:
-        return list(self._visitors.values())
-
-    @property
-    def pending(self) -> list[PendingRegistration]:
-        return list(self._pending.values())
-
-    def visitor_count(self) -> int:
-        return len(self._visitors)
-
-    def pending_count(self) -> int:
-        return len(self._pending)
+def _one_less(counts: Counter[bytes], link_address: bytes) -> None:
+    """A count of zero takes no room: link-layer addresses can be made up without end."""
+    counts[link_address] -= 1
+    if not counts[link_address]:
+        del counts[link_address]

@@ -2,16 +2,17 @@
 
 Home agent. A binding is a host route into the tunnel device, and on a physical home link a proxy ARP entry.
 
-Foreign agent. A visitor is a host route to its link, a pinned neighbour entry, and with reverse tunnelling a
-policy rule that takes what comes from it to a table whose default route is the tunnel device.
+Foreign agent. A visitor is a host route to its link, a pinned neighbour entry, and with reverse tunnelling of
+what it sends directly a policy rule that takes that to a table whose default route is the tunnel device.
 
 Mobile node. The home address is always on the tunnel device, so sockets bound to it survive every move; what
 is sent from it follows a table of its own. The policy rules, in their order:
 
-our mark            main, else unreachable     tunnel packets and our requests never enter the tunnel again
-from home address   own table                  the way that the present registration gives from no address yet
-main without its default   neighbours on a visited link are reached directly from no address yet own table
-everything else takes the home address, once there is a way
+    our mark             the outer table, then main, else unreachable: tunnel packets and our requests never
+                         enter the tunnel again; the outer table is empty unless a node has several interfaces
+    from home address    own table: the way that the present registration gives
+    from no address yet  main without its default: neighbours on a visited link are reached directly
+    from no address yet  own table: everything else takes the home address, once there is a way
 
 An empty own table lets packets fall through to main: before the first registration the host works as any
 other.
@@ -25,8 +26,10 @@ from typing import Any, Final
 
 from mobileip.control.core.actions import (
     Action,
+    AdoptHomeAddress,
     AttachHome,
     ClaimAddress,
+    DeliveryStyle,
     DetachHome,
     InstallBindingRoute,
     InstallNetworkRoute,
@@ -53,14 +56,15 @@ _METRIC: Final = 434
 """Of our routes in main that must not displace an operator's; lower is preferred, and a visitor's route has
 0: when a node of ours visits a link of ours, direct delivery wins over the tunnel.
 """
-_PRIORITY: Final = 4340  # of the first policy rule; ours are 4340 to 4345
+_PRIORITY: Final = 4340  # of the first policy rule; ours are 4340 to 4345, and one before them:
+_OUTER_PRIORITY: Final = 4339
 
 
 class Kernel:
     """Performs routing actions and remembers them, to put them back and to withdraw them.
 
-    ``table`` is the mobile node's own, ``visitor_table`` the foreign agent's, ``mark`` that of our own
-    sockets.
+    ``table`` is the mobile node's own, ``outer_table`` that of its tunnel, ``visitor_table`` the
+    foreign agent's, ``mark`` that of our own sockets.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Kernel:
         announcer: Announcer,
         table: int = 434,
         visitor_table: int = 435,
+        outer_table: int = 436,
         mark: int = 434,
     ) -> None:
         self._netlink = netlink
@@ -80,6 +85,7 @@ class Kernel:
         self._announcer = announcer
         self._table = table
         self._visitor_table = visitor_table
+        self._outer_table = outer_table
         self._mark = mark
         self._desired = Desired(netlink)
         self._reverse: set[IPv4Address] = set()  # visitors whose packets go to the visitors' table
@@ -93,6 +99,7 @@ class Kernel:
             ReleaseAddress: self._release_address,
             InstallVisitorRoute: self._install_visitor_route,
             RemoveVisitorRoute: self._remove_visitor_route,
+            AdoptHomeAddress: self._adopt_home_address,
             AttachHome: self._attach_home,
             DetachHome: self._detach_home,
             RouteThroughAgent: self._route_through_agent,
@@ -112,7 +119,7 @@ class Kernel:
             raise ActionError(str(failure)) from failure
 
     def prepare_mobile(self, home: IPv4Interface) -> None:
-        """Once at the mobile node's start: home address on the tunnel device and the policy rules."""
+        """At the mobile node's start, or once it has a home address: that on the tunnel device, and policy rules."""
         host = IPv4Network(home.ip)
         first = _PRIORITY
         self._desired.put(
@@ -182,7 +189,7 @@ class Kernel:
             Neighbour(action.home_address, device, action.link_address),
             Route(host, device),
         ]
-        if action.reverse:
+        if action.reverse and action.delivery is DeliveryStyle.DIRECT:
             if not self._reverse:
                 self._desired.put("visitors", (Route(_DEFAULT, self._tunnel, table=self._visitor_table),))
             entries.append(Rule(_PRIORITY + 5, self._visitor_table, source=host, iif=device))
@@ -207,6 +214,9 @@ class Kernel:
             self._desired.drop("visitors")
 
     # mobile node
+
+    def _adopt_home_address(self, action: AdoptHomeAddress) -> None:
+        self.prepare_mobile(action.home_address)
 
     def _attach_home(self, action: AttachHome) -> None:
         home, device = action.home_address, action.interface
@@ -258,7 +268,20 @@ class Kernel:
                 source=action.home_address,
                 table=self._table,
             )
-        self._desired.put("ways", (route,))
+        self._desired.put("ways", (*self._outer(action), route))
+
+    def _outer(self, action: RouteThroughTunnel) -> tuple[Entry, ...]:
+        """With several interfaces: what leaves from the care-of address leaves by its link (RFC 3704 s2.2).
+
+        A raw socket that writes its own header is routed without regard to the source in it, so the mark has to do.
+        Requests over another link name that link, which no route here is for.
+        """
+        if not action.outer:
+            return ()
+        return (
+            Route(_DEFAULT, action.interface, gateway=action.gateway, table=self._outer_table),
+            Rule(_OUTER_PRIORITY, self._outer_table, fwmark=self._mark),
+        )
 
     def _unroute(self, action: Unroute) -> None:
         self._desired.drop("ways")

@@ -1,8 +1,9 @@
 """The unix socket over which operators ask a running daemon: one JSON object a line, each way.
 
 A request is ``{"command": "show", "what": "bindings"}``; everything but ``command`` are its arguments. The
-answer is ``{"result": 0, "text": "", "arguments": ...}``: 0 done, 1 failed, 2 no such command here. Access is
-by the file's mode, 0660: root, and the group that the operator gives the socket.
+answer is ``{"result": 0, "text": "", "arguments": ...}``: 0 done, 1 failed, 2 no such command here. A command
+that follows something answers so too, and then sends one object a line until either end closes. Access is by
+the file's mode, 0660: root, and the group that the operator gives the socket.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
 from inspect import isawaitable
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mobileip.control.ops.log import logger
 from mobileip.control.ops.plain import plain
@@ -47,8 +48,9 @@ class ControlError(Exception):
 class ControlServer:
     """Serves ``handlers`` by command name on ``path``.
 
-    A handler takes the arguments and returns (or awaits) what :func:`plain` can render; it raises
-    :class:`ControlError` to refuse. The socket that a dead daemon left is replaced, a living one's is not.
+    A handler takes the arguments and returns (or awaits) what :func:`plain` can render, or an asynchronous
+    generator of such to be followed; it raises :class:`ControlError` to refuse. The socket that a dead daemon
+    left is replaced, a living one's is not.
     """
 
     def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
@@ -109,9 +111,12 @@ class ControlServer:
                 await _answer(writer, FAILED, f"there are {MOST_CLIENTS} clients already; try again", None)
                 return
             while request := await _request(reader):
-                answer = await self._perform(request)
+                result, text, content = await self._perform(request)
                 try:
-                    await _answer(writer, *answer)
+                    if isinstance(content, AsyncGenerator):
+                        await _follow(reader, writer, content)
+                        return
+                    await _answer(writer, result, text, content)
                 except TypeError as error:  # a row that has no plain form; half the answer is out already
                     _log_fault(request, error)
                     writer.transport.abort()
@@ -138,7 +143,7 @@ class ControlServer:
                 answer, list | tuple | Iterator
             ):  # rendered piece by piece; a snapshot all the same
                 return DONE, "", list(answer)
-            return DONE, "", plain(answer)
+            return DONE, "", answer if isinstance(answer, AsyncGenerator) else plain(answer)
         except ControlError as refusal:
             return refusal.result, str(refusal), None
         except Exception as error:  # a fault of ours in one command must not end the daemon, nor stay unseen
@@ -171,6 +176,31 @@ async def _answer(writer: asyncio.StreamWriter, result: int, text: str, argument
         async with asyncio.timeout(PATIENCE):
             await writer.drain()
         await asyncio.sleep(0)
+
+
+async def _follow(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, content: AsyncGenerator[object, None]
+) -> None:
+    """Sends what ``content`` gives as it comes, until it ends or the client, who has no more to say, leaves."""
+    await _answer(writer, DONE, "", None)
+    pump = asyncio.ensure_future(_pump(writer, content))
+    gone = asyncio.ensure_future(reader.read(1))
+    try:
+        await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if pump.done():
+            pump.result()
+    finally:
+        for task in (pump, gone):
+            task.cancel()
+        await asyncio.gather(pump, gone, return_exceptions=True)
+        await content.aclose()
+
+
+async def _pump(writer: asyncio.StreamWriter, content: AsyncGenerator[object, None]) -> None:
+    async for element in content:
+        writer.write(json.dumps(plain(element)).encode() + b"\n")
+        async with asyncio.timeout(PATIENCE):
+            await writer.drain()
 
 
 def _pieces(result: int, text: str, arguments: object) -> Iterator[str]:
@@ -263,13 +293,31 @@ def call(path: Path, command: str, *, patience: float = 10.0, **arguments: objec
     :class:`ControlError` if no daemon listens there, access is denied, no answer comes within ``patience``
     seconds, or the daemon refuses (``result`` is then its code).
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+    with _asked(path, command, arguments, patience) as (content, _):
+        return content
+
+
+def follow(
+    path: Path, command: str, *, patience: float = 10.0, **arguments: object
+) -> Generator[Any, None, None]:
+    """As :func:`call`, of a command that follows something: each object as it comes, until the daemon ends."""
+    with _asked(path, command, arguments, patience) as (_, lines):
+        for line in lines:
+            if line.endswith(b"\n"):
+                yield json.loads(line)
+
+
+@contextlib.contextmanager
+def _asked(
+    path: Path, command: str, arguments: Mapping[str, object], patience: float
+) -> Iterator[tuple[object, Iterator[bytes]]]:
+    """The content of the answer, and the lines that come after it with no limit of time."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, connection.makefile("rb") as stream:
         connection.settimeout(patience)
         try:
             connection.connect(str(path))
             connection.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
-            with connection.makefile("rb") as stream:
-                line = stream.readline()
+            line = stream.readline()
         except FileNotFoundError:
             raise ControlError(f"no daemon runs at {path}: there is no such socket") from None
         except ConnectionRefusedError:
@@ -280,6 +328,13 @@ def call(path: Path, command: str, *, patience: float = 10.0, **arguments: objec
             raise ControlError(f"the daemon at {path} does not answer (waited {patience:g} s)") from None
         except OSError as error:
             raise ControlError(f"cannot ask the daemon at {path}: {error.strerror or error}") from None
+        content = _content(path, line)
+        connection.settimeout(None)
+        yield content, iter(stream)
+
+
+def _content(path: Path, line: bytes) -> object:
+    """The arguments of an answer that says it is done; :class:`ControlError` otherwise."""
     if line and not line.endswith(b"\n"):
         raise ControlError(f"the daemon at {path} broke off its answer; its log says why")
     try:

@@ -17,6 +17,7 @@ from typing import Final, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+from mobileip.control.ops.advice import advice
 from mobileip.control.ops.plain import Plain, plain
 from mobileip.control.reasons import Level, Reason
 
@@ -39,7 +40,8 @@ _RESERVED: Final = frozenset((*_OWN, *_LAST, "security"))
 class _Current:
     """What :func:`configure` has made; a process has one log."""
 
-    threshold: int
+    wanted: frozenset[str]  # labels of the reasons that are logged
+    contents: bool
     logger: FilteringBoundLogger
 
 
@@ -49,7 +51,9 @@ _current = _Current()
 def configure(level: LevelName, format: Format, stream: TextIO | None = None) -> None:
     """Log events of ``level`` and above to ``stream`` (default: standard error)."""
     out = stream if stream is not None else sys.stderr
-    _current.threshold = logging.getLevelNamesMapping()[level.upper()]
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    _current.contents = threshold <= logging.DEBUG
+    _current.wanted = frozenset(one.label for one in Reason if _LEVELS[one.info.level] >= threshold)
     _current.logger = structlog.wrap_logger(
         _Lines(out),
         processors=[_stamp, _json if format == "json" else _text],
@@ -62,15 +66,25 @@ def logger() -> FilteringBoundLogger:
     return _current.logger
 
 
+def wants(reason: Reason) -> bool:
+    """Whether :func:`log_noted` would write a line for ``reason``."""
+    return reason.label in _current.wanted
+
+
+def wants_contents() -> bool:
+    """Whether the contents of what is discarded go into the log: at level debug (RFC 5944 s1.7)."""
+    return _current.contents
+
+
 def log_noted(reason: Reason, fields: Mapping[str, object]) -> None:
     """The line for a reason, at its own level; from a warning on with explanation, RFC section and cure."""
+    if not wants(reason):
+        return
     info = reason.info
     level = _LEVELS[info.level]
-    if level < _current.threshold:
-        return
     explained: dict[str, object] = {}
     if level >= logging.WARNING:
-        explained = {"text": info.text, "rfc": info.section or None, "cure": info.cure or None}
+        explained = {"text": info.text, "rfc": info.section or None, "cure": advice(reason).cure or None}
         if info.level is Level.SECURITY:
             explained["security"] = True
     # A core's field never displaces what the line is about, nor makes the call fail.

@@ -33,7 +33,9 @@ def test_probes_both_ways(path: Lab) -> None:
     probes.send(down_us=1000, up_us=2000)
     eventually(probes.counts, lambda c: c[0][1] > 200 and c[1][1] > 100)
     probes.send(down_us=0, up_us=0)
-    eventually(probes.counts, lambda c: all(sent == received for sent, received in c), what="every probe to come")
+    eventually(
+        probes.counts, lambda c: all(sent == received for sent, received in c), what="every probe to come"
+    )
     down, up = probes.take()
     probes.stop()
     for flow in (down, up):

@@ -13,6 +13,7 @@ import pytest
 from mobileip.control.core.actions import (
     Action,
     ClaimAddress,
+    DeliveryStyle,
     InstallBindingRoute,
     InstallNetworkRoute,
     InstallVisitorRoute,
@@ -119,7 +120,9 @@ async def ask_arp(pair: Pair, address: IPv4Address) -> str | None:
     return None if answer == "nobody" else str(answer)
 
 
-@pytest.mark.rfc("5944", "4.6")
+@pytest.mark.rfc("5944", "1.7", 3)
+@pytest.mark.rfc("5944", "3.8.2.2", 10)
+@pytest.mark.rfc("5944", "4.2.3", 1, 2)
 def test_binding_draws_packets_of_the_home_link_into_the_tunnel(pair: Pair, netlink: Netlink) -> None:
     async def play(agent: Agent) -> None:
         agent.perform(InstallBindingRoute(NODE), ClaimAddress(NODE, "eth1"))
@@ -136,7 +139,7 @@ def test_binding_draws_packets_of_the_home_link_into_the_tunnel(pair: Pair, netl
     playing(pair, netlink, play)
 
 
-@pytest.mark.rfc("5944", "4.6")
+@pytest.mark.rfc("5944", "4.6", 1, 6, 7, 8, 12, 13, 14, 15)
 def test_gratuitous_arp_is_broadcast_and_repeated_and_the_return_ends_it(
     pair: Pair, netlink: Netlink
 ) -> None:
@@ -168,6 +171,7 @@ def test_gratuitous_arp_is_broadcast_and_repeated_and_the_return_ends_it(
     playing(pair, netlink, play)
 
 
+@pytest.mark.rfc("5944", "4.6", 8, 10, 11)
 def test_only_the_newest_announcement_of_an_address_is_repeated(pair: Pair) -> None:
     first, second = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
 
@@ -223,8 +227,12 @@ def test_virtual_home_network(pair: Pair, netlink: Netlink) -> None:
     playing(pair, netlink, play)
 
 
-@pytest.mark.rfc("5944", "4.2.2")
-@pytest.mark.rfc("3024", "5.1")
+@pytest.mark.rfc("5944", "1.7", 4)
+@pytest.mark.rfc("5944", "4.2.2", 9)
+@pytest.mark.rfc("3024", "A.4", 5)
+@pytest.mark.rfc("3024", "3.1", 1)
+@pytest.mark.rfc("3024", "4.2.2", 3)
+@pytest.mark.rfc("3024", "5.1.1", 2)
 def test_visitor_is_reached_by_its_link_address_and_reverse_tunnelled(pair: Pair, netlink: Netlink) -> None:
     pair.there.ip(f"address add {VISITOR}/32 dev eth0")
     mac = pair.there.link_address("eth0")
@@ -246,6 +254,8 @@ def test_visitor_is_reached_by_its_link_address_and_reverse_tunnelled(pair: Pair
 
         agent.perform(InstallVisitorRoute(VISITOR, "eth1", mac, False))
         assert pair.here.rules() == [], "renewed without T"
+        agent.perform(InstallVisitorRoute(VISITOR, "eth1", mac, True, DeliveryStyle.ENCAPSULATING))
+        assert pair.here.rules() == [], "what it sends directly is not for the tunnel"
         agent.perform(RemoveVisitorRoute(VISITOR, "eth1"))
         assert pair.here.routes(f"{VISITOR}/32") == []
 

@@ -80,8 +80,8 @@ def frame(pair: Pair, packet: bytes, to: bytes | None = None) -> bytes:
     return (to or pair.here.link_address("eth1")) + pair.there.link_address("eth0") + b"\x08\x00" + packet
 
 
+@pytest.mark.rfc("5944", "2.3", 3)
 @pytest.mark.parametrize("group", [ALL_SYSTEMS, ALL_ROUTERS, ALL_MOBILITY_AGENTS, LIMITED_BROADCAST])
-@pytest.mark.rfc("5944", "2.2")
 def test_receives_groups_and_broadcast(pair: Pair, group: IPv4Address) -> None:
     to = b"\xff" * 6 if group == LIMITED_BROADCAST else b"\x01\x00\x5e\x00\x00" + group.packed[3:]
 
@@ -105,6 +105,8 @@ def test_receives_unicast_to_an_address_that_is_not_set_here(pair: Pair) -> None
     playing(pair, play)
 
 
+@pytest.mark.rfc("5944", "2.3", 3)
+@pytest.mark.rfc("1256", "4.3", 8)
 def test_joins_the_groups(pair: Pair) -> None:
     async def play(node: Node) -> None:
         groups = {
@@ -118,6 +120,8 @@ def test_joins_the_groups(pair: Pair) -> None:
     playing(pair, play)
 
 
+@pytest.mark.rfc("1256", "4.2", 1)
+@pytest.mark.rfc("1256", "5.2", 1)
 def test_other_icmp_is_filtered_and_damage_has_a_reason(pair: Pair) -> None:
     wrong = bytearray(SOLICITATION)
     wrong[-1] ^= 1
@@ -136,7 +140,9 @@ def test_other_icmp_is_filtered_and_damage_has_a_reason(pair: Pair) -> None:
     playing(pair, play)
 
 
-@pytest.mark.rfc("5944", "2.1")
+@pytest.mark.rfc("5944", "2", 1)
+@pytest.mark.rfc("5944", "2.1", 1, 2)
+@pytest.mark.rfc("5944", "2.2", 1)
 @pytest.mark.parametrize(
     ("destination", "given", "expected"),
     [

@@ -120,7 +120,10 @@ def test_co_located_without_reverse_tunnel(pair: Pair, netlink: Netlink) -> None
     playing(pair, netlink, play)
 
 
-@pytest.mark.rfc("5944", "4.2.1")
+@pytest.mark.rfc("5944", "1.7", 4)
+@pytest.mark.rfc("5944", "4.2.1", 3)
+@pytest.mark.rfc("3024", "4.1.2", 1)
+@pytest.mark.rfc("3024", "5.1.1", 1)
 def test_through_an_agent_on_an_interface_without_address(pair: Pair, netlink: Netlink) -> None:
     pair.here.ip("address flush dev eth1")
 
@@ -179,7 +182,9 @@ def test_the_way_never_breaks_while_it_changes(pair: Pair, netlink: Netlink) -> 
         playing(pair, netlink, play)
 
 
-@pytest.mark.rfc("5944", "4.6")
+@pytest.mark.rfc("5944", "2.4.3", 2, 3)
+@pytest.mark.rfc("5944", "3.6.2.2", 2)
+@pytest.mark.rfc("5944", "4.6", 9, 17)
 def test_home_and_away(pair: Pair, netlink: Netlink) -> None:
     """At home it is a host of the home link like any other; away it keeps its address but not on that link."""
     pair.there.ip("address add 198.51.100.1/24 dev eth0")

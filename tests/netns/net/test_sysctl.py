@@ -32,6 +32,9 @@ def effective(interface: str, name: str) -> int:
     return max(int((IPV4 / f"conf/{where}/{name}").read_text()) for where in ("all", interface))
 
 
+@pytest.mark.rfc("5944", "2.1", 5)
+@pytest.mark.rfc("5944", "2.3.1", 2)
+@pytest.mark.rfc("5944", "4.2.2", 6)
 @pytest.mark.parametrize("forwarding", ["0", "1"])
 @pytest.mark.parametrize("everywhere", ["0", "1", "2"])
 def test_agent_settings_and_their_way_back(

@@ -72,6 +72,8 @@ SILENT: dict[str, Callable[[RegistrationRequest], bytes]] = {
 }
 
 
+@pytest.mark.rfc("5944", "1.7", 2)
+@pytest.mark.rfc("5944", "3.8.2.1", 6, 7)
 @pytest.mark.parametrize("reason", SILENT)
 def test_what_cannot_be_answered_is_named_counted_and_dropped(lab: Lab, reason: str) -> None:
     before = reasons(lab.home)[reason]
@@ -89,6 +91,7 @@ def test_a_truncated_extension_is_truncated(lab: Lab) -> None:
     assert nothing_installed(lab)
 
 
+@pytest.mark.rfc("5944", "3.8.2.1", 8, 12, 13)
 def test_a_wrong_authenticator_is_denied_with_131(lab: Lab) -> None:
     before = reasons(lab.home)["mn-failed-authentication"]
     with asker(lab.correspondent) as ask:
@@ -98,6 +101,7 @@ def test_a_wrong_authenticator_is_denied_with_131(lab: Lab) -> None:
     assert nothing_installed(lab)
 
 
+@pytest.mark.rfc("5944", "3.8.2.1", 15, 16)
 @pytest.mark.parametrize("off", [-60.0, 60.0])
 def test_a_stale_timestamp_is_denied_with_133_and_our_time(lab: Lab, off: float) -> None:
     asked = replace(request(CORRESPONDENT), identification=identification(off))
@@ -109,6 +113,7 @@ def test_a_stale_timestamp_is_denied_with_133_and_our_time(lab: Lab, off: float)
     assert nothing_installed(lab)
 
 
+@pytest.mark.rfc("5944", "1.8", 2)
 def test_a_skippable_extension_is_skipped_and_a_replay_refused(lab: Lab) -> None:
     with asker(lab.correspondent) as ask:
         datagram = signed(request(CORRESPONDENT), bytes([200, 3, 1, 2, 3]))

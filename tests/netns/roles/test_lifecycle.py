@@ -40,6 +40,12 @@ def stays_reachable(lab: Lab) -> None:
     lab.node.ping(NEIGHBOUR, source=HOME)
 
 
+@pytest.mark.rfc("5944", "1.7", 3)
+@pytest.mark.rfc("5944", "2.1", 5)
+@pytest.mark.rfc("5944", "2.3.1", 2)
+@pytest.mark.rfc("5944", "4.1", 1, 2)
+@pytest.mark.rfc("5944", "4.2.2", 6)
+@pytest.mark.rfc("5944", "4.2.3", 1, 3)
 @pytest.mark.parametrize("site", ["foreign1", "foreign2", "foreign3"])
 def test_a_node_away_is_reached_as_at_home_and_coming_home_undoes_everything(lab: Lab, site: str) -> None:
     stays_reachable(lab)
@@ -177,6 +183,11 @@ def test_a_link_that_is_deleted_and_made_anew_serves_again(lab: Lab) -> None:
     stays_reachable(lab)
 
 
+@pytest.mark.rfc("5944", "4.2.2", 9)
+@pytest.mark.rfc("3024", "3.1", 1)
+@pytest.mark.rfc("3024", "4.2.2", 3)
+@pytest.mark.rfc("3024", "4.3.2", 6)
+@pytest.mark.rfc("3024", "5.1.1", 2)
 def test_reverse_tunnelling_is_what_gets_packets_out_of_a_filtered_site(lab: Lab) -> None:
     """RFC 3024 section 1: without T the node's packets leave with a source that the site's provider drops."""
     lab.go("foreign1")
@@ -193,6 +204,7 @@ def test_reverse_tunnelling_is_what_gets_packets_out_of_a_filtered_site(lab: Lab
         assert not arriving.between(HOME, CORRESPONDENT)
 
 
+@pytest.mark.rfc("3024", "4.3.2", 2, 3, 4)
 def test_a_stranger_cannot_speak_through_the_tunnel(lab: Lab) -> None:
     """A tunnelled packet whose outer source is not the registered care-of address is dropped and counted."""
     lab.go("foreign1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from ipaddress import IPv4Address
 
@@ -29,10 +30,10 @@ def path_mtu(host: Host, source: IPv4Address, destination: IPv4Address) -> int:
 
         def told() -> int:
             mtu = sender.getsockopt(socket.IPPROTO_IP, _IP_MTU)
-            try:
+            with contextlib.suppress(
+                OSError
+            ):  # EMSGSIZE, or the port unreachable of a packet that did arrive
                 sender.send(bytes(mtu - _HEADERS))
-            except OSError:
-                pass  # EMSGSIZE, or the port unreachable of a packet that did arrive
             return sender.getsockopt(socket.IPPROTO_IP, _IP_MTU)
 
         return eventually(told, lambda mtu: mtu < 1500, what="the sender to be told an MTU")

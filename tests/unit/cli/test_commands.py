@@ -126,29 +126,37 @@ def test_run_refuses_a_bad_file(tmp_path: Path) -> None:
     )
 
 
-def test_run_hands_over_the_configuration(
+def test_run_hands_over_the_configuration_and_how_to_read_it_again(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from mobileip.control.agent import process
 
-    started: list[Config] = []
+    started: list[Config | None] = []
 
-    def run(config: Config) -> int:
+    def run(config: Config, reread: process.Reread) -> int:
         started.append(config)
+        file.write_text(file.read_text().replace("max_lifetime = 600", "max_lifetime = 300"))
+        started.append(reread()[0])
+        file.write_text("[home_agent]")
+        again, problems = reread()
+        assert again is None
+        assert problems
         return 7
 
     monkeypatch.setattr(process, "run", run)
     result = invoke("run", "--config", file, "--log-level", "debug", "--log-format", "json")
     assert result.exit_code == 7, result.output
-    (config,) = started
-    assert (config.daemon.log_level, config.daemon.log_format) == ("debug", "json")
-    assert config.home_agent is not None
+    first, second = started
+    assert first is not None and second is not None and first.home_agent and second.home_agent
+    for config in (first, second):  # what was given on the command line holds for a file that is read again
+        assert (config.daemon.log_level, config.daemon.log_format) == ("debug", "json")
+    assert (first.home_agent.max_lifetime, second.home_agent.max_lifetime) == (600, 300)
 
 
 def test_run_logs_warnings_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mobileip.control.agent import process
 
-    monkeypatch.setattr(process, "run", lambda config: 0)
+    monkeypatch.setattr(process, "run", lambda config, reread: 0)
     path = tmp_path / "file.toml"
     path.write_text(example("mobile"))
     result = invoke("run", "--config", path)

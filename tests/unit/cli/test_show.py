@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from mobileip.control.cli import show
+from mobileip.control.cli import target
 from mobileip.control.cli.main import mobileip
-from mobileip.control.ops.control_socket import ControlError, ControlServer
+from mobileip.control.ops.control_socket import ControlError
+from tests.unit.cli.serving import serving
 
 KNOWN: dict[str, Any] = {
     "bindings": [
@@ -49,28 +48,15 @@ def _show(arguments: Mapping[str, object]) -> object:
 @pytest.fixture
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stands for /run/mobileip."""
-    monkeypatch.setattr(show, "RUN_DIRECTORY", tmp_path)
-    monkeypatch.setattr(show, "default_socket", lambda name: tmp_path / f"{name}.sock")
+    monkeypatch.setattr(target, "RUN_DIRECTORY", tmp_path)
+    monkeypatch.setattr(target, "default_socket", lambda name: tmp_path / f"{name}.sock")
     return tmp_path
 
 
 @pytest.fixture
 def daemon(directory: Path) -> Iterator[Path]:
-    path, ready = directory / "home.sock", threading.Event()
-    loop, stop = asyncio.new_event_loop(), asyncio.Event()
-
-    async def serve() -> None:
-        async with ControlServer(path, {"show": _show}):
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert ready.wait(10)
-    yield path
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(10)
-    loop.close()
+    with serving(directory / "home.sock", {"show": _show}) as path:
+        yield path
 
 
 def ask(*arguments: str | Path) -> Result:
@@ -177,7 +163,7 @@ def test_no_daemon(directory: Path) -> None:
 
 
 def test_no_directory(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(show, "RUN_DIRECTORY", directory / "nothing")
+    monkeypatch.setattr(target, "RUN_DIRECTORY", directory / "nothing")
     assert "no daemon runs here" in ask("bindings").stderr
 
 

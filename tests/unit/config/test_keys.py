@@ -33,6 +33,7 @@ def test_misspelt_key_is_not_shown(write: Write) -> None:
     assert not any(KEY in text for text in found.values())
 
 
+@pytest.mark.rfc("5944", "5.1", 3)
 @pytest.mark.parametrize(
     "spelling", [KEY, KEY.upper(), ":".join([KEY[:16], KEY[16:]]), f"{KEY[:10]} {KEY[10:]}"]
 )

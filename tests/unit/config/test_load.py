@@ -16,6 +16,7 @@ from mobileip.control.types import Lifetime
 from tests.unit.config.texts import FOREIGN, HOME, KEY, MOBILE, Write, replaced
 
 
+@pytest.mark.rfc("5944", "3.8.1", 1, 2)
 def test_home_agent(write: Write) -> None:
     config = load(write(HOME))
     home = config.home_agent
@@ -49,6 +50,7 @@ def test_both_agents_in_one_process(write: Write) -> None:
     assert config.home_agent and config.foreign_agent
 
 
+@pytest.mark.rfc("5944", "3.6", 1)
 def test_mobile_node(write: Write) -> None:
     node = load(write(MOBILE)).mobile_node
     assert node is not None
@@ -78,6 +80,7 @@ def test_control_socket_follows_the_name(write: Write, daemon: str, path: str) -
     assert load(write(f"[daemon]\n{daemon}\n{MOBILE}")).daemon.control_socket == Path(path)
 
 
+@pytest.mark.rfc("5944", "2.1", 6)
 @pytest.mark.parametrize(
     ("interval", "lifetime"), [(0.05, 1), (0.5, 2), (1, 3), (1.1, 4), (600, 1800), (1800, 5400)]
 )

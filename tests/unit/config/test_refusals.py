@@ -155,6 +155,10 @@ BAD_VALUES = [
 ]
 
 
+@pytest.mark.rfc("5944", "2.3", 6)
+@pytest.mark.rfc("5944", "3.6", 1)
+@pytest.mark.rfc("5944", "3.8.1", 1, 2)
+@pytest.mark.rfc("1256", "4.1", 2, 4)
 @pytest.mark.parametrize(("text", "old", "new", "key", "words"), BAD_VALUES)
 def test_bad_value(write: Write, text: str, old: str, new: str, key: str, words: str) -> None:
     config, found = examine(write(replaced(text, old, new)))
@@ -213,11 +217,12 @@ CROSS = [
         "advertise = { interval = 1.0 }",
         "advertise = { interval = 2.0 }",
         "foreign_agent.interfaces[0].advertise",
-        "must be the same as there (2 s, 6 s, true)",
+        "must be the same as there (interval 2, lifetime 6)",
     ),
 ]
 
 
+@pytest.mark.rfc("1256", "4.1", 4)
 @pytest.mark.parametrize(("text", "old", "new", "key", "words"), CROSS)
 def test_values_that_contradict(write: Write, text: str, old: str, new: str, key: str, words: str) -> None:
     test_bad_value(write, text, old, new, key, words)

@@ -132,6 +132,7 @@ def test_reply_of_the_home_agent_in_the_same_process_admits_the_visitor() -> Non
     assert "InstallVisitorRoute" in kinds(actions)
 
 
+@pytest.mark.rfc("5944", "1.8", 1)
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
@@ -150,6 +151,8 @@ def test_what_cannot_be_read_is_named_and_dropped(payload: bytes, reason: Reason
 # ---- advertisements
 
 
+@pytest.mark.rfc("5944", "2.3", 1, 2, 5)
+@pytest.mark.rfc("5944", "3.7", 1)
 def test_link_that_comes_up_is_told_at_once_and_then_periodically() -> None:
     machine = agents()
     assert machine.next_deadline() is None
@@ -171,6 +174,7 @@ def test_link_that_is_down_is_left_alone() -> None:
     assert machine.handle(LinkChanged("eth9", True), at(0)) == []
 
 
+@pytest.mark.rfc("5944", "2.3", 4)
 def test_solicitation_is_answered_whatever_the_schedule() -> None:
     assert reasons(agents().handle(solicitation(), at(0))) == [Reason.SOLICITED]
     assert agents().handle(solicitation(interface="eth9"), at(0)) == []
@@ -180,6 +184,7 @@ def test_advertisement_of_another_agent_is_nothing_to_us() -> None:
     assert agents().handle(advertisement(interface="eth1"), at(0)) == []
 
 
+@pytest.mark.rfc("1256", "4.2", 1)
 def test_unreadable_solicitation_is_named() -> None:
     broken = IcmpReceived(b"\x0a\x00\x00\x00", HOME, AGENT, "eth1", NODE_MAC)
     assert reasons(agents().handle(broken, at(0))) == [Reason.BAD_CHECKSUM]
@@ -238,3 +243,37 @@ def test_next_deadline_is_the_earliest_of_all() -> None:
     assert machine.next_deadline() == mono(5)
     machine.handle(LinkChanged("eth1", True), at(1))
     assert machine.next_deadline() == mono(1)
+
+
+@pytest.mark.rfc("5944", "2.3", 2, 4)
+def test_agent_that_advertises_only_when_it_is_asked() -> None:
+    quiet = replace(LINK, on_solicitation_only=True)
+    machine = MobilityAgents(home=None, foreign=None, links=(quiet,), entropy=bytes)
+    assert reasons(machine.handle(LinkChanged("eth1", True), at(0))) == [Reason.LINK_UP]
+    assert machine.next_deadline() is None and machine.handle(Tick(), at(100)) == []
+    asked = machine.handle(solicitation(), at(100))
+    assert sent_advertisement(asked).mobility.sequence == 0
+    assert machine.next_deadline() is None
+    # A changed configuration takes effect on a link that is up.
+    machine.reconfigure(None, None, (LINK,), at(101))
+    assert machine.next_deadline() == mono(101)
+    assert not none(machine.handle(Tick(), at(101)), SendIcmp)
+    machine.reconfigure(None, None, (quiet,), at(101.1))
+    assert machine.next_deadline() is None
+
+
+@pytest.mark.rfc("1256", "4.3", 7)
+def test_link_that_comes_up_again_begins_again_with_short_intervals() -> None:
+    rare = replace(LINK, interval=1000.0)
+    machine = MobilityAgents(home=None, foreign=None, links=(rare,), entropy=bytes)
+    for start in (0, 5000):
+        machine.handle(LinkChanged("eth1", True), at(start))
+        sent = []
+        while len(sent) < 5:
+            deadline = machine.next_deadline()
+            assert deadline is not None
+            sent.append(deadline - mono(start))
+            machine.handle(Tick(), at(start + sent[-1] / 10**9))
+        assert sent == [0, mono(16) - mono(0), mono(32) - mono(0), mono(48) - mono(0), mono(798) - mono(0)]
+        machine.handle(LinkChanged("eth1", False), at(start + 900))
+        assert machine.next_deadline() is None

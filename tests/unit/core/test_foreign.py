@@ -9,6 +9,7 @@ import pytest
 
 from mobileip.control.core.actions import (
     Action,
+    DeliveryStyle,
     InstallTunnel,
     InstallVisitorRoute,
     RemoveVisitorRoute,
@@ -108,6 +109,12 @@ def admitted(time: float = 0.0, lifetime: int = 100) -> ForeignAgent:
 # ---- denials
 
 
+@pytest.mark.rfc("5944", "3.7.1", 5)
+@pytest.mark.rfc("5944", "3.7.2", 2, 3)
+@pytest.mark.rfc("5944", "3.7.2.1", 3)
+@pytest.mark.rfc("5944", "3.7.2.3", 1, 4)
+@pytest.mark.rfc("3024", "3.4", 1, 3, 4)
+@pytest.mark.rfc("3024", "4.2.1", 1, 2, 3, 4, 6)
 @pytest.mark.parametrize(
     ("change", "event", "reason", "code"),
     [
@@ -154,11 +161,13 @@ def test_ttl_matters_only_for_a_reverse_tunnel() -> None:
     ]
 
 
+@pytest.mark.rfc("5944", "3.7", 6)
 def test_mandatory_reverse_tunnel_does_not_hinder_a_deregistration() -> None:
     agent = ForeignAgent(replace(SETTINGS, reverse_tunnel=REQUIRED))
     assert reasons(ask(agent, request(lifetime=0, flags=PLAIN))) == [Reason.REQUEST_RELAYED]
 
 
+@pytest.mark.rfc("5944", "3.7", 6)
 def test_deregistration_may_name_a_care_of_address_of_another_agent() -> None:
     actions = ask(ForeignAgent(SETTINGS), request(lifetime=0, care_of=OTHER_CARE_OF))
     assert reasons(actions) == [Reason.REQUEST_RELAYED]
@@ -182,8 +191,8 @@ def test_request_from_elsewhere_is_not_a_visitors(event: DatagramReceived) -> No
     assert reasons(actions) == [Reason.BAD_DESTINATION] and kinds(actions) == []
 
 
-@pytest.mark.rfc("5944", "3.7.2", 1)
-@pytest.mark.rfc("3024", "4.2.1", 2)
+@pytest.mark.rfc("5944", "3.7.2", 2)
+@pytest.mark.rfc("3024", "4.2.1", 5)
 def test_one_denial_a_second_to_one_node() -> None:
     agent = ForeignAgent(SETTINGS)
     sent = {}
@@ -197,7 +206,11 @@ def test_one_denial_a_second_to_one_node() -> None:
 # ---- relaying
 
 
-@pytest.mark.rfc("5944", "3.7.2.2", 1)
+@pytest.mark.rfc("5944", "3.4", 1)
+@pytest.mark.rfc("5944", "3.7", 6)
+@pytest.mark.rfc("5944", "3.7.2", 1)
+@pytest.mark.rfc("5944", "3.7.2.2", 1, 2, 3, 5)
+@pytest.mark.rfc("3024", "4.2.2", 1)
 def test_request_is_relayed_byte_for_byte_up_to_its_authentication() -> None:
     inner = request(before=(UnknownExtension(200, b"kept"),))
     tail = UnknownExtension(201, b"for the foreign agent").encode()
@@ -212,7 +225,11 @@ def test_request_is_relayed_byte_for_byte_up_to_its_authentication() -> None:
     assert agent.next_deadline() == mono(7)
 
 
-@pytest.mark.rfc("5944", "3.7.3.2", 1)
+@pytest.mark.rfc("5944", "3.4", 1)
+@pytest.mark.rfc("5944", "3.7.1", 2)
+@pytest.mark.rfc("5944", "3.7.3.2", 1, 5, 7)
+@pytest.mark.rfc("3024", "4.2.2", 2)
+@pytest.mark.rfc("3024", "5.1.2", 1)
 def test_reply_is_relayed_byte_for_byte_to_the_link_address_of_the_request() -> None:
     agent = ForeignAgent(SETTINGS)
     asked = request()
@@ -230,6 +247,7 @@ def test_reply_is_relayed_byte_for_byte_to_the_link_address_of_the_request() -> 
     assert agent.visitors.pending_count() == 0 and agent.visitors.visitor_count() == 1
 
 
+@pytest.mark.rfc("3024", "4.2.2", 2)
 def test_visitor_without_reverse_tunnel() -> None:
     agent = ForeignAgent(SETTINGS)
     asked = request(flags=PLAIN)
@@ -238,6 +256,8 @@ def test_visitor_without_reverse_tunnel() -> None:
     assert not only(actions, InstallTunnel).reverse and not only(actions, InstallVisitorRoute).reverse
 
 
+@pytest.mark.rfc("5944", "3.7.1", 2)
+@pytest.mark.rfc("5944", "3.7.3.2", 2, 9)
 @pytest.mark.parametrize(
     ("granted", "maximum", "expected"),
     [(100, 300, 100), (100, 60, 60), (0xFFFF, 60, 60), (0xFFFF, 0xFFFF, None)],
@@ -252,6 +272,7 @@ def test_visitor_lives_as_long_as_granted_and_no_longer_than_we_allow(
     assert agent.next_deadline() == (None if expected is None else mono(2 + expected))
 
 
+@pytest.mark.rfc("5944", "3.7.3.2", 1)
 def test_renewal_moves_the_expiry_and_admits_again() -> None:
     agent = admitted()
     asked = request(50)
@@ -298,6 +319,19 @@ def test_co_located_visitor_is_remembered_but_decapsulates_itself() -> None:
     assert kinds(agent.on_tick(at(500))) == []
 
 
+def test_co_located_visitor_leaves_nothing_to_undo() -> None:
+    agent = ForeignAgent(SETTINGS)
+    for time, lifetime in ((0, 100), (5, 0)):
+        asked = request(
+            time, care_of=OTHER_CARE_OF, lifetime=lifetime, flags=RequestFlags(decapsulation_by_mn=True)
+        )
+        out = only(ask(agent, visit(asked, source=OTHER_CARE_OF), time), SendDatagram)
+        assert (out.source, out.payload) == (Endpoint(CARE_OF, 434), asked)
+        assert kinds(hear(agent, reply(0, to=asked, lifetime=lifetime), time)) == ["SendDatagram"]
+        assert agent.visitors.visitor_count() == (lifetime > 0)
+    assert agent.next_deadline() is None
+
+
 def test_visitor_that_becomes_co_located_needs_our_tunnel_no_more() -> None:
     agent = admitted()
     asked = co_located_request(5)
@@ -305,6 +339,7 @@ def test_visitor_that_becomes_co_located_needs_our_tunnel_no_more() -> None:
     assert kinds(hear(agent, reply(to=asked), 5)) == ["RemoveVisitorRoute", "RemoveTunnel", "SendDatagram"]
 
 
+@pytest.mark.rfc("5944", "3.7.2.3", 6)
 @pytest.mark.parametrize("asked_at", ["224.0.0.11", "255.255.255.255"])
 def test_reply_to_a_group_comes_from_our_address_on_the_link(asked_at: str) -> None:
     agent = ForeignAgent(SETTINGS)
@@ -313,6 +348,7 @@ def test_reply_to_a_group_comes_from_our_address_on_the_link(asked_at: str) -> N
     assert only(hear(agent, reply(to=asked)), SendDatagram).source == Endpoint(AGENT, 434)
 
 
+@pytest.mark.rfc("5944", "3.7.2.3", 5)
 def test_denial_for_a_node_without_home_address_is_broadcast_to_its_link_address() -> None:
     actions = ask(ForeignAgent(SETTINGS), request(home_address=IPv4Address("0.0.0.0"), lifetime=400))
     out = only(actions, SendDatagram)
@@ -322,7 +358,8 @@ def test_denial_for_a_node_without_home_address_is_broadcast_to_its_link_address
 # ---- matching
 
 
-@pytest.mark.rfc("5944", "3.7.3.1", 1)
+@pytest.mark.rfc("5944", "3.7.1", 2)
+@pytest.mark.rfc("5944", "3.7.3.1", 2, 4, 5)
 def test_reply_must_match_a_pending_request() -> None:
     agent = ForeignAgent(SETTINGS)
     asked = request()
@@ -361,7 +398,8 @@ def test_reply_without_authentication_is_denied_71() -> None:
     assert agent.visitors.visitor_count() == 0
 
 
-@pytest.mark.rfc("5944", "3.7.2", 2)
+@pytest.mark.rfc("5944", "3.7.2", 4, 5, 6, 7)
+@pytest.mark.rfc("5944", "3.7.3.2", 4, 9)
 @pytest.mark.parametrize("lifetime", [100, 0])
 def test_denied_renewal_or_deregistration_leaves_the_visitor_alone(lifetime: int) -> None:
     agent = admitted()
@@ -385,6 +423,7 @@ def test_unknown_code_is_no_acceptance() -> None:
     assert agent.visitors.visitor_count() == 0
 
 
+@pytest.mark.rfc("5944", "3.7.3.2", 3)
 def test_accepted_deregistration_removes_the_visitor_and_tells_it() -> None:
     agent = admitted()
     asked = request(5, lifetime=0)
@@ -392,3 +431,32 @@ def test_accepted_deregistration_removes_the_visitor_and_tells_it() -> None:
     actions = hear(agent, reply(0, to=asked, lifetime=0), 5)
     assert kinds(actions) == ["RemoveVisitorRoute", "RemoveTunnel", "SendDatagram"]
     assert agent.visitors.visitor_count() == 0 and agent.next_deadline() is None
+
+
+# ---- several care-of addresses, delivery styles
+
+
+@pytest.mark.rfc("5944", "3.7.2.1", 3)
+@pytest.mark.rfc("5944", "3.7.2.2", 5)
+@pytest.mark.rfc("3024", "5.1.2", 1)
+def test_the_tunnel_ends_at_the_care_of_address_that_was_asked_for() -> None:
+    agent = ForeignAgent(replace(SETTINGS, more_care_of_addresses=(OTHER_CARE_OF,)))
+    for time, care_of in ((0, OTHER_CARE_OF), (1, CARE_OF)):
+        asked = request(time, care_of=care_of)
+        assert only(ask(agent, asked, time), SendDatagram).source == Endpoint(care_of, 434)
+        assert only(hear(agent, reply(to=asked), time), InstallTunnel).local == care_of
+    third = ask(agent, request(2, care_of=IPv4Address("198.51.100.13")), 2)
+    assert reasons(third) == [Reason.FA_INVALID_CARE_OF]
+
+
+@pytest.mark.rfc("3024", "4.2.2", 2)
+@pytest.mark.parametrize("style", list(DeliveryStyle))
+def test_the_delivery_style_asked_for_is_remembered_and_told_to_both_planes(style: DeliveryStyle) -> None:
+    agent = ForeignAgent(replace(SETTINGS, encapsulating_delivery=True))
+    asked = request()
+    extension = EncapsulatingDelivery().encode() if style is DeliveryStyle.ENCAPSULATING else b""
+    assert only(ask(agent, asked + extension), SendDatagram).payload == asked  # it is for us alone
+    actions = hear(agent, reply(to=asked))
+    assert only(actions, InstallTunnel).delivery is style
+    assert only(actions, InstallVisitorRoute).delivery is style
+    assert [visitor.delivery for visitor in agent.visitors.visitors] == [style]

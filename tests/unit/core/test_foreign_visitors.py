@@ -11,10 +11,11 @@ from mobileip.control.core.actions import (
     RemoveVisitorRoute,
     TunnelSide,
 )
-from mobileip.control.core.events import ActionFailed, UnreachableReceived
+from mobileip.control.core.events import ActionFailed, ClearVisitor, UnreachableReceived
 from mobileip.control.core.foreign import ForeignAgent
 from mobileip.control.reasons import Reason
 from mobileip.control.types import Endpoint
+from mobileip.control.wire import ForeignAgentError
 from tests.unit.core.factory import (
     CARE_OF,
     HOME,
@@ -47,6 +48,7 @@ def test_full_visitor_list_is_busy_but_renews() -> None:
     assert reasons(ask(agent, other, 1)) == [Reason.FA_BUSY]
 
 
+@pytest.mark.rfc("5944", "3.7.1", 5)
 def test_pending_list_is_bounded() -> None:
     agent = ForeignAgent(SETTINGS)
     for number in range(3):
@@ -55,10 +57,72 @@ def test_pending_list_is_bounded() -> None:
     assert agent.visitors.pending_count() == 3
 
 
+def mac(number: int) -> bytes:
+    return b"\x02" + number.to_bytes(5)
+
+
+@pytest.mark.parametrize(("limit", "share"), [(1, 1), (3, 3), (4, 4), (16, 4), (64, 16)])
+def test_one_sender_has_a_share_of_the_pending_list(limit: int, share: int) -> None:
+    agent = ForeignAgent(replace(SETTINGS, max_pending=limit))
+    for number in range(limit + 4):
+        actions = ask(agent, visit(request(number / 10)), number / 10)
+        expected = Reason.REQUEST_RELAYED if number < share else Reason.FA_SENDER_LIMIT
+        if number >= share and share == limit:
+            expected = Reason.FA_BUSY
+        assert reasons(actions) == [expected]
+    assert agent.visitors.pending_count() == agent.visitors.pending_of(mac(1)) == share
+    others = [
+        ask(agent, visit(request(9, home_address=HOME + 1 + n), mac=mac(9 + n)), 9) for n in range(limit)
+    ]
+    relayed = sum(reasons(actions) == [Reason.REQUEST_RELAYED] for actions in others)
+    assert relayed == limit - share
+    agent.on_tick(at(100))
+    assert agent.visitors.pending_count() == agent.visitors.pending_of(mac(1)) == 0
+
+
+@pytest.mark.parametrize(("others", "forgotten"), [(1023, False), (1024, True)])
+def test_of_senders_that_were_denied_a_limited_number_is_remembered(others: int, forgotten: bool) -> None:
+    agent = ForeignAgent(SETTINGS)
+    denied = visit(request(lifetime=400), mac=mac(0))
+    assert kinds(ask(agent, denied)) == ["SendDatagram"]
+    for number in range(1, others + 1):
+        ask(agent, visit(denied.payload, mac=mac(number)), 0.1)
+    assert bool(kinds(ask(agent, denied, 0.2))) is forgotten
+
+
+def test_one_sender_has_a_share_of_the_visitor_list() -> None:
+    agent = ForeignAgent(replace(SETTINGS, max_visitors=20, max_pending=1000))
+    for number in range(7):
+        asked = request(number, home_address=HOME + number)
+        actions = ask(agent, asked, number)
+        if number < 5:
+            hear(agent, reply(to=asked), number)
+        else:
+            assert reasons(actions) == [Reason.FA_SENDER_LIMIT]
+    assert agent.visitors.visitor_count() == agent.visitors.visitors_of(mac(1)) == 5
+    assert reasons(ask(agent, request(8, home_address=HOME), 8)) == [Reason.REQUEST_RELAYED]  # renewal
+    agent.on_tick(at(1000))
+    assert agent.visitors.visitors_of(mac(1)) == 0
+
+
+def test_a_deregistration_needs_no_room_among_the_visitors() -> None:
+    agent = ForeignAgent(replace(SETTINGS, max_visitors=0))
+    assert reasons(ask(agent, request(lifetime=0))) == [Reason.REQUEST_RELAYED]
+
+
+def test_a_visitor_that_the_operator_clears_is_undone() -> None:
+    agent = admitted()
+    actions = agent.clear(ClearVisitor(HOME))
+    assert kinds(actions) == ["RemoveVisitorRoute", "RemoveTunnel"]
+    assert reasons(actions) == [Reason.VISITOR_CLEARED]
+    assert agent.clear(ClearVisitor(HOME)) == [] and agent.next_deadline() is None
+
+
 # ---- time and errors
 
 
-@pytest.mark.rfc("5944", "3.7.1", 1)
+@pytest.mark.rfc("5944", "3.7.1", 6)
+@pytest.mark.rfc("5944", "3.7.2.2", 7)
 def test_request_without_answer_is_denied_78_after_seven_seconds() -> None:
     agent = ForeignAgent(SETTINGS)
     ask(agent, request())
@@ -69,7 +133,7 @@ def test_request_without_answer_is_denied_78_after_seven_seconds() -> None:
     assert agent.next_deadline() is None
 
 
-@pytest.mark.rfc("5944", "3.7.2.2", 2)
+@pytest.mark.rfc("5944", "3.7.2.2", 6, 7)
 def test_request_is_pending_no_longer_than_its_lifetime() -> None:
     agent = ForeignAgent(SETTINGS)
     ask(agent, request(lifetime=3))
@@ -86,6 +150,7 @@ def test_timeout_of_a_renewal_leaves_the_visitor() -> None:
     assert agent.visitors.visitor_count() == 1
 
 
+@pytest.mark.rfc("5944", "3.7.3", 1)
 @pytest.mark.parametrize(
     ("icmp", "reason", "code"),
     [
@@ -94,6 +159,10 @@ def test_timeout_of_a_renewal_leaves_the_visitor() -> None:
         (3, Reason.FA_HOME_AGENT_PORT_UNREACHABLE, 82),
         (2, Reason.FA_HOME_AGENT_UNREACHABLE_OTHER, 88),
         (13, Reason.FA_HOME_AGENT_UNREACHABLE_OTHER, 88),
+        (6, Reason.FA_HOME_NETWORK_UNREACHABLE, 80),
+        (11, Reason.FA_HOME_NETWORK_UNREACHABLE, 80),
+        (7, Reason.FA_HOME_AGENT_UNREACHABLE, 81),
+        (12, Reason.FA_HOME_AGENT_UNREACHABLE, 81),
     ],
 )
 def test_icmp_error_is_told_to_the_node(icmp: int, reason: Reason, code: int) -> None:
@@ -107,6 +176,7 @@ def test_icmp_error_is_told_to_the_node(icmp: int, reason: Reason, code: int) ->
     assert agent.on_unreachable(other, at(5.2)) == []
 
 
+@pytest.mark.rfc("5944", "3.7", 4, 5)
 def test_expiry_undoes_everything_and_sends_nothing() -> None:
     agent = admitted(lifetime=10)
     assert agent.on_tick(at(9.9)) == []
@@ -126,7 +196,10 @@ def test_visitor_that_cannot_be_installed_is_undone_and_denied_66(failing: str) 
     undo = agent.on_action_failed(ActionFailed(failed, "no room"), at(0.1))
     assert kinds(undo) == ["RemoveVisitorRoute", "RemoveTunnel", "SendDatagram"]
     assert reasons(undo) == [Reason.FA_INSUFFICIENT_RESOURCES]
-    assert sent_reply(undo).code == 66 and sent_reply(undo).identification == stamp(0)
+    # What the home agent signed stays (RFC 4636); the node hears of us behind it.
+    assert sent_reply(undo).code == 1 and sent_reply(undo).identification == stamp(0)
+    error = sent_reply(undo).first(ForeignAgentError)
+    assert error is not None and error.status == 66
     assert agent.visitors.visitor_count() == 0 and agent.next_deadline() is None
     assert agent.on_action_failed(ActionFailed(failed, "again"), at(0.2)) == []
 

@@ -83,7 +83,11 @@ def ask(agent: HomeAgent, event: DatagramReceived | bytes, time: float = 0.0) ->
 # ---- silence
 
 
-@pytest.mark.rfc("5944", "3.8.2.1", 1)
+@pytest.mark.rfc("5944", "3.2", 2)
+@pytest.mark.rfc("5944", "3.3", 2)
+@pytest.mark.rfc("5944", "3.5.2", 1)
+@pytest.mark.rfc("5944", "3.8.2.1", 3, 4, 6, 7, 26, 27)
+@pytest.mark.rfc("3024", "4", 2)
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
@@ -135,6 +139,21 @@ REQUIRED, UNAVAILABLE = ReverseTunnelPolicy.REQUIRED, ReverseTunnelPolicy.UNAVAI
 PLAIN = RequestFlags()
 
 
+@pytest.mark.rfc("5944", "3.6.1.2", 17)
+@pytest.mark.rfc("5944", "3.4", 6)
+@pytest.mark.rfc("5944", "3.5.2", 1)
+@pytest.mark.rfc("5944", "3.8.2", 3)
+@pytest.mark.rfc("5944", "3.8.2.1", 2, 5, 8, 10, 11, 13, 14, 15, 17, 18, 30)
+@pytest.mark.rfc("5944", "3.8.2.3", 1)
+@pytest.mark.rfc("5944", "3.8.3", 3)
+@pytest.mark.rfc("5944", "3.8.3.2", 5, 6, 9, 10)
+@pytest.mark.rfc("5944", "3.8.3.3", 2)
+@pytest.mark.rfc("5944", "5.1", 1)
+@pytest.mark.rfc("5944", "5.7", 1, 3)
+@pytest.mark.rfc("5944", "5.7.1", 5, 8)
+@pytest.mark.rfc("3024", "3.4", 1, 3, 5)
+@pytest.mark.rfc("3024", "4", 2)
+@pytest.mark.rfc("3024", "4.3.1", 1, 2)
 @pytest.mark.parametrize(
     ("agent", "payload", "reason", "code"),
     [
@@ -160,7 +179,9 @@ def test_denied(agent: HomeAgent, payload: bytes, reason: Reason, code: int) -> 
     denial(agent, payload, reason, code)
 
 
-@pytest.mark.rfc("5944", "3.8.2.1", 2)
+@pytest.mark.rfc("5944", "3.6.1.2", 16, 17)
+@pytest.mark.rfc("5944", "3.8.2.1", 28, 29, 30)
+@pytest.mark.rfc("5944", "3.8.3.2", 9, 10)
 @pytest.mark.parametrize("destination", ["192.0.2.255", "255.255.255.255"])
 def test_request_to_all_home_agents_is_denied_with_our_address(destination: str) -> None:
     """Even if the home agent field is right: each agent that hears it has to deny it."""
@@ -173,7 +194,8 @@ def test_request_to_all_home_agents_is_denied_with_our_address(destination: str)
     assert len(agent.bindings) == 0
 
 
-@pytest.mark.rfc("5944", "5.7.1", 1)
+@pytest.mark.rfc("5944", "3.8.2.1", 16)
+@pytest.mark.rfc("5944", "5.7", 3)
 def test_denial_133_tells_our_time_and_keeps_the_low_half() -> None:
     agent = home_agent()
     wrong = request(identification=Identification(stamp(-3600).high, 0xDEADBEEF))
@@ -181,11 +203,13 @@ def test_denial_133_tells_our_time_and_keeps_the_low_half() -> None:
     assert answer.identification == Identification(stamp(5.25).high, 0xDEADBEEF)
 
 
+@pytest.mark.rfc("5944", "5.7.1", 6)
 def test_timestamp_within_the_tolerance_is_accepted() -> None:
     for skew in (-6.9, 6.9):
         assert sent_reply(ask(home_agent(), request(skew))).code == 1
 
 
+@pytest.mark.rfc("5944", "3.8.2.1", 2, 12)
 def test_authentication_is_judged_before_anything_else() -> None:
     """Nothing of a forged request is looked at: not its time, its home agent, nor its flags."""
     forged = request(-3600, home_agent=CARE_OF, flags=RequestFlags(gre=True), association=WRONG_ASSOCIATION)
@@ -209,7 +233,20 @@ def test_full_list_still_renews_those_in_it() -> None:
 # ---- acceptance
 
 
-@pytest.mark.rfc("5944", "3.8.2.2", 1)
+@pytest.mark.rfc("5944", "3.2", 2)
+@pytest.mark.rfc("5944", "3.4", 6)
+@pytest.mark.rfc("5944", "3.5.2", 1)
+@pytest.mark.rfc("5944", "3.8.1", 3)
+@pytest.mark.rfc("5944", "3.8.2", 1, 2)
+@pytest.mark.rfc("5944", "3.8.2.2", 1, 2, 10)
+@pytest.mark.rfc("5944", "3.8.3", 1, 2)
+@pytest.mark.rfc("5944", "3.8.3.2", 1)
+@pytest.mark.rfc("5944", "3.8.3.3", 2)
+@pytest.mark.rfc("5944", "4.2.3", 4)
+@pytest.mark.rfc("5944", "4.6", 6, 20)
+@pytest.mark.rfc("3024", "3.2", 1)
+@pytest.mark.rfc("3024", "4.3.1", 3)
+@pytest.mark.rfc("3024", "4.3.2", 1)
 def test_first_registration_installs_everything_and_replies_last() -> None:
     agent = home_agent()
     actions = ask(agent, request())
@@ -228,6 +265,9 @@ def test_first_registration_installs_everything_and_replies_last() -> None:
     assert agent.next_deadline() == mono(100)
 
 
+@pytest.mark.rfc("5944", "3.5.1", 2)
+@pytest.mark.rfc("5944", "3.8.2.1", 11)
+@pytest.mark.rfc("5944", "5.1", 4)
 def test_each_association_answers_with_its_own_algorithm() -> None:
     answer = sent_reply(ask(home_agent(), request(association=KEYED)))
     extension = answer.first(MobileHomeAuthentication)
@@ -235,6 +275,7 @@ def test_each_association_answers_with_its_own_algorithm() -> None:
     assert is_signed(answer, KEYED)
 
 
+@pytest.mark.rfc("3024", "4.3.1", 3)
 def test_without_reverse_tunnel_the_tunnel_is_one_way() -> None:
     actions = ask(home_agent(), request(flags=RequestFlags(decapsulation_by_mn=True)))
     assert only(actions, InstallTunnel).reverse is False
@@ -248,6 +289,10 @@ def test_virtual_network_has_one_route_and_no_arp() -> None:
     assert home_agent().start() == []
 
 
+@pytest.mark.rfc("5944", "3.8.1", 3)
+@pytest.mark.rfc("5944", "3.8.2", 1)
+@pytest.mark.rfc("5944", "3.8.2.2", 1, 4, 11)
+@pytest.mark.rfc("5944", "3.8.3", 1)
 def test_move_replaces_the_tunnel_and_claims_the_address_again() -> None:
     agent = home_agent()
     ask(agent, request(0))
@@ -258,6 +303,9 @@ def test_move_replaces_the_tunnel_and_claims_the_address_again() -> None:
     assert agent.next_deadline() == mono(101)
 
 
+@pytest.mark.rfc("5944", "3.4", 2)
+@pytest.mark.rfc("5944", "3.8.2.2", 6)
+@pytest.mark.rfc("5944", "3.8.3.2", 2, 3, 4)
 @pytest.mark.parametrize(
     ("asked", "maximum", "granted"),
     [(100, 1000, 100), (2000, 1000, 1000), (0xFFFF, 1000, 1000), (0xFFFF, 0xFFFF, 0xFFFF), (1, 1, 1)],

@@ -41,7 +41,7 @@ from tests.unit.core.test_home import ACCEPT, NEIGHBOUR, UNDO, ask, denial, home
 # ---- replay
 
 
-@pytest.mark.rfc("5944", "3.8.2.2", 5)
+@pytest.mark.rfc("5944", "3.8.2.2", 9)
 def test_duplicate_does_not_extend_the_lifetime() -> None:
     agent = home_agent()
     payload = request(0)
@@ -50,6 +50,7 @@ def test_duplicate_does_not_extend_the_lifetime() -> None:
     assert agent.next_deadline() == mono(100)
 
 
+@pytest.mark.rfc("5944", "3.8.2.1", 14, 17)
 def test_older_request_that_arrives_late_does_not_move_the_binding_back() -> None:
     agent = home_agent()
     late = request(1, care_of=OTHER_CARE_OF)
@@ -57,7 +58,7 @@ def test_older_request_that_arrives_late_does_not_move_the_binding_back() -> Non
     denial(agent, late, Reason.IDENTIFICATION_MISMATCH, 133, 3)
 
 
-@pytest.mark.rfc("5944", "5.7.1", 2)
+@pytest.mark.rfc("5944", "5.7.1", 7)
 @pytest.mark.parametrize("end", ["deregistered", "expired"])
 def test_replay_is_refused_after_the_binding_is_gone(end: str) -> None:
     agent = home_agent(max_lifetime=2)
@@ -80,6 +81,8 @@ def test_timestamps_of_one_node_say_nothing_of_another() -> None:
 # ---- the end of a binding
 
 
+@pytest.mark.rfc("5944", "3.8.2.2", 4)
+@pytest.mark.rfc("5944", "4.2.3", 2)
 def test_deregistration_of_one_care_of_address() -> None:
     agent = home_agent()
     ask(agent, request(0))
@@ -104,15 +107,21 @@ def test_deregistration_of_another_care_of_address_leaves_the_binding() -> None:
 def test_deregistration_of_all_from_away() -> None:
     agent = home_agent()
     ask(agent, request(0))
-    actions = ask(agent, request(1, lifetime=0, care_of=HOME), 1)
+    actions = ask(agent, datagram(request(1, lifetime=0, care_of=HOME), mac=NODE_MAC), 1)
     assert kinds(actions) == [*UNDO, "SendDatagram"]
     assert (
         only(actions, ReleaseAddress).link_address is None
     )  # it is not at home: there is nobody to announce
 
 
+def test_deregistration_of_all_from_away_without_a_binding_is_only_answered() -> None:
+    actions = ask(home_agent(), datagram(request(lifetime=0, care_of=HOME), mac=NODE_MAC))
+    assert kinds(actions) == ["SendDatagram"] and sent_reply(actions).code == 0
+
+
+@pytest.mark.rfc("5944", "3.8.3.1", 2)
+@pytest.mark.rfc("5944", "4.6", 12, 21)
 @pytest.mark.parametrize("bound", [True, False], ids=["bound", "binding lost before"])
-@pytest.mark.rfc("5944", "4.6", 1)
 def test_deregistration_at_home_announces_the_node(bound: bool) -> None:
     """Proxy ARP stops, then the node's own address is told (s4.6), whether we remember a binding or not."""
     agent = home_agent()
@@ -129,6 +138,9 @@ def test_deregistration_at_home_announces_the_node(bound: bool) -> None:
     assert out.destination == Endpoint(HOME, 5000)
 
 
+@pytest.mark.rfc("5944", "3.8", 2)
+@pytest.mark.rfc("5944", "3.8.2.2", 8)
+@pytest.mark.rfc("5944", "4.2.3", 2, 7, 8)
 def test_expiry_undoes_everything_and_sends_nothing() -> None:
     agent = home_agent()
     ask(agent, request(0, lifetime=10))
@@ -164,6 +176,7 @@ def test_what_cannot_be_installed_is_undone_and_denied_130(failing: str) -> None
     assert len(agent.bindings) == 0 and agent.next_deadline() is None
 
 
+@pytest.mark.rfc("5944", "3.8", 1)
 def test_one_request_is_denied_once_only() -> None:
     """s3.8: no reply but to a request. A reinstallation that fails long after has none."""
     agent = home_agent()
@@ -204,6 +217,7 @@ def test_node_registers_again_after_a_failure() -> None:
 # ---- addresses of the reply (s3.8.3.1)
 
 
+@pytest.mark.rfc("5944", "3.8.2.2", 3)
 def test_reply_goes_back_to_the_source_from_the_address_that_was_asked() -> None:
     multihomed = IPv4Address("198.51.100.1")
     out = only(ask(home_agent(), datagram(request(), port=4000, destination=multihomed)), SendDatagram)
@@ -212,13 +226,15 @@ def test_reply_goes_back_to_the_source_from_the_address_that_was_asked() -> None
     assert out.interface is None and out.link_destination is None
 
 
+@pytest.mark.rfc("5944", "3.8.3.1", 1)
 @pytest.mark.parametrize("destination", ["224.0.0.11", "192.0.2.255", "255.255.255.255"])
 def test_reply_to_a_group_comes_from_our_own_address(destination: str) -> None:
     out = only(ask(home_agent(), datagram(request(), destination=IPv4Address(destination))), SendDatagram)
     assert out.source == Endpoint(HOME_AGENT, 434)
 
 
-@pytest.mark.rfc("5944", "3.8.3.1", 1)
+@pytest.mark.rfc("5944", "3.8.3.1", 3, 4)
+@pytest.mark.rfc("5944", "4.6", 22)
 def test_denial_at_home_ignores_the_binding_and_changes_no_arp() -> None:
     agent = home_agent()
     ask(agent, request(0))

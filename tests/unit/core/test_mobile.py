@@ -98,8 +98,13 @@ def request_times(machine: MobileNode, until: float) -> list[float]:
 # ---- requests
 
 
-@pytest.mark.rfc("5944", "3.6.1.1", 1)
-@pytest.mark.rfc("3024", "4.1.1", 1)
+@pytest.mark.rfc("5944", "2.4", 12)
+@pytest.mark.rfc("5944", "3.2", 2)
+@pytest.mark.rfc("5944", "3.3", 2)
+@pytest.mark.rfc("5944", "3.5.2", 1)
+@pytest.mark.rfc("5944", "3.6.1.2", 2, 12, 14, 18)
+@pytest.mark.rfc("5944", "3.6.1.3", 2)
+@pytest.mark.rfc("3024", "4", 2)
 def test_request_through_an_agent() -> None:
     machine, payload = visiting()
     asked = parse(payload)
@@ -110,6 +115,10 @@ def test_request_through_an_agent() -> None:
     assert machine.pending is not None and machine.pending.identification == asked.identification
 
 
+@pytest.mark.rfc("5944", "3.1", 1)
+@pytest.mark.rfc("5944", "3.6.1.1", 3, 6, 7)
+@pytest.mark.rfc("3024", "4.1.1", 1)
+@pytest.mark.rfc("3024", "6.1", 1)
 def test_request_goes_to_the_agents_link_address_with_ttl_255() -> None:
     machine = node()
     machine.handle(LinkChanged("eth0", True), at(0))
@@ -118,6 +127,9 @@ def test_request_goes_to_the_agents_link_address_with_ttl_255() -> None:
     assert (out.interface, out.link_destination, out.ttl) == ("eth0", AGENT_MAC, 255)
 
 
+@pytest.mark.rfc("5944", "3.1", 3)
+@pytest.mark.rfc("5944", "3.6.1.1", 1, 8)
+@pytest.mark.rfc("5944", "3.6.1.2", 1, 18)
 def test_request_with_a_co_located_address_goes_directly() -> None:
     machine = node()
     machine.handle(LinkChanged("eth0", True), at(0))
@@ -140,6 +152,7 @@ def test_reverse_tunnel_is_asked_for_if_wanted_and_offered(wanted: bool, offered
     assert sent_request(actions).flags.reverse_tunnel is asked
 
 
+@pytest.mark.rfc("5944", "3.6.1.2", 11)
 @pytest.mark.parametrize(("own", "agents", "asked"), [(100, 300, 100), (100, 60, 60), (0xFFFF, 300, 300)])
 def test_lifetime_is_within_what_the_agent_advertises(own: int, agents: int, asked: int) -> None:
     _, payload = visiting(replace(SETTINGS, lifetime=Lifetime(own)), registration_lifetime=agents)
@@ -170,13 +183,16 @@ def test_accepted(code: int) -> None:
     assert machine.state is State.REGISTERED and machine.pending is None
 
 
-@pytest.mark.rfc("5944", "3.6.2.2", 1)
+@pytest.mark.rfc("5944", "3.4", 4)
+@pytest.mark.rfc("5944", "3.6.2.2", 4, 5)
 def test_lifetime_counts_from_the_sending_of_the_request() -> None:
     machine, asked = visiting()
     hear(machine, reply(to=asked, lifetime=10), 3)
     assert machine.registration is not None and machine.registration.expires == mono(10)
 
 
+@pytest.mark.rfc("5944", "3.4", 3)
+@pytest.mark.rfc("5944", "3.6.2.2", 4)
 def test_grant_beyond_the_request_is_not_believed() -> None:
     machine, asked = visiting()
     hear(machine, reply(to=asked, lifetime=5000), 0)
@@ -194,7 +210,8 @@ def test_infinite_registration_is_neither_renewed_nor_expired() -> None:
 # ---- replies that are none
 
 
-@pytest.mark.rfc("5944", "3.6.2.1", 1)
+@pytest.mark.rfc("5944", "3.6.2.1", 2, 3)
+@pytest.mark.rfc("5944", "5.7", 4)
 def test_reply_must_match_the_latest_request() -> None:
     machine, asked = visiting()
     wrong_low = Identification(stamp(0).high, 77)
@@ -218,7 +235,9 @@ def test_reply_for_another_home_address_is_not_ours() -> None:
     assert reasons(hear(machine, bytes(payload), 0.1)) == [Reason.UNMATCHED_REPLY]
 
 
-@pytest.mark.rfc("5944", "3.6.2.1", 2)
+@pytest.mark.rfc("5944", "3.5.2", 1)
+@pytest.mark.rfc("5944", "3.6.2.1", 4, 5, 10, 11, 12, 13)
+@pytest.mark.rfc("5944", "5.1", 1)
 @pytest.mark.parametrize("code", [0, 1, 130, 131, 133, 136, 9, 200])
 @pytest.mark.parametrize("fault", ["unsigned", "wrong key", "twice", "other SPI", "changed"])
 def test_reply_of_the_home_agent_must_be_authentic(code: int, fault: str) -> None:
@@ -252,7 +271,9 @@ def test_what_is_no_reply_is_named() -> None:
 # ---- denials and repairs
 
 
-@pytest.mark.parametrize("code", [64, 65, 66, 67, 72, 74, 77, 78, 80, 81, 82, 88, 116, 194])
+@pytest.mark.rfc("5944", "3.6.2.1", 14)
+@pytest.mark.rfc("5944", "3.6.2.3", 1)
+@pytest.mark.parametrize("code", [64, 65, 66, 67, 72, 77, 78, 80, 81, 82, 88, 116, 194])
 def test_denial_of_the_foreign_agent_needs_no_authentication(code: int) -> None:
     """194 is what RFC 5944 prints for 116 and some agents send."""
     machine, asked = visiting()
@@ -262,7 +283,9 @@ def test_denial_of_the_foreign_agent_needs_no_authentication(code: int) -> None:
     assert request_times(machine, 1.2) == [1.1]
 
 
-@pytest.mark.parametrize("code", [128, 129, 130, 131, 134, 135, 136, 137, 138, 139, 77 + 100])
+@pytest.mark.rfc("5944", "3.6.2.1", 14)
+@pytest.mark.rfc("5944", "3.6.2.3", 1)
+@pytest.mark.parametrize("code", [128, 129, 130, 131, 134, 135, 136, 138, 139, 77 + 100])
 def test_denial_of_the_home_agent_is_retried_later(code: int) -> None:
     machine, asked = visiting()
     actions = hear(machine, reply(code, to=asked), 0.1)
@@ -286,7 +309,7 @@ def replay(machine: MobileNode) -> bytes:
     return request(identification=machine.pending.identification)
 
 
-@pytest.mark.rfc("5944", "3.6.2.3", 1)
+@pytest.mark.rfc("5944", "3.6.2.3", 2)
 def test_lifetime_too_long_is_repaired_at_once() -> None:
     machine, asked = visiting()
     actions = hear(machine, reply(69, to=asked, lifetime=30, association=None), 0.1)
@@ -300,7 +323,8 @@ def test_offer_that_would_not_help_is_no_repair(offered: int) -> None:
     assert kinds(hear(machine, reply(69, to=asked, lifetime=offered, association=None), 0.1)) == []
 
 
-@pytest.mark.rfc("5944", "5.7.1", 3)
+@pytest.mark.rfc("5944", "3.6.2.3", 3)
+@pytest.mark.rfc("5944", "5.7", 1)
 @pytest.mark.parametrize("theirs", [3600.0, -3600.0])
 def test_identification_mismatch_is_repaired_with_the_home_agents_clock(theirs: float) -> None:
     machine, asked = visiting()
@@ -329,17 +353,20 @@ def test_repairs_at_once_are_few() -> None:
 # ---- time
 
 
-@pytest.mark.rfc("5944", "3.6.3", 1)
+@pytest.mark.rfc("5944", "3.6.3", 2, 3, 4)
 def test_retransmission_backs_off_from_one_second_to_a_minute() -> None:
     machine, _ = visiting(replace(SETTINGS, lifetime=Lifetime(300)))
     assert request_times(machine, 250) == [1, 3, 7, 15, 31, 63, 123, 183, 243]
 
 
+@pytest.mark.rfc("5944", "3.6.3", 1)
 def test_retransmission_waits_no_longer_than_the_lifetime() -> None:
     machine, _ = visiting(replace(SETTINGS, lifetime=Lifetime(5)))
     assert request_times(machine, 20) == [1, 3, 7, 12, 17]
 
 
+@pytest.mark.rfc("5944", "5.7", 5)
+@pytest.mark.rfc("5944", "5.7.1", 4)
 def test_each_retransmission_has_a_newer_identification() -> None:
     machine, asked = visiting()
     last = parse(asked).identification
@@ -350,11 +377,15 @@ def test_each_retransmission_has_a_newer_identification() -> None:
         last = sent_request(actions).identification
 
 
+@pytest.mark.rfc("5944", "3.6", 4)
+@pytest.mark.rfc("5944", "3.6.2.2", 3)
+@pytest.mark.rfc("5944", "3.8.2.2", 7)
 def test_renewal_comes_well_before_the_end() -> None:
     (renewal, *_) = request_times(registered(lifetime=100), 100)
     assert 55 <= renewal <= 70
 
 
+@pytest.mark.rfc("5944", "3.8.2.2", 7)
 def test_renewal_of_a_short_lifetime_keeps_a_second_between_requests() -> None:
     for lifetime in (0, 1):
         machine, asked = visiting()
@@ -387,6 +418,7 @@ def test_expiry_without_renewal() -> None:
 # ---- stopping
 
 
+@pytest.mark.rfc("5944", "3.6.1.2", 18)
 def test_stop_deregisters_and_ends_with_the_answer() -> None:
     machine = registered()
     actions = machine.handle(Stopping(), at(5))

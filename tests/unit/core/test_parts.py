@@ -161,6 +161,7 @@ def known(source: IPv4Address = AGENT, **kwargs: object) -> KnownAgent:
     return KnownAgent(source, AGENT_MAC, message(**kwargs), 0)
 
 
+@pytest.mark.rfc("5944", "2.4.2.1", 1, 2)
 def test_agent_is_believed_for_its_lifetime() -> None:
     table = AgentTable(("eth0",), lambda size: bytes(size))
     link = table.link("eth0")
@@ -173,6 +174,8 @@ def test_agent_is_believed_for_its_lifetime() -> None:
     assert link.agents == {} and table.next_deadline() is None
 
 
+@pytest.mark.rfc("5944", "2.4", 2)
+@pytest.mark.rfc("1256", "5.3", 9)
 def test_advertisement_ends_soliciting() -> None:
     table = AgentTable(("eth0",), lambda size: bytes(size))
     link = table.link("eth0")

@@ -12,7 +12,7 @@ from mobileip.control.net.arp import gratuitous
 ADDRESS, MAC = IPv4Address("198.51.100.7"), bytes.fromhex("020000000009")
 
 
-@pytest.mark.rfc("5944", "4.6")
+@pytest.mark.rfc("5944", "4.6", 1)
 @pytest.mark.parametrize(("operation", "target"), [(1, "00:00:00:00:00:00"), (2, MAC.hex(":"))])
 def test_fields(operation: int, target: str) -> None:
     packet = ARP(gratuitous(operation, ADDRESS, MAC))

@@ -58,6 +58,7 @@ def test_what_is_built_is_parsed(source: Endpoint, destination: Endpoint, ttl: i
     assert ipv4.parse_udp(packet, partial=False) == ipv4.Datagram(source, destination, ttl, payload)
 
 
+@pytest.mark.rfc("5944", "3.1", 5)
 def test_scapy_builds_the_same_bytes(rng: random.Random) -> None:
     for length in (0, 1, 2, 51, 52, 1000):
         payload = rng.randbytes(length)
@@ -110,7 +111,10 @@ def test_damaged_udp_header(body: str, reason: Reason) -> None:
     assert ipv4.parse_udp(packet, partial=False) is reason
 
 
-@pytest.mark.rfc("5944", "3.1", 1)
+@pytest.mark.rfc("5944", "3.1", 6, 7)
+@pytest.mark.rfc("5944", "3.6.2.1", 1)
+@pytest.mark.rfc("5944", "3.7.2.1", 1)
+@pytest.mark.rfc("5944", "3.7.3.1", 1)
 def test_no_checksum_and_unfinished_checksum_are_accepted() -> None:
     packet = ipv4.parse(ipv4.build_udp(SOURCE, DESTINATION, 64, b"payload"))
     assert isinstance(packet, ipv4.Packet)

@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,14 @@ from typing import Any
 import pytest
 
 from mobileip.control.ops import control_socket, log
-from mobileip.control.ops.control_socket import ControlError, ControlServer, Handler, call, remove_abandoned
+from mobileip.control.ops.control_socket import (
+    ControlError,
+    ControlServer,
+    Handler,
+    call,
+    follow,
+    remove_abandoned,
+)
 
 
 def _refuse(arguments: Mapping[str, object]) -> object:
@@ -36,7 +43,26 @@ async def _later(arguments: Mapping[str, object]) -> object:
     return {"said": arguments["word"]}
 
 
+_following: list[str] = []
+
+
+async def _count(arguments: Mapping[str, object]) -> AsyncGenerator[object, None]:
+    """Counts up to a number, or for ever."""
+    _following.append("begun")
+    try:
+        number = 0
+        while number != arguments.get("to"):
+            number += 1
+            yield {"number": number, "address": IPv4Address("10.1.0.5")}
+            await asyncio.sleep(0)
+        if arguments.get("wait"):
+            await asyncio.Event().wait()
+    finally:
+        _following.append("ended")
+
+
 HANDLERS: dict[str, Handler] = {
+    "count": _count,
     "show": lambda arguments: [{"home_address": IPv4Address("10.1.0.5"), "what": arguments["what"]}],
     "later": _later,
     "refuse": _refuse,
@@ -129,7 +155,9 @@ def test_row_that_cannot_be_rendered_is_logged(server: Path) -> None:
 
 
 def test_unknown_command_names_the_known(server: Path) -> None:
-    with pytest.raises(ControlError, match="fail, later, lazy, many, none, odd, refuse, show") as refusal:
+    with pytest.raises(
+        ControlError, match="count, fail, later, lazy, many, none, odd, refuse, show"
+    ) as refusal:
         call(server, "reboot")
     assert refusal.value.result == control_socket.UNSUPPORTED
 
@@ -199,6 +227,50 @@ def test_client_that_does_not_read_is_cut_off(path: Path, monkeypatch: pytest.Mo
             writer.transport.abort()
 
     asyncio.run(scenario())
+
+
+def test_a_command_that_follows_sends_object_after_object(server: Path) -> None:
+    _following.clear()
+    found = list(follow(server, "count", to=3))
+    assert found == [{"number": number, "address": "10.1.0.5"} for number in (1, 2, 3)]
+    assert _following == ["begun", "ended"]
+
+
+def test_following_ends_when_the_client_leaves(server: Path) -> None:
+    _following.clear()
+    stream = follow(server, "count", to=2, wait=True)
+    assert [next(stream), next(stream)]
+    assert _following == ["begun"]
+    stream.close()
+    eventually(lambda: _following == ["begun", "ended"])
+    assert call(server, "none") == []
+
+
+def test_a_follower_that_does_not_read_is_cut_off(server: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_socket, "PATIENCE", 0.2)
+    _following.clear()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(str(server))
+        connection.sendall(b'{"command": "count"}\n')
+        eventually(lambda: _following == ["begun", "ended"])
+
+
+def test_following_ends_with_the_daemon(path: Path) -> None:
+    async def scenario() -> list[object]:
+        async with ControlServer(path, HANDLERS):
+            stream = follow(path, "count", to=2, wait=True)
+            first = [await asyncio.to_thread(next, stream) for _ in range(2)]
+        return first + await asyncio.to_thread(list, stream)
+
+    assert len(asyncio.run(scenario())) == 2
+
+
+def test_what_cannot_be_followed_is_refused(server: Path) -> None:
+    with pytest.raises(ControlError, match="is not here"):
+        next(follow(server, "refuse"))
+    with pytest.raises(ControlError, match="no daemon runs at"):
+        next(follow(server.with_name("another.sock"), "count"))
 
 
 def test_mode_and_removal(path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mobileip.control.ops import log
+from mobileip.control.ops.advice import advice
 from mobileip.control.ops.counters import Counters
 from mobileip.control.ops.plain import plain
 from mobileip.control.reasons import Level, Reason, ReplyCode
@@ -67,6 +68,7 @@ def test_json_has_the_same_fields(stream: io.StringIO) -> None:
         "security": True,
         "text": Reason.IDENTIFICATION_MISMATCH.info.text,
         "rfc": "5944 s5.7.1",
+        "cure": advice(Reason.IDENTIFICATION_MISMATCH).cure,
     }
 
 

@@ -1,0 +1,107 @@
+"""The home agent's replies: fields, extensions in their order, and where they go (RFC 5944 s3.8.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from mobileip.control.core.actions import SendDatagram
+from mobileip.control.core.bindings import MobilityBinding
+from mobileip.control.core.events import DatagramReceived
+from mobileip.control.core.networks import HomeNetworks
+from mobileip.control.core.nodes import KnownNode, Marks
+from mobileip.control.core.policy import NodePolicy
+from mobileip.control.reasons import Reason
+from mobileip.control.security import MobilitySecurityAssociation, sign
+from mobileip.control.types import (
+    LIMITED_BROADCAST,
+    REGISTRATION_PORT,
+    ZERO_ADDRESS,
+    Endpoint,
+    Identification,
+    Lifetime,
+)
+from mobileip.control.wire import (
+    ForeignHomeAuthentication,
+    MobileHomeAuthentication,
+    RegistrationReply,
+    RegistrationRequest,
+    build,
+)
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request being answered: all that a reply needs. It lives as long as its request, and gathers what is learnt.
+
+    ``home_address`` is the one of the request, later the one that the node was given. ``foreign`` is the association
+    with the agent that relayed it. ``previous`` are the node's bindings before.
+    """
+
+    request: RegistrationRequest
+    datagram: DatagramReceived
+    marks: Marks
+    node: KnownNode
+    home_address: IPv4Address
+    foreign: MobilitySecurityAssociation | None
+    policy: NodePolicy
+    previous: tuple[MobilityBinding, ...] = ()
+
+
+def reply(
+    asked: Asked,
+    reason: Reason,
+    lifetime: Lifetime,
+    identification: Identification,
+    *,
+    home_agent: IPv4Address,
+    networks: HomeNetworks,
+) -> SendDatagram:
+    """Build and sign a reply; addresses and ports are the request's, turned round (s3.8.3.1).
+
+    :raises ValueError: ``reason`` has no reply code.
+    """
+    datagram = asked.datagram
+    if reason.info.code is None:
+        raise ValueError(f"{reason.label} has no reply code")
+    nai = asked.marks.nai
+    payload = build(
+        RegistrationReply(
+            code=reason.info.code,
+            lifetime=lifetime,
+            home_address=asked.home_address,
+            home_agent=home_agent,
+            identification=identification,
+            extensions=() if nai is None else (nai,),  # "MUST include" it when the request did (RFC 2794 s3)
+        )
+    )
+    payload = sign(asked.node.association, payload, MobileHomeAuthentication)
+    if asked.foreign is not None and asked.request.lifetime != 0:
+        # Not to a deregistration, whose request has none either (s3.5.4).
+        payload = sign(asked.foreign, payload, ForeignHomeAuthentication)
+    destination = datagram.destination.address
+    own = home_agent if networks.is_group(destination) else destination
+    # A node that asks from its home address is on its home link, whatever its binding says (s3.8.3.1). There its
+    # frame's link-layer source is where the answer goes: no route, no ARP, no tunnel can interfere.
+    on_link = is_at_home(asked, networks)
+    to = datagram.source
+    if to.address == ZERO_ADDRESS:
+        to = Endpoint(
+            LIMITED_BROADCAST, to.port
+        )  # it has no address yet; as a foreign agent answers it (s3.7.2.3)
+    return SendDatagram(
+        payload,
+        source=Endpoint(own, REGISTRATION_PORT),
+        destination=to,
+        interface=datagram.interface if on_link else None,
+        link_destination=datagram.link_source if on_link else None,
+    )
+
+
+def is_at_home(asked: Asked, networks: HomeNetworks) -> bool:
+    """Whether the node itself asks on its home link: from its home address, or with none yet."""
+    datagram = asked.datagram
+    source = datagram.source.address
+    if source != asked.home_address and source != ZERO_ADDRESS:
+        return False
+    return networks.link(asked.home_address) == datagram.interface

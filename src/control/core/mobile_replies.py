@@ -1,0 +1,64 @@
+"""What a mobile node reads in a reply: whether to believe it, and who denied (RFC 5944 s3.6.2.1, RFC 4636)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mobileip.control.core.attachment import ThroughAgent
+from mobileip.control.core.identity import MobileNodeSettings
+from mobileip.control.reasons import REASON_BY_CODE, ReplyCode
+from mobileip.control.security import MobilitySecurityAssociation, verify
+from mobileip.control.wire import (
+    Authentication,
+    ForeignAgentError,
+    MobileForeignAuthentication,
+    MobileHomeAuthentication,
+    RegistrationReply,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """``accepted_by_home_agent``: only the foreign agent's error extension says no, the home agent has a binding."""
+
+    code: int
+    reply_code: ReplyCode | None
+    by_foreign_agent: bool
+    accepted_by_home_agent: bool = False
+
+    @property
+    def cause(self) -> str:
+        reason = None if self.reply_code is None else REASON_BY_CODE.get(self.reply_code)
+        return "unknown code" if reason is None else reason.label
+
+
+def denial_of(reply: RegistrationReply) -> Denial | None:
+    """``None`` if the registration is accepted, by both agents."""
+    code = reply.reply_code
+    error = reply.first(ForeignAgentError)
+    if code is None or not code.accepted:
+        return Denial(reply.code, code, _by_foreign_agent(reply))
+    if error is None:
+        return None
+    return Denial(error.status, error.reply_code, True, True)
+
+
+def authentic(reply: RegistrationReply, settings: MobileNodeSettings, relay: ThroughAgent | None) -> bool:
+    """s3.6.2.1 a: whoever shares a key with us has to prove himself; b: so has whatever says it is the home agent's."""
+    foreign = None if relay is None else settings.foreign_agents.get(relay.agent)
+    if foreign is not None and not _proven(reply, foreign, MobileForeignAuthentication):
+        return False
+    return _by_foreign_agent(reply) or _proven(reply, settings.association, MobileHomeAuthentication)
+
+
+def _proven(
+    reply: RegistrationReply, association: MobilitySecurityAssociation, kind: type[Authentication]
+) -> bool:
+    found = [one for one in reply.extensions if isinstance(one, kind)]
+    return len(found) == 1 and found[0].spi == association.spi and verify(association, reply, found[0])
+
+
+def _by_foreign_agent(reply: RegistrationReply) -> bool:
+    """By the code's meaning where we know it: RFC 5944 prints 194 for the foreign agent's 116."""
+    code = reply.reply_code
+    return code.from_foreign_agent if code is not None else 64 <= reply.code <= 127

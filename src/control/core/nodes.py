@@ -1,0 +1,142 @@
+"""Who asks: the mobile nodes of a home agent by address, range or name (RFC 5944 s3.8.2.1 a, RFC 2794)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+
+from mobileip.control.core.networks import HomeNetwork
+from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
+from mobileip.control.core.pool import AddressPool
+from mobileip.control.reasons import Reason
+from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, PeerMap
+from mobileip.control.security.peers import normalised
+from mobileip.control.types import ZERO_ADDRESS, Lifetime
+from mobileip.control.wire import (
+    ForeignHomeAuthentication,
+    MobileHomeAuthentication,
+    NetworkAccessIdentifier,
+    RegistrationRequest,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HomeAgentSettings:
+    """Configuration of the home agent.
+
+    ``associations`` and ``policies`` are by home address, range of home addresses, or name; a node without a policy
+    of its own has the one made of ``max_lifetime``, ``reverse_tunnel`` and ``max_simultaneous``. ``addresses`` are the
+    home addresses of names that have a fixed one; such a node is in ``associations`` by both. ``foreign_agents`` are
+    the associations with other agents, by address. ``broadcasts`` says whether the B bit is honoured (s4.3).
+    """
+
+    address: IPv4Address
+    networks: tuple[HomeNetwork, ...]
+    associations: AssociationTable
+    max_lifetime: Lifetime
+    reverse_tunnel: ReverseTunnelPolicy = ReverseTunnelPolicy.OPTIONAL
+    max_bindings: int = 100_000
+    max_simultaneous: int = 1
+    foreign_agents: AssociationTable = field(default_factory=AssociationTable)
+    policies: PeerMap[NodePolicy] = field(default_factory=PeerMap)
+    addresses: Mapping[str, IPv4Address] = field(default_factory=dict)
+    broadcasts: bool = False
+
+
+@dataclass(slots=True)
+class Marks:
+    """What a request says of its senders. Not frozen, as that makes for each request what should cost nothing."""
+
+    mobile_home: MobileHomeAuthentication | None  # if there is exactly one (s3.5.2)
+    foreign_home: tuple[ForeignHomeAuthentication, ...]
+    nai: NetworkAccessIdentifier | None  # only from where the authenticator covers it (RFC 2794 s2)
+
+
+def read(request: RegistrationRequest) -> Marks:
+    """The extensions that matter to a home agent, in one pass."""
+    mobile_home: MobileHomeAuthentication | None = None
+    foreign_home: tuple[ForeignHomeAuthentication, ...] = ()
+    nai: NetworkAccessIdentifier | None = None
+    twice = False
+    for extension in request.extensions:
+        if isinstance(extension, MobileHomeAuthentication):
+            twice = mobile_home is not None
+            mobile_home = extension
+        elif isinstance(extension, ForeignHomeAuthentication):
+            foreign_home = (*foreign_home, extension)
+        elif isinstance(extension, NetworkAccessIdentifier) and mobile_home is None and nai is None:
+            nai = extension
+    return Marks(None if twice else mobile_home, foreign_home, nai)
+
+
+@dataclass(slots=True)
+class KnownNode:
+    """The node that a request is of; ``name`` when it is known by its NAI and not by its address."""
+
+    association: MobilitySecurityAssociation
+    name: str | None
+
+
+class Nodes:
+    """Finds nodes, and home addresses for those that have only a name; never one of ``no_hosts``."""
+
+    def __init__(
+        self,
+        settings: HomeAgentSettings,
+        no_hosts: frozenset[int],
+        on_new_holder: Callable[[IPv4Address], None],
+    ) -> None:
+        self._settings = settings
+        self._default = default_policy(settings)
+        ranges = [net.pool for net in settings.networks if net.pool is not None]
+        reserved = no_hosts | {int(settings.address)}
+        self.pool = AddressPool(ranges, reserved, settings.associations.has_address, on_new_holder)
+
+    def reconfigure(self, settings: HomeAgentSettings) -> None:
+        """Other associations and policies; address, networks and pools are the same."""
+        self._settings = settings
+        self._default = default_policy(settings)
+        self.pool.is_taken = settings.associations.has_address
+
+    def identify(self, home_address: IPv4Address, marks: Marks) -> KnownNode | None:
+        """The node with which we share the association that ``marks`` names, or ``None`` (s3.8.2.1 a).
+
+        A home address that is configured says who it is; a name counts for all others.
+        """
+        associations, extension = self._settings.associations, marks.mobile_home
+        if extension is None:
+            return None
+        name = None if marks.nai is None else normalised(marks.nai.nai)
+        association = associations.find(home_address, extension.spi)
+        if association is not None:
+            own = name is not None and self._settings.addresses.get(name) == home_address
+            return KnownNode(association, name if own else None)
+        if name is None or (association := associations.find(name, extension.spi)) is None:
+            name = self.pool.holder(home_address)  # it may leave its name out once it has an address
+            association = None if name is None else associations.find(name, extension.spi)
+        return None if association is None else KnownNode(association, name)
+
+    def home_address(self, node: KnownNode, asked: IPv4Address, mono: int) -> IPv4Address | Reason:
+        """The home address of an authenticated node, or why it gets none (s3.8.3.2)."""
+        if node.name is None:
+            return asked
+        fixed = self._settings.addresses.get(node.name)
+        if fixed is not None:
+            return fixed if asked in (fixed, ZERO_ADDRESS) else Reason.HA_PROHIBITED
+        if asked != ZERO_ADDRESS:
+            return asked if self.pool.claim(node.name, asked, mono) else Reason.HA_PROHIBITED
+        if not self.pool:
+            return Reason.HA_PROHIBITED
+        return self.pool.lease(node.name, mono) or Reason.POOL_EXHAUSTED
+
+    def policy(self, node: KnownNode, home_address: IPv4Address) -> NodePolicy:
+        policies = self._settings.policies
+        if not policies:
+            return self._default
+        found = policies.find(home_address if node.name is None else node.name)
+        return self._default if found is None else found
+
+
+def default_policy(settings: HomeAgentSettings) -> NodePolicy:
+    return NodePolicy(settings.max_lifetime, settings.reverse_tunnel, settings.max_simultaneous)

@@ -1,0 +1,59 @@
+"""What a foreign agent may do to the bytes that it relays (RFC 5944 s3.7.2.2, s3.7.3.2; RFC 4636).
+
+Everything up to the end of the last authorization-enabling extension is between mobile node and home agent and passes
+untouched in both directions. What follows it was meant for the foreign agent and is consumed; in its place the foreign
+agent puts what it has to say, an authentication extension last.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from mobileip.control.reasons import ReplyCode
+from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, sign, verify
+from mobileip.control.wire import (
+    Authentication,
+    ForeignAgentError,
+    ForeignHomeAuthentication,
+    Message,
+    MobileForeignAuthentication,
+    MobileHomeAuthentication,
+)
+
+
+def authorized_length(message: Message) -> int | None:
+    """Bytes up to the end of the last authorization-enabling extension, ``None`` without one."""
+    end: int | None = None
+    for extension in message.extensions:
+        if isinstance(extension, MobileHomeAuthentication):
+            end = extension.end
+    return end
+
+
+def is_authentic(
+    message: Message, kind: type[Authentication], associations: AssociationTable, peer: IPv4Address | str
+) -> bool:
+    """Whether there is exactly one extension of ``kind``, by an association with ``peer`` and right (s3.7.2.1)."""
+    found = [extension for extension in message.extensions if isinstance(extension, kind)]
+    if len(found) != 1:
+        return False
+    association = associations.find(peer, found[0].spi)
+    return association is not None and verify(association, message, found[0])
+
+
+def to_home_agent(authorized: bytes, association: MobilitySecurityAssociation | None) -> bytes:
+    """The request to send on, with a Foreign-Home Authentication Extension where an association is given."""
+    return authorized if association is None else sign(association, authorized, ForeignHomeAuthentication)
+
+
+def to_mobile_node(
+    authorized: bytes,
+    association: MobilitySecurityAssociation | None,
+    error: ReplyCode | None = None,
+) -> bytes:
+    """A reply to send on. ``error``: we do not honour what the home agent accepted (RFC 4636 s4).
+
+    The home agent's code stays as it was signed, and the node still learns who refuses.
+    """
+    payload = authorized if error is None else authorized + ForeignAgentError(int(error)).encode()
+    return payload if association is None else sign(association, payload, MobileForeignAuthentication)

@@ -1,0 +1,91 @@
+"""What a mobile node does about each denial: one table (RFC 5944 s3.6.2.3, RFC 3024 s3.4, s4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+from mobileip.control.reasons import ReplyCode
+from mobileip.control.types import Lifetime
+
+_NO_LIMIT: Final = Lifetime(Lifetime.INFINITE)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the next request asks for and a denial may change."""
+
+    reverse_tunnel: bool = False
+    lifetime: Lifetime = _NO_LIMIT
+    simultaneous: bool = False
+    minimal: bool = False
+    gre: bool = False
+    encapsulating_delivery: bool = False
+
+
+class Remedy(Enum):
+    """Kinds of repair."""
+
+    CHANGE = "change"  # ask again at once, for something else
+    RESYNCHRONISE = "resynchronise"  # ask again at once, with the Identification that the reply allows
+    HOME_AGENT = "home agent"  # ask the home agent that the reply names
+    HOME_ADDRESS = "home address"  # ask for another one, if it was assigned
+    ELSEWHERE = "elsewhere"  # another care-of address, agent or link; here again only after a while
+    LATER = "later"  # the same again, with growing waits
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """``said`` is for the log. ``change`` gets the wishes that were denied and the lifetime that the reply offers."""
+
+    remedy: Remedy
+    said: str
+    change: Callable[[Wishes, Lifetime], Wishes] | None = None
+    whole_agent: bool = True  # ELSEWHERE: not with another care-of address of this agent either
+
+
+def _change(said: str, change: Callable[[Wishes, Lifetime], Wishes]) -> Repair:
+    return Repair(Remedy.CHANGE, said, change)
+
+
+def _shorter(wishes: Wishes, offered: Lifetime) -> Wishes:
+    return replace(wishes, lifetime=offered) if 0 < offered < wishes.lifetime else wishes
+
+
+_PLAIN_TUNNEL: Final = _change("with IP-in-IP", lambda wishes, _: replace(wishes, minimal=False, gre=False))
+_NO_REVERSE: Final = _change(
+    "without reverse tunnel", lambda wishes, _: replace(wishes, reverse_tunnel=False)
+)
+_REVERSE: Final = _change("with reverse tunnel", lambda wishes, _: replace(wishes, reverse_tunnel=True))
+_RESYNCHRONISE: Final = Repair(Remedy.RESYNCHRONISE, "with the home agent's clock or nonce")
+_ELSEWHERE: Final = Repair(Remedy.ELSEWHERE, "elsewhere")
+_LATER: Final = Repair(Remedy.LATER, "later")
+
+REPAIRS: Final[Mapping[ReplyCode, Repair]] = {
+    ReplyCode.FA_LIFETIME_TOO_LONG: _change("with the lifetime offered", _shorter),
+    ReplyCode.FA_ENCAPSULATION_UNAVAILABLE: _PLAIN_TUNNEL,
+    ReplyCode.FA_REVERSE_TUNNEL_UNAVAILABLE: _NO_REVERSE,
+    ReplyCode.FA_REVERSE_TUNNEL_MANDATORY: _REVERSE,
+    ReplyCode.FA_INVALID_CARE_OF_ADDRESS: replace(_ELSEWHERE, whole_agent=False),
+    ReplyCode.FA_DELIVERY_STYLE_UNSUPPORTED: _change(
+        "with direct delivery", lambda wishes, _: replace(wishes, encapsulating_delivery=False)
+    ),
+    ReplyCode.HA_PROHIBITED: Repair(Remedy.HOME_ADDRESS, "for another home address"),
+    ReplyCode.HA_IDENTIFICATION_MISMATCH: _RESYNCHRONISE,
+    ReplyCode.HA_TOO_MANY_BINDINGS: _change(
+        "in place of earlier bindings", lambda wishes, _: replace(wishes, simultaneous=False)
+    ),
+    ReplyCode.HA_UNKNOWN_HOME_AGENT_ADDRESS: Repair(Remedy.HOME_AGENT, "at the home agent named"),
+    ReplyCode.HA_REVERSE_TUNNEL_UNAVAILABLE: _NO_REVERSE,
+    ReplyCode.HA_REVERSE_TUNNEL_MANDATORY: _REVERSE,
+    ReplyCode.HA_ENCAPSULATION_UNAVAILABLE: _PLAIN_TUNNEL,
+}
+
+
+def repair_of(code: ReplyCode | None, by_foreign_agent: bool) -> Repair:
+    """The table's row. For every other code: what one foreign agent refuses another may grant; a home agent is asked
+    again later (resources come back, an operator corrects a key)."""
+    found = None if code is None else REPAIRS.get(code)
+    return found or (_ELSEWHERE if by_foreign_agent else _LATER)

@@ -1,0 +1,97 @@
+"""The home agent's memory of Identifications: which requests are fresh, and what their replies carry (RFC 5944 s5.7).
+
+It outlives the bindings, since no Identification may be accepted twice, and is bounded by the number of nodes that
+can authenticate themselves: only their requests get here.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from mobileip.control.security import (
+    IssuedNonces,
+    MobilitySecurityAssociation,
+    ReplayMethod,
+    check,
+    draw,
+    resynchronise,
+)
+from mobileip.control.types import Identification, Instant, seconds
+
+_NO_NONCES = IssuedNonces()
+
+
+class ReplayGuard:
+    """By home address, each node by the method of its association."""
+
+    def __init__(self) -> None:
+        self._accepted: dict[int, Identification] = {}  # timestamps: each has to be greater than all before
+        self._nonces: dict[int, IssuedNonces] = {}
+
+    def admits(
+        self,
+        home_address: IPv4Address,
+        association: MobilitySecurityAssociation,
+        request: Identification,
+        now: Instant,
+    ) -> bool:
+        """Whether an authenticated request is fresh (s3.8.2.1 b)."""
+        number = int(home_address)
+        match association.replay:
+            case ReplayMethod.TIMESTAMPS:
+                tolerance = seconds(association.replay_tolerance_s)
+                return check(request, now.wall, self._accepted.get(number), tolerance)
+            case ReplayMethod.NONCES:
+                return self._nonces.get(number, _NO_NONCES).admit(request)
+            case ReplayMethod.NONE:
+                return True
+
+    def refuse(
+        self,
+        home_address: IPv4Address,
+        association: MobilitySecurityAssociation,
+        request: Identification,
+        now: Instant,
+    ) -> Identification:
+        """The Identification of a reply 133: our time, or a nonce to use instead."""
+        if association.replay is ReplayMethod.NONCES:
+            return self._issue(home_address, association, request, now, void=False)
+        return resynchronise(request, now.wall)
+
+    def answer(
+        self,
+        home_address: IPv4Address,
+        association: MobilitySecurityAssociation,
+        request: Identification,
+        now: Instant,
+    ) -> Identification:
+        """The Identification of any other reply to a request that was admitted; its nonce is used up."""
+        if association.replay is ReplayMethod.NONCES:
+            return self._issue(home_address, association, request, now, void=True)
+        return request
+
+    def accept(
+        self, home_address: IPv4Address, association: MobilitySecurityAssociation, request: Identification
+    ) -> None:
+        """The request is granted: its timestamp is the one to exceed."""
+        if association.replay is ReplayMethod.TIMESTAMPS:
+            self._accepted[int(home_address)] = request
+
+    def forget(self, home_address: IPv4Address) -> None:
+        """The address belongs to another node from now on."""
+        self._accepted.pop(int(home_address), None)
+        self._nonces.pop(int(home_address), None)
+
+    def _issue(
+        self,
+        home_address: IPv4Address,
+        association: MobilitySecurityAssociation,
+        request: Identification,
+        now: Instant,
+        *,
+        void: bool,
+    ) -> Identification:
+        number = int(home_address)
+        nonce = draw(association, request, now)
+        self._nonces[number] = self._nonces.get(number, _NO_NONCES).issue(nonce, void=void)
+        return Identification(nonce, request.low)

@@ -1,0 +1,100 @@
+"""How a mobile node's request looks and where it goes (RFC 5944 s3.6.1, RFC 3024 s4.1, RFC 2794 s2)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from mobileip.control.core.actions import SendDatagram
+from mobileip.control.core.attachment import AtHome, Attachment, CoLocated, ThroughAgent, relay_of
+from mobileip.control.core.identity import Identity, MobileNodeSettings
+from mobileip.control.core.repairs import Wishes
+from mobileip.control.security import sign
+from mobileip.control.types import REGISTRATION_PORT, ZERO_ADDRESS, Endpoint, Identification, Lifetime
+from mobileip.control.wire import (
+    EncapsulatingDelivery,
+    Extension,
+    MobileForeignAuthentication,
+    MobileHomeAuthentication,
+    NetworkAccessIdentifier,
+    RegistrationRequest,
+    RequestFlags,
+    build,
+)
+
+_AGENT_TTL = 255  # RFC 3024 s4.1.1
+_DIRECT_TTL = 64
+_LINK_BROADCAST = b"\xff" * 6
+
+
+def care_of_address(attachment: Attachment, home_address: IPv4Address) -> IPv4Address:
+    """What to register there; the home address deregisters everything (s3.6.1.2)."""
+    return home_address if isinstance(attachment, AtHome) else attachment.care_of_address
+
+
+def compose(
+    settings: MobileNodeSettings,
+    identity: Identity,
+    attachment: Attachment,
+    wishes: Wishes,
+    care_of: IPv4Address,
+    lifetime: Lifetime,
+    identification: Identification,
+) -> bytes:
+    """The signed message. Extensions in the order of s3.6.1.3: for the home agent, authorization, for the foreign
+    agent, Mobile-Foreign authentication."""
+    extensions: tuple[Extension, ...] = ()
+    if settings.nai is not None:
+        extensions = (NetworkAccessIdentifier(settings.nai),)
+    request = RegistrationRequest(
+        home_address=identity.home_address,
+        home_agent=identity.asked_home_agent,
+        care_of_address=care_of,
+        identification=identification,
+        lifetime=lifetime,
+        flags=RequestFlags(
+            simultaneous=wishes.simultaneous and lifetime > 0,
+            decapsulation_by_mn=isinstance(attachment, CoLocated),
+            minimal=wishes.minimal,
+            gre=wishes.gre,
+            reverse_tunnel=wishes.reverse_tunnel,
+        ),
+        extensions=extensions,
+    )
+    payload = sign(settings.association, build(request), MobileHomeAuthentication)
+    relay = relay_of(attachment)
+    if relay is None:
+        return payload
+    if wishes.encapsulating_delivery and wishes.reverse_tunnel:
+        payload += EncapsulatingDelivery().encode()
+    shared = settings.foreign_agents.get(relay.agent)
+    return payload if shared is None else sign(shared, payload, MobileForeignAuthentication)
+
+
+def addressed(payload: bytes, identity: Identity, attachment: Attachment) -> SendDatagram:
+    """Addresses by s3.6.1.1. At home and to a foreign agent the frame goes to the agent's link-layer address as its
+    advertisement gave it: away from home there is no ARP, at home none is needed."""
+    home = Endpoint(identity.home_address, REGISTRATION_PORT)  # 0.0.0.0 if we have none
+    to_home_agent = Endpoint(identity.asked_home_agent, REGISTRATION_PORT)
+    interface = attachment.interface
+    match attachment:
+        case AtHome():
+            known = identity.home_agent is not None
+            to = attachment.link_address if known else _LINK_BROADCAST
+            return SendDatagram(payload, home, to_home_agent, interface, to, _DIRECT_TTL)
+        case ThroughAgent():
+            return _to_agent(payload, home, attachment)
+        case CoLocated():
+            source = Endpoint(attachment.care_of_address, REGISTRATION_PORT)
+            if attachment.through is not None:
+                return _to_agent(payload, source, attachment.through)
+            return SendDatagram(payload, source, to_home_agent, interface, ttl=_DIRECT_TTL)
+
+
+def _to_agent(payload: bytes, source: Endpoint, relay: ThroughAgent) -> SendDatagram:
+    agent = Endpoint(relay.agent, REGISTRATION_PORT)
+    return SendDatagram(payload, source, agent, relay.interface, relay.link_address, _AGENT_TTL)
+
+
+def names_an_agent(address: IPv4Address, identity: Identity) -> bool:
+    """Whether the Home Agent field of a reply tells us something: a host other than the one we asked."""
+    return address not in (ZERO_ADDRESS, identity.asked_home_agent)

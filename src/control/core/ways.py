@@ -1,0 +1,156 @@
+"""What a mobile node's kernel is asked for at each place: routes, tunnel, home address on the link (RFC 5944 s4.2.1,
+s4.6).
+
+The way back of a packet is made ready before the reply can arrive: routes and the tunnel's entry follow the request in
+the same list of actions.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from mobileip.control.core.actions import (
+    Action,
+    AdoptHomeAddress,
+    AttachHome,
+    DetachHome,
+    InstallTunnel,
+    Noted,
+    RemoveTunnel,
+    RouteThroughAgent,
+    RouteThroughTunnel,
+    TunnelSide,
+    Unroute,
+)
+from mobileip.control.core.attachment import AtHome, Attachment, CoLocated, ThroughAgent
+from mobileip.control.core.identity import Identity, MobileNodeSettings
+from mobileip.control.reasons import Reason
+
+
+class Ways:
+    """Remembers what was asked for, so that a later place can undo it."""
+
+    def __init__(self, identity: Identity, settings: MobileNodeSettings) -> None:
+        self._identity = identity
+        self._home_gateway = settings.home_gateway
+        self._assigned = settings.home_address is None  # the home address is the home agent's to give
+        self._several = len(settings.interfaces) > 1  # so that main may prefer another way out
+        self._adopt = False  # AdoptHomeAddress failed, or its failure may hide
+        self._home_links: set[str] = set()  # AttachHome was asked for, DetachHome not or perhaps in vain
+        self._left_links: set[str] = set()  # where the latest move asked for DetachHome
+        self._tunnelled: IPv4Address | None = None  # home address of the entry that is, or may be, installed
+        self._outward: tuple[Action, ...] = ()  # the latest tunnel and route away from home
+
+    def enter(self, attachment: Attachment | None, request: list[Action], reverse: bool) -> list[Action]:
+        """All for a new place, in the order of s4.6, with the ``request`` where it belongs."""
+        return [_moved(attachment), *self._enter(attachment, request, reverse)]
+
+    def _enter(self, attachment: Attachment | None, request: list[Action], reverse: bool) -> list[Action]:
+        if self._identity.home is None:
+            return request
+        adopt = [AdoptHomeAddress(self._identity.home)] if self._adopt else []
+        self._adopt = False
+        if isinstance(attachment, AtHome):
+            return [*adopt, *self._return_home(attachment, request)]
+        self._outward = self._away(attachment, reverse)
+        leaving = [*adopt, *self._leave_home(), *request]
+        if not self._outward:
+            return [*leaving, *self._leave_tunnel(), Unroute(self._identity.home.ip)]
+        return [*leaving, *self._outward, *self._unless_tunnel()]
+
+    def follow(self, attachment: Attachment | None, reverse: bool) -> list[Action]:
+        """What a reply changed: the home address, the home agent or the reverse tunnel."""
+        outward = self._away(attachment, reverse)
+        if not outward or outward == self._outward:
+            return []
+        self._outward = outward
+        return [*outward, *self._unless_tunnel()]
+
+    def adopt(self) -> list[Action]:
+        """The home address is new; a tunnel of an earlier one goes."""
+        if self._identity.home is None:
+            return []
+        return [*self._leave_tunnel(), AdoptHomeAddress(self._identity.home)]
+
+    def failed(self) -> None:
+        """Something was refused, and what was behind it not done: the next move repeats and removes what this one may
+        have left."""
+        self._home_links |= self._left_links
+        self._tunnelled = self._tunnelled or (None if self._identity.home is None else self._identity.home.ip)
+        self._adopt = self._assigned
+
+    def _return_home(self, attachment: AtHome, request: list[Action]) -> list[Action]:
+        """s4.6, returning: answer ARP again, gratuitous ARP, then the request."""
+        assert self._identity.home is not None
+        gateway = self._home_gateway or attachment.agent
+        moved_link = self._leave_home(but=attachment.interface)
+        self._home_links = {attachment.interface}
+        self._outward = ()
+        attach = AttachHome(self._identity.home, attachment.interface, gateway)
+        return [*moved_link, attach, *request, *self._leave_tunnel()]
+
+    def _away(self, attachment: Attachment | None, reverse: bool) -> tuple[Action, ...]:
+        """s4.6, leaving: no more ARP for the home address, then the request; an agent is the default router."""
+        home, home_agent = self._identity.home, self._identity.home_agent
+        if home is None:
+            return ()
+        match attachment:
+            case ThroughAgent():
+                agent = attachment.agent, attachment.link_address
+                return (RouteThroughAgent(home.ip, attachment.interface, *agent),)
+            case CoLocated() if home_agent is not None:
+                local = attachment.care_of_address
+                return (
+                    InstallTunnel(home.ip, TunnelSide.CARE_OF, local, home_agent, reverse),
+                    RouteThroughTunnel(
+                        home.ip,
+                        attachment.interface,
+                        attachment.gateway,
+                        reverse,
+                        outer=self._several,
+                    ),
+                )
+            case _:
+                return ()
+
+    def _unless_tunnel(self) -> list[Action]:
+        for action in self._outward:
+            if isinstance(action, InstallTunnel):
+                self._tunnelled = action.home_address
+                return []
+        return self._leave_tunnel()
+
+    def _leave_home(self, but: str | None = None) -> list[Action]:
+        """Off every link that may have the home address, except ``but``."""
+        self._left_links = self._home_links - {but}
+        self._home_links = set()
+        home = self._identity.home
+        return [] if home is None else [DetachHome(home, link) for link in sorted(self._left_links)]
+
+    def _leave_tunnel(self) -> list[Action]:
+        home_address, self._tunnelled = self._tunnelled, None
+        return [] if home_address is None else [RemoveTunnel(home_address, TunnelSide.CARE_OF)]
+
+
+def _moved(target: Attachment | None) -> Noted:
+    match target:
+        case None:
+            return Noted(Reason.DISCONNECTED)
+        case AtHome():
+            return Noted(Reason.MOVED_HOME, {"interface": target.interface, **place(target)})
+        case ThroughAgent():
+            return Noted(Reason.MOVED_FOREIGN, {"interface": target.interface, **place(target)})
+        case CoLocated():
+            return Noted(Reason.MOVED_CO_LOCATED, {"interface": target.interface, **place(target)})
+
+
+def place(target: Attachment) -> dict[str, object]:
+    """What to log of a place beside its interface."""
+    match target:
+        case AtHome():
+            return {"agent": target.agent}
+        case ThroughAgent():
+            return {"agent": target.agent, "care_of_address": target.care_of_address}
+        case CoLocated():
+            through = {} if target.through is None else {"agent": target.through.agent}
+            return {"care_of_address": target.care_of_address, **through}

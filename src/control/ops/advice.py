@@ -1,0 +1,254 @@
+"""For the operator: what brings about each thing that goes wrong, and what cures it.
+
+The cure goes into the log line; both are in docs/reasons.md and in ``mobileip explain``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from mobileip.control.reasons import Level, Reason
+
+_R = Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """``cause`` is what usually is behind it, ``cure`` what to do; "" where nothing is wrong."""
+
+    cause: str = ""
+    cure: str = ""
+
+
+_SENDER = "find the sender by the fields of the line; mobileip debug NODE shows the whole message"
+_SAME_KEY = "make key, spi and algorithm the same at both ends"
+_MANGLED = "the sender is faulty, or something on the path changes packets"
+
+_GIVEN: Final[dict[Reason, tuple[str, str]]] = {
+    # what cannot be read
+    _R.TRUNCATED: (_MANGLED, _SENDER),
+    _R.TRAILING_BYTES: (_MANGLED, _SENDER),
+    _R.UNKNOWN_MESSAGE_TYPE: (
+        "a message of an extension of Mobile IPv4 that is not built here",
+        "none needed",
+    ),
+    _R.UNKNOWN_EXTENSION: (
+        "the sender uses an extension that the receiver has to know and does not",
+        "switch that extension off at the sender; mobileip debug NODE shows its number",
+    ),
+    _R.BAD_EXTENSION_LENGTH: (_MANGLED, _SENDER),
+    _R.BAD_VALUE: (_MANGLED, _SENDER),
+    _R.BAD_CHECKSUM: (_MANGLED, _SENDER),
+    # agent discovery
+    _R.SOLICITED_BY_BROADCAST: ("a host of the link that hears or sends no multicast", ""),
+    _R.AGENT_LOST: (
+        "the node left the agent's link, or the agent ended",
+        "none needed when the node has moved",
+    ),
+    _R.AGENT_REBOOTED: ("the agent was started anew", "none needed: the node registers again by itself"),
+    _R.LINK_DOWN: ("cable or radio lost, or the interface set down", "ip link show dev INTERFACE"),
+    _R.DISCONNECTED: (
+        "no interface is up, or on none is an agent heard or an own address set",
+        "ip -br addr; give the link an address (DHCP) or bring an agent there, and see mobileip show agents",
+    ),
+    # registration
+    _R.REQUEST_RETRANSMITTED: (
+        "request or reply was lost, or the home agent discards the request silently",
+        "look into the home agent's log and mobileip show violations there; let UDP port 434 pass firewalls",
+    ),
+    _R.BINDING_EXPIRED: (
+        "the node is out of reach, switched off, or its renewals are refused",
+        "none needed",
+    ),
+    _R.VISITOR_EXPIRED: ("the node left the link without deregistering", "none needed"),
+    _R.REGISTRATION_EXPIRED: (
+        "no renewal was answered in time",
+        "see the refusals and retransmissions before it in the log; ping the home agent",
+    ),
+    _R.UNMATCHED_REPLY: (
+        "a reply that came twice or after its request had timed out, or a forged one",
+        "if it happens often: raise foreign_agent.pending_timeout, or find the sender of forged replies",
+    ),
+    _R.NO_AUTHORIZATION_EXTENSION: (
+        "the sender has no key, or another extension has swallowed the authentication",
+        _SENDER,
+    ),
+    _R.UNKNOWN_ASSOCIATION: (
+        "the node is not configured here, or uses another SPI; or somebody tries keys",
+        "",
+    ),
+    _R.REPLY_BAD_AUTHENTICATOR: (
+        "the two ends have different keys or algorithms; the home agent's refusal of a request with a wrong key"
+        " looks like this too",
+        "",
+    ),
+    _R.UNEXPECTED_FOREIGN_HOME: (
+        "the foreign agent signs for us but is not in our file",
+        "add it to [[home_agent.foreign_agents]], or switch that off at the foreign agent",
+    ),
+    _R.BAD_DESTINATION: ("a message for a role or link that this daemon does not serve", "none needed"),
+    _R.RATE_LIMITED: (
+        "a faulty or hostile sender on the link, or very many nodes at once",
+        "find the sender by mobileip debug, or tcpdump -i INTERFACE icmp",
+    ),
+    _R.DENIAL_SUPPRESSED: (
+        "somebody sends requests that are denied quicker than a node may",
+        "see mobileip show violations",
+    ),
+    # denied by the home agent
+    _R.HA_UNSPECIFIED: ("the home agent gives no reason", "look into the home agent's log"),
+    _R.HA_PROHIBITED: (
+        "the home address is in none of the home agent's networks, or is not this node's",
+        "compare home_address with [[home_agent.networks]] and the node's [[home_agent.nodes]] table",
+    ),
+    _R.HA_INSUFFICIENT_RESOURCES: (
+        "home_agent.max_bindings is reached, or the kernel or the data plane refused",
+        "see the action-failed line before it; raise home_agent.max_bindings",
+    ),
+    _R.POOL_EXHAUSTED: ("more nodes ask for an address than the pool has", ""),
+    _R.MN_FAILED_AUTHENTICATION: ("key or algorithm differ at the two ends; or somebody guesses keys", ""),
+    _R.FA_FAILED_AUTHENTICATION: (
+        "key or algorithm of the two agents differ, or only one has the other's",
+        "",
+    ),
+    _R.IDENTIFICATION_MISMATCH: (
+        "the node's clock is wrong, its first request after a start, or a replayed request",
+        "none needed once: the node corrects itself by the reply; if it goes on, set both clocks (NTP), or raise"
+        " replay_tolerance",
+    ),
+    _R.HA_POORLY_FORMED: ("the care-of address cannot be one, or fields contradict each other", _SENDER),
+    _R.HA_TOO_MANY_BINDINGS: (
+        "the node wants more simultaneous bindings than it may have",
+        "raise max_simultaneous of the node or of [home_agent]",
+    ),
+    _R.UNKNOWN_HOME_AGENT: (
+        "the node looks for its home agent, or has another address for it",
+        "none needed for a node that looks; otherwise make mobile_node.home_agent equal home_agent.address",
+    ),
+    _R.HA_REVERSE_TUNNEL_UNAVAILABLE: (
+        "home_agent.reverse_tunnel (or the node's) is forbidden",
+        "none needed: the node asks again without T; or set it to optional",
+    ),
+    _R.HA_REVERSE_TUNNEL_MANDATORY: (
+        "home_agent.reverse_tunnel (or the node's) is required",
+        "none needed: the node asks again with T; or set it to optional",
+    ),
+    _R.HA_ENCAPSULATION_UNAVAILABLE: (
+        "the node asks for GRE or minimal encapsulation",
+        "none needed: the node asks again for IP in IP",
+    ),
+    # denied by the foreign agent
+    _R.FA_UNSPECIFIED: ("the foreign agent gives no reason", "look into the foreign agent's log"),
+    _R.FA_PROHIBITED: ("the foreign agent does not serve this node", "ask who runs it"),
+    _R.FA_BUSY: (
+        "as many visitors or waiting requests as the foreign agent may have",
+        "raise foreign_agent.max_visitors or max_pending; mobileip show visitors, pending",
+    ),
+    _R.FA_INSUFFICIENT_RESOURCES: (
+        "the kernel or the data plane refused route, rule or tunnel",
+        "see the action-failed line before it",
+    ),
+    _R.FA_LIFETIME_TOO_LONG: (
+        "the node asked for more than foreign_agent.max_lifetime",
+        "none needed: the node asks again for what is offered",
+    ),
+    _R.FA_POORLY_FORMED: ("fields of the request contradict each other", _SENDER),
+    _R.FA_NONZERO_HOME_ADDRESS: (
+        "a request with home address 0.0.0.0 and no NAI",
+        "give the node a home_address or a nai",
+    ),
+    _R.FA_POORLY_FORMED_REPLY: ("the home agent, or something on the path, is faulty", _SENDER),
+    _R.FA_ENCAPSULATION_UNAVAILABLE: (
+        "the node asks for GRE or minimal encapsulation",
+        "none needed: the node asks again for IP in IP",
+    ),
+    _R.FA_REVERSE_TUNNEL_UNAVAILABLE: (
+        "foreign_agent.reverse_tunnel is unavailable",
+        "none needed: the node asks again without T; or set it to optional",
+    ),
+    _R.FA_REVERSE_TUNNEL_MANDATORY: (
+        "foreign_agent.reverse_tunnel is required",
+        "none needed: the node asks again with T; or set it to optional",
+    ),
+    _R.FA_MN_TOO_DISTANT: (
+        "the request came over a router, from a node that is not on this link, or the sender does not set TTL 255",
+        "let the node register from its own link; otherwise somebody far away plays a node of this link",
+    ),
+    _R.FA_INVALID_CARE_OF: (
+        "the node uses a care-of address of another agent, or an old one of ours",
+        "none needed once: the node takes the one that is advertised",
+    ),
+    _R.FA_INVALID_HOME_AGENT: (
+        "the node's home agent address is the foreign agent's own",
+        "correct mobile_node.home_agent",
+    ),
+    _R.FA_REGISTRATION_TIMEOUT: (
+        "the home agent is down or out of reach, or discards the request silently",
+        "ping the home agent from here; look into its log and mobileip show violations there",
+    ),
+    _R.FA_HOME_NETWORK_UNREACHABLE: ("there is no route to the home agent", "ip route get HOME_AGENT"),
+    _R.FA_HOME_AGENT_UNREACHABLE: ("the home agent's host is down or filtered", "ping the home agent"),
+    _R.FA_HOME_AGENT_PORT_UNREACHABLE: (
+        "the host is there, but no home agent runs on it",
+        "start the home agent; it must be reachable at home_agent.address",
+    ),
+    _R.FA_DELIVERY_STYLE: (
+        "the node asks for encapsulating delivery, which this agent does not offer",
+        "none needed: the node asks again for direct delivery; or set foreign_agent.encapsulating_delivery = true",
+    ),
+    _R.FA_HOME_AGENT_UNREACHABLE_OTHER: (
+        "a router or firewall on the way refuses UDP port 434",
+        "let UDP port 434 pass between the agents",
+    ),
+    _R.FA_MN_FAILED_AUTHENTICATION: ("the node and this agent have different keys, or only one has any", ""),
+    _R.FA_HA_FAILED_AUTHENTICATION: ("the two agents have different keys, or only one has any", ""),
+    _R.FA_SENDER_LIMIT: ("one sender asks for many home addresses: a fault, an attack, or a bridge", ""),
+    _R.FA_HOME_ADDRESS_TAKEN: (
+        "two home networks use the same private addresses, and a node of each is here",
+        "give the two nodes different home addresses, or serve them from different foreign agents",
+    ),
+    _R.FA_MISSING_NAI: ("the home agent does not know NAIs (RFC 2794)", "give the node a home_address"),
+    _R.FA_MISSING_HOME_AGENT: ("the home agent is faulty", "look into the home agent's log"),
+    _R.FA_MISSING_HOME_ADDRESS: (
+        "the home agent accepted a node without giving it an address",
+        "give the network of the home agent a pool, or the node a home_address",
+    ),
+    _R.PENDING_COPIED: (
+        "somebody on the link repeats another node's request as its own",
+        "find it by the link-layer address; mobileip debug NODE",
+    ),
+    # the mobile node
+    _R.DENIED: (
+        "an agent refused the registration: code and reason are in the line",
+        "mobileip explain CODE",
+    ),
+    _R.CLOCK_RESYNCHRONISED: ("this host's clock differs from the home agent's", "set both clocks (NTP)"),
+    _R.RETRYING: ("see the line before it", "none needed"),
+    _R.CLOCK_JUMPED: ("the clock of this host was set", "none needed"),
+    # the kernel
+    _R.ACTION_FAILED: (
+        "missing privileges, an interface that went away, or a full table; the line says which call failed",
+        "mobileip doctor --config FILE",
+    ),
+    _R.PACKET_WITHOUT_BINDING: (
+        "packets of a node that has just left, or traffic to addresses nobody has",
+        "none needed",
+    ),
+    _R.TUNNEL_TOO_BIG: (
+        "the path to the other end of the tunnel carries less than the tunnel's MTU says",
+        "set daemon.tunnel_mtu to the path's MTU less 20",
+    ),
+    _R.DEVICE_LOST: ("somebody deleted the tunnel device, or a thread of the engine failed", ""),
+}
+
+
+def advice(reason: Reason) -> Advice:
+    """What is known of ``reason``."""
+    cause, cure = _GIVEN.get(reason, ("", ""))
+    return Advice(cause, cure or reason.info.cure)
+
+
+def is_trouble(reason: Reason) -> bool:
+    """Whether an operator may want to do something about ``reason``."""
+    return reason.info.level in (Level.WARNING, Level.ERROR, Level.SECURITY)

@@ -1,0 +1,112 @@
+"""The mobile node's table: what may be left out, what belongs together, and what the core makes of it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from mobileip.control.agent import settings
+from mobileip.control.config.load import load
+from mobileip.control.security import ReplayMethod
+from tests.unit.config.texts import KEY, MOBILE, Write, problems, replaced
+
+KEY2 = "51d0c4f7a2293b8e6a0f9d1c77e5b342"
+NO_GATEWAY = replaced(MOBILE, 'home_gateway = "10.1.0.1"\n', "")
+NO_HOME = replaced(NO_GATEWAY, 'home_address = "10.1.0.5/24"\n', "")
+NO_HOME_AGENT = replaced(MOBILE, 'home_agent = "192.0.2.1"\n', "")
+EVERYTHING = f"""{MOBILE}
+nai = "user@example.org"
+replay = "nonces"
+agents = ["198.51.100.1", "198.51.100.2"]
+hold_down = 5
+simultaneous = true
+[[mobile_node.foreign_agents]]
+address = "198.51.100.1"
+spi = 300
+key = "{KEY2}"
+algorithm = "keyed-md5"
+"""
+
+
+def test_everything_reaches_the_node(write: Write) -> None:
+    config = load(write(EVERYTHING)).mobile_node
+    assert config is not None
+    made = settings.mobile_node(config)
+    agents = (IPv4Address("198.51.100.1"), IPv4Address("198.51.100.2"))
+    assert (made.nai, made.agents, made.hold_down, made.simultaneous) == (
+        "user@example.org",
+        agents,
+        5.0,
+        True,
+    )
+    assert made.association.replay is ReplayMethod.NONCES
+    (agent,) = made.foreign_agents
+    shared = made.foreign_agents[agent]
+    assert (agent, shared.spi, shared.key.reveal().hex()) == (agents[0], 300, KEY2)
+
+
+def test_defaults(write: Write) -> None:
+    config = load(write(MOBILE)).mobile_node
+    assert config is not None
+    made = settings.mobile_node(config)
+    assert (made.nai, made.agents, made.hold_down, made.simultaneous) == (None, (), 2.0, False)
+    assert made.association.replay is ReplayMethod.TIMESTAMPS and made.foreign_agents == {}
+
+
+def test_home_address_or_home_agent_may_be_left_out(write: Write) -> None:
+    assert problems(write(NO_HOME_AGENT)) == {}
+    named = NO_HOME + 'nai = "user@example.org"\n'
+    assert problems(write(named)) == {}
+    config = load(write(named)).mobile_node
+    assert config is not None and settings.mobile_node(config).home_address is None
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        (NO_HOME, "mobile_node.home_address", "or a nai by which the home agent gives one"),
+        (
+            replaced(NO_HOME, 'home_agent = "192.0.2.1"\n', 'nai = "user@example.org"\n'),
+            "mobile_node.home_agent",
+            "cannot be discovered",
+        ),
+        (
+            replaced(MOBILE, 'home_address = "10.1.0.5/24"', 'nai = "user@example.org"'),
+            "mobile_node.home_gateway",
+            "makes no sense",
+        ),
+        (
+            replaced(replaced(NO_GATEWAY, 'home_agent = "192.0.2.1"\n', ""), "5/24", "5/32"),
+            "mobile_node.home_agent",
+            "no broadcast address",
+        ),
+        (replaced(EVERYTHING, '"nonces"', '"none"'), "mobile_node.replay", "timestamps or nonces"),
+        (replaced(EVERYTHING, "hold_down = 5", "hold_down = -1"), "mobile_node.hold_down", "0 to 3600 s"),
+        (replaced(EVERYTHING, "spi = 300", "spi = 30"), "mobile_node.foreign_agents[0].spi", "256"),
+        (
+            EVERYTHING
+            + f'[[mobile_node.foreign_agents]]\naddress = "198.51.100.1"\nspi = 301\nkey = "{KEY2}"\n',
+            "mobile_node.foreign_agents[1].address",
+            "already mobile_node.foreign_agents[0]",
+        ),
+    ],
+)
+def test_what_does_not_belong_together(write: Write, text: str, key: str, words: str) -> None:
+    found = problems(write(text))
+    assert found.keys() == {key} and words in found[key]
+
+
+def test_simultaneous_with_one_interface_is_warned_of(write: Write) -> None:
+    one = replaced(EVERYTHING, '["eth0", "wlan0"]', '["eth0"]')
+    assert "no effect" in problems(write(one))["mobile_node.simultaneous"]
+
+
+def test_key_file_of_a_foreign_agent(write: Write) -> None:
+    path = write(replaced(EVERYTHING, f'key = "{KEY2}"', 'key_file = "agent.key"'))
+    file = path.parent / "agent.key"
+    file.write_text(KEY2)
+    file.chmod(0o600)
+    config = load(path).mobile_node
+    assert config is not None and config.foreign_agents[0].key.reveal().hex() == KEY2
+    assert KEY not in repr(config)
