@@ -2,10 +2,11 @@
 
 BIN := .venv/bin
 CLANG := clang-format clang-14 libclang-rt-14-dev
+SECONDS_EACH ?= 20
 C_FILES = $(wildcard src/dataplane/csrc/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit check bench bench-handover fuzz clean distclean
+.PHONY: help build demo test unit check bench bench-handover bench-registration docs fuzz clean distclean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,9 +39,20 @@ bench: build ## nanoseconds per operation
 bench-handover: build ## milliseconds per handover, p50 and p99, and a plot (root)
 	$(BIN)/python -m benchmarks.handover $(ARGS)
 
-fuzz: ## hostile bytes into the C parsers, for a bounded time
+bench-registration: build ## registrations a second of a core, beside FreeRADIUS (root)
+	@tools/setup.sh freeradius freeradius-utils
+	$(BIN)/python -m benchmarks.registration $(ARGS)
+
+docs: build ## write the generated pages of docs/: configuration, reasons, show, compliance
+	$(BIN)/python tools/docs.py
+	$(BIN)/python tools/rfc_matrix.py
+
+fuzz: build ## hostile bytes into every parser and machine, for a bounded time; SECONDS_EACH=20
 	@tools/setup.sh $(CLANG)
-	$(MAKE) -C tests/c fuzz
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install -q 'atheris>=2.3' || true
+	$(MAKE) -C tests/c fuzz FUZZ_SECONDS=$(SECONDS_EACH)
+	@for target in $$($(BIN)/python -m tests.fuzz --list); do \
+		$(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS_EACH) || exit; done
 
 clean: ## remove what was built
 	rm -rf build dist tools/pkg/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

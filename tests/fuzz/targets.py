@@ -1,0 +1,17 @@
+"""All targets by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.fuzz import files, foreign, home, messages, mobile, sockets
+from tests.fuzz.target import Target
+
+TARGETS: Final[dict[str, Target]] = {
+    **messages.TARGETS,
+    **files.TARGETS,
+    **sockets.TARGETS,
+    **foreign.TARGETS,
+    **home.TARGETS,
+    **mobile.TARGETS,
+}
