@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Interface
 
 from mobileip.control.net.failures import NetlinkFailure
 from mobileip.control.net.netlink import Netlink
 from mobileip.control.ports import ActionError
+from mobileip.control.types import Instant, seconds
+
+_PATH_AGE = seconds(10)
+_REMEMBERED_PATHS = 65_536
 
 
 def first_address(netlink: Netlink, interface: str) -> IPv4Interface:
@@ -49,9 +53,35 @@ def underlay_mtu(netlink: Netlink, addresses: Iterable[IPv4Address], interfaces:
     )
 
 
-def path_mtu(netlink: Netlink, address: IPv4Address, mark: int | None) -> int | None:
-    """MTU of the kernel's route to ``address``, ``None`` without a route."""
-    try:
-        return netlink.route_to(address, mark=mark).mtu
-    except NetlinkFailure:
-        return None
+class PathMtus:
+    """MTU of the kernel's route to each care-of address, remembered for ten seconds.
+
+    Asking costs two conversations with the kernel, a quarter of a renewal's time when it was asked at each. A route
+    that changes meanwhile is noticed at the next renewal after that; links that change forget everything at once.
+    """
+
+    def __init__(self, netlink: Netlink, mark: int | None, clock: Callable[[], Instant]) -> None:
+        self._netlink = netlink
+        self._mark = mark
+        self._clock = clock
+        self._known: dict[
+            int, tuple[int | None, int]
+        ] = {}  # by address: MTU, and until when (mono) it is believed
+
+    def __call__(self, address: IPv4Address) -> int | None:
+        """Bytes, ``None`` without a route."""
+        number, now = int(address), self._clock().mono
+        mtu, until = self._known.get(number, (None, 0))
+        if now < until:
+            return mtu
+        if len(self._known) >= _REMEMBERED_PATHS:
+            self._known.clear()
+        try:
+            mtu = self._netlink.route_to(address, mark=self._mark).mtu
+        except NetlinkFailure:
+            mtu = None
+        self._known[number] = mtu, now + _PATH_AGE
+        return mtu
+
+    def forget(self) -> None:
+        self._known.clear()

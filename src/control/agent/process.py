@@ -119,13 +119,14 @@ class _Daemon:
             daemon.tunnel_mtu
             or host.underlay_mtu(self._netlink, self._ends(), self._tunnel_links()) - OUTER_HEADER
         )
+        self._path_mtus = host.PathMtus(self._netlink, mark, clock.now)
         self._tunnels = self._stack.enter_context(
             closing(
                 Tunnels(
                     daemon.tunnel_device,
                     mtu=mtu,
                     mark=mark or 0,
-                    path_mtu=lambda address: host.path_mtu(self._netlink, address, mark),
+                    path_mtu=self._path_mtus,
                 )
             )
         )
@@ -259,6 +260,7 @@ class _Daemon:
 
     def _on_link(self, event: LinkChanged) -> None:
         """An interface that came back lost what hung on it: put that back before the machine hears of it."""
+        self._path_mtus.forget()
         self._sockets.refresh(event.interface)
         self._discovery.refresh(event.interface)
         if event.up:

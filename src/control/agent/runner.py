@@ -29,6 +29,7 @@ class Runner:
         self._timer: asyncio.TimerHandle | None = None
         self._armed: int | None = None
         self._closed = False
+        self._arming = False
 
     def submit(self, event: Event) -> None:
         """Handle ``event`` now, or after the one being handled when an action caused it."""
@@ -43,7 +44,9 @@ class Runner:
                 self._handle(self._events.popleft())
         finally:
             self._running = False
-        self._arm()
+        if not self._arming:  # once for a batch of datagrams, not for each
+            self._arming = True
+            asyncio.get_running_loop().call_soon(self._arm)
 
     def close(self) -> None:
         """No more events and no more ticks."""
@@ -60,6 +63,7 @@ class Runner:
 
     def _arm(self) -> None:
         """One timer, for the earliest deadline."""
+        self._arming = False
         if self._closed:
             return
         deadline = self._machine.next_deadline()

@@ -32,6 +32,7 @@ UNSUPPORTED: Final = 2
 
 LARGEST_REQUEST: Final = 16 * 1024  # bytes
 MOST_CLIENTS: Final = 64
+_REFUSAL_PATIENCE: Final = 1.0  # seconds for the request of a client that will be refused
 PATIENCE: Final = 10.0  # seconds for a client to finish its request, and to read our answer
 _MODE: Final = 0o660
 _ELEMENTS_AT_ONCE: Final = 200  # of a list, encoded without letting other work in
@@ -108,6 +109,11 @@ class ControlServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             if len(self._clients) > MOST_CLIENTS:
+                # Read first: a socket closed with a request unread, or before it was sent, breaks the client's pipe
+                # and the client never sees why.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_REFUSAL_PATIENCE):
+                        await _request(reader)
                 await _answer(writer, FAILED, f"there are {MOST_CLIENTS} clients already; try again", None)
                 return
             while request := await _request(reader):
