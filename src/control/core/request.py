@@ -21,8 +21,7 @@ from mobileip.control.wire import (
     build,
 )
 
-_AGENT_TTL = 255  # RFC 3024 s4.1.1
-_DIRECT_TTL = 64
+_TTL = 255  # of every request (RFC 3024 s3.2); a foreign agent checks it (s4.2.1)
 _LINK_BROADCAST = b"\xff" * 6
 
 
@@ -80,19 +79,19 @@ def addressed(payload: bytes, identity: Identity, attachment: Attachment) -> Sen
         case AtHome():
             known = identity.home_agent is not None
             to = attachment.link_address if known else _LINK_BROADCAST
-            return SendDatagram(payload, home, to_home_agent, interface, to, _DIRECT_TTL)
+            return SendDatagram(payload, home, to_home_agent, interface, to, _TTL)
         case ThroughAgent():
             return _to_agent(payload, home, attachment)
         case CoLocated():
             source = Endpoint(attachment.care_of_address, REGISTRATION_PORT)
             if attachment.through is not None:
                 return _to_agent(payload, source, attachment.through)
-            return SendDatagram(payload, source, to_home_agent, interface, ttl=_DIRECT_TTL)
+            return SendDatagram(payload, source, to_home_agent, interface, ttl=_TTL)
 
 
 def _to_agent(payload: bytes, source: Endpoint, relay: ThroughAgent) -> SendDatagram:
     agent = Endpoint(relay.agent, REGISTRATION_PORT)
-    return SendDatagram(payload, source, agent, relay.interface, relay.link_address, _AGENT_TTL)
+    return SendDatagram(payload, source, agent, relay.interface, relay.link_address, _TTL)
 
 
 def names_an_agent(address: IPv4Address, identity: Identity) -> bool:

@@ -117,6 +117,7 @@ def test_request_through_an_agent() -> None:
 
 @pytest.mark.rfc("5944", "3.1", 1)
 @pytest.mark.rfc("5944", "3.6.1.1", 3, 6, 7)
+@pytest.mark.rfc("3024", "3.2", 3)
 @pytest.mark.rfc("3024", "4.1.1", 1)
 @pytest.mark.rfc("3024", "6.1", 1)
 def test_request_goes_to_the_agents_link_address_with_ttl_255() -> None:
@@ -130,13 +131,14 @@ def test_request_goes_to_the_agents_link_address_with_ttl_255() -> None:
 @pytest.mark.rfc("5944", "3.1", 3)
 @pytest.mark.rfc("5944", "3.6.1.1", 1, 8)
 @pytest.mark.rfc("5944", "3.6.1.2", 1, 18)
+@pytest.mark.rfc("3024", "3.2", 3)
 def test_request_with_a_co_located_address_goes_directly() -> None:
     machine = node()
     machine.handle(LinkChanged("eth0", True), at(0))
     actions = machine.handle(LinkChanged("eth0", True, (ADDRESS,), AGENT), at(0.1))
     out = only(actions, SendDatagram)
     assert (out.source, out.destination) == (Endpoint(ADDRESS.ip, 434), Endpoint(HOME_AGENT, 434))
-    assert out.link_destination is None
+    assert (out.link_destination, out.ttl) == (None, 255)
     asked = sent_request(actions)
     assert asked.flags.decapsulation_by_mn and asked.flags.reverse_tunnel
     assert asked.care_of_address == ADDRESS.ip
