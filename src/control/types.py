@@ -87,7 +87,10 @@ class Lifetime(int):
 
 
 class EncapsulationType(IntEnum):
-    """Tunnel encapsulations by IP protocol number (RFC 5944 s4.1). MINIMAL (55) and GRE (47) are not built yet."""
+    """Tunnel encapsulations that registration can ask for, by IP protocol number (RFC 5944 s4.1).
+
+    The data plane also has MINIMAL (55) and GRE (47); the M and G bits are refused so far.
+    """
 
     IPIP = 4
 

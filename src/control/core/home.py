@@ -1,9 +1,9 @@
 """The home agent (RFC 5944 s3.8, s4.2.3, s4.6; RFC 3024 s4.3; RFC 2794).
 
 A request is checked in the order of s3.8.2.1: authentication first, so that nothing an unauthenticated sender says can
-change state or cost a signature beyond the one of a denial. Acceptance is a list of actions that ends with the reply:
-if the kernel refuses one of them, the reply is not sent and :class:`ActionFailed` comes back; the binding is then
-undone and the node hears code 130.
+change state or cost a signature beyond the one of a denial. In the actions of an acceptance the reply stands behind
+everything that it tells of: if the kernel refuses some of that, the reply is not sent and :class:`ActionFailed` comes
+back; the bindings are then what they were before and the node hears code 130.
 
 The reserved bits r and x of a request are ignored, as s3.3 says of them; s3.8.2.3 would refuse "non-zero bits in
 reserved fields", of which RFC 5944 has left none.

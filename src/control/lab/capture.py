@@ -34,6 +34,7 @@ class Capture:
         for (name, space, interface), file in zip(links, self.files, strict=True):
             command = [
                 require("tcpdump", "tcpdump"),
+                "--immediate-mode",  # or a short burst before the end is lost in the kernel's buffer
                 "-i",
                 interface,
                 "-s",

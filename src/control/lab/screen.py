@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -39,7 +40,7 @@ _NOISE: Final = 0.025  # of a frame's probes: those that are on their way when t
 _LEVELS: Final = {"warning": "yellow", "error": "bold red"}
 
 
-class Watcher:
+class Watcher(ABC):
     """Context manager: a thread that looks at the tour every so often. Subclasses say what they do with
     it.
     """
@@ -69,8 +70,9 @@ class Watcher:
         """A stage that the tour has reached."""
         self._said.append((self._elapsed(), line))
 
+    @abstractmethod
     def _look(self, events: Sequence[LogEvent]) -> None:
-        raise NotImplementedError
+        """What has been logged since the last look."""
 
     def _run(self) -> None:
         try:
