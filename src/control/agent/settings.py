@@ -133,6 +133,8 @@ def mobile_node(config: MobileNodeConfig) -> MobileNodeSettings:
         agents=config.agents,
         hold_down=config.hold_down,
         simultaneous=config.simultaneous,
+        broadcasts=config.broadcasts,
+        encapsulating_delivery=config.encapsulating_delivery,
         foreign_agents={agent.address: _association(agent) for agent in config.foreign_agents},
     )
 

@@ -301,6 +301,11 @@ def _mobile_node(node: MobileNodeConfig) -> Iterator[Problem]:
             yield Problem(where, f"{name} is already {earlier}")
     if node.simultaneous and len(node.interfaces) == 1:
         yield _warning("mobile_node.simultaneous", "has no effect with one interface")
+    if node.encapsulating_delivery and not node.reverse_tunnel:
+        yield Problem(
+            "mobile_node.encapsulating_delivery",
+            "needs reverse_tunnel: it is a way into that (RFC 3024 s3.3)",
+        )
     if node.replay is ReplayMethod.NONE:
         yield Problem("mobile_node.replay", '"none" is the home agent\'s: a node uses timestamps or nonces')
     yield from _key("mobile_node.key", node.key)

@@ -121,6 +121,9 @@ key = "{key}"   # CHANGE at both ends: openssl rand -hex 16
 # hold_down = 2.0                # s that a better link or agent must last before a working one is left for it
 # simultaneous = false           # register over a better link before leaving the other; costs every packet twice
                                  # for a moment, and the home agent has to allow it
+# broadcasts = false             # ask for the broadcasts of the home network while away; the home agent has to allow it
+# encapsulating_delivery = false # tunnel to the foreign agent what it is to tunnel on: broadcasts and multicasts from
+                                 # here can go home through an agent in no other way
 # With nai ("user@example.org") the home agent may know this node by a name; home_address can then be left out.
 # A foreign agent that shares a key with this node is a [[mobile_node.foreign_agents]] table: address, spi, key.
 

@@ -302,6 +302,11 @@ class MobileNodeConfig(_Table):
     """Replay protection, the same as in the home agent's file; ``nonces`` need no clock (RFC 5944 s5.7)."""
     reverse_tunnel: Boolean = True
     """Whether to send through the tunnel too (T bit, RFC 3024); needed where routers check sources."""
+    encapsulating_delivery: Boolean = False
+    """Whether to tunnel to a foreign agent what it is to reverse-tunnel (RFC 3024 s5.2): the only way by which
+    broadcasts and multicasts of this host reach the home network through an agent. Agents need not support it."""
+    broadcasts: Boolean = False
+    """Whether to ask the home agent for the broadcasts of the home network while away (B bit, RFC 5944 s4.3)."""
     co_located: Boolean = True
     """Whether to register directly from a link that gives an address but has no agent (RFC 5944 s1.6)."""
     agent_wait: Annotated[float, number(0, 60, "s")] = 0.2

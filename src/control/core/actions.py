@@ -186,20 +186,27 @@ class DetachHome:
 
 @dataclass(frozen=True, slots=True)
 class RouteThroughAgent:
-    """Mobile node: the foreign agent is the default router, its link-layer address pinned (s4.2.1)."""
+    """Mobile node: the foreign agent is the default router, its link-layer address pinned (s4.2.1).
+
+    ``broadcast``: the home network's broadcast address, which the tunnel device stands for while the node is away.
+    """
 
     home_address: IPv4Address
     interface: str
     agent: IPv4Address
     link_address: bytes
+    broadcast: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RouteThroughTunnel:
-    """Mobile node with co-located care-of address: everything from the home address enters the tunnel device.
+    """Mobile node that tunnels by itself: everything from the home address enters the tunnel device.
 
     Without reverse tunnelling (``tunnel`` false) packets leave directly through ``gateway`` on ``interface``. With
     ``outer`` the tunnel's own packets take that way too, whatever the main table prefers.
+
+    With ``link_address`` the gateway is a foreign agent, at which the tunnel ends (encapsulating delivery, RFC 3024
+    s5.2), and its link-layer address is pinned. ``broadcast`` as in :class:`RouteThroughAgent`.
     """
 
     home_address: IPv4Address
@@ -207,6 +214,8 @@ class RouteThroughTunnel:
     gateway: IPv4Address | None
     tunnel: bool
     outer: bool = False
+    link_address: bytes | None = None
+    broadcast: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

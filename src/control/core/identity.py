@@ -40,13 +40,16 @@ class MobileNodeSettings:
     agents: tuple[IPv4Address, ...] = ()
     hold_down: float = 2.0
     simultaneous: bool = False
+    broadcasts: bool = False
+    encapsulating_delivery: bool = False
     foreign_agents: Mapping[IPv4Address, MobilitySecurityAssociation] = field(default_factory=dict)
 
     @property
     def fixed(self) -> tuple[object, ...]:
         """What cannot change while the node runs: its routes and its tunnel hang on it."""
         addresses = self.home_address, self.home_agent, self.home_gateway
-        return *addresses, self.nai, self.interfaces, self.reverse_tunnel
+        ways = self.reverse_tunnel, self.broadcasts, self.encapsulating_delivery
+        return *addresses, self.nai, self.interfaces, *ways
 
 
 class Identity:

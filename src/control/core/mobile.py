@@ -340,7 +340,7 @@ class MobileNode:
         if verdict.assigned:
             actions += self._ways.adopt()
         if registrar is self._registrar:
-            actions += self._ways.follow(self._attachment, registrar.reverse_tunnel)
+            actions += self._ways.follow(self._attachment, registrar.reverse_tunnel, registrar.delivery_to)
         return actions + self._on_refused(verdict, now)
 
     def _on_left(self, verdict: Verdict) -> list[Action]:
@@ -427,7 +427,11 @@ class MobileNode:
             for link in self._table.links:
                 if link.up and not link.agents and not self._table.is_soliciting(link):
                     self._table.solicit_now(link, now.mono)
-        return self._ways.enter(target, request, self._registrar.reverse_tunnel)
+        return self._enter(target, request)
+
+    def _enter(self, target: Attachment | None, request: list[Action]) -> list[Action]:
+        registrar = self._registrar
+        return self._ways.enter(target, request, registrar.reverse_tunnel, registrar.delivery_to)
 
     # ---- make before break
 
@@ -462,7 +466,7 @@ class MobileNode:
         self._coming = None
         self._attachment = coming.attachment
         self._registrar.keep_others(False)
-        actions = self._ways.enter(coming.attachment, [], self._registrar.reverse_tunnel)
+        actions = self._enter(coming.attachment, [])
         if self._registrar.registration is None or not self._registrar.registration.beside:
             return actions
         self._going = old

@@ -70,6 +70,7 @@ class Registration:
     sent: Instant
     accepted: Instant
     code: int
+    answered_by: IPv4Address  # source of the reply
     beside: bool = False  # earlier bindings were asked to stay, and do
 
     @property
@@ -127,6 +128,17 @@ class Registrar:
         return self._wishes.reverse_tunnel
 
     @property
+    def delivery_to(self) -> IPv4Address | None:
+        """Where to tunnel what is to be reverse-tunnelled (RFC 3024 s5.2.2): the foreign agent by the source of its
+        latest accepting reply. ``None``: nowhere, by direct delivery."""
+        wishes, relay = self._wishes, relay_of(self._attachment)
+        if relay is None or not (wishes.encapsulating_delivery and wishes.reverse_tunnel):
+            return None
+        registration = self._registration
+        here = registration is not None and registration.attachment == self._attachment
+        return registration.answered_by if registration is not None and here else relay.agent
+
+    @property
     def silences(self) -> int:
         """Requests that went unanswered since the last reply."""
         return self._silences
@@ -155,9 +167,13 @@ class Registrar:
         relay = relay_of(attachment)
         if relay is None:
             return Wishes(self._identity.reverse_tunnel, self._settings.lifetime)
+        reverse = self._identity.reverse_tunnel and relay.reverse_tunnel
         return Wishes(
-            self._identity.reverse_tunnel and relay.reverse_tunnel,
+            reverse,
             min(self._settings.lifetime, relay.lifetime_limit),
+            # With an address of its own on the link the node tunnels to the home agent.
+            encapsulating_delivery=self._settings.encapsulating_delivery
+            and isinstance(attachment, ThroughAgent),
         )
 
     def reconfigure(self, settings: MobileNodeSettings) -> None:
@@ -295,9 +311,12 @@ class Registrar:
         if assigned:
             address = self._identity.adopt_home_address(reply.home_address)
             actions.append(Noted(Reason.HOME_ADDRESS_ASSIGNED, {"home_address": address.ip}))
-        return Verdict([*actions, self._on_accepted(reply, pending, now)], assigned=assigned)
+        accepted = self._on_accepted(reply, event.source.address, pending, now)
+        return Verdict([*actions, accepted], assigned=assigned)
 
-    def _on_accepted(self, reply: RegistrationReply, pending: PendingRegistration, now: Instant) -> Noted:
+    def _on_accepted(
+        self, reply: RegistrationReply, source: IPv4Address, pending: PendingRegistration, now: Instant
+    ) -> Noted:
         fields: dict[str, object] = {
             "home_agent": reply.home_agent,
             "care_of_address": pending.care_of_address,
@@ -320,9 +339,8 @@ class Registrar:
         # A home agent must not grant more than was asked (s3.8.2.2).
         granted = min(reply.lifetime, pending.lifetime)
         beside = pending.simultaneous and reply.code == ReplyCode.ACCEPTED
-        registration = Registration(
-            pending.attachment, pending.care_of_address, granted, pending.sent, now, reply.code, beside
-        )
+        place = pending.attachment, pending.care_of_address
+        registration = Registration(*place, granted, pending.sent, now, reply.code, source, beside)
         self._registration = registration
         if registration.expires is None:
             self._timers.cancel(_Timer.EXPIRE)

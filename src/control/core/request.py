@@ -52,6 +52,7 @@ def compose(
         lifetime=lifetime,
         flags=RequestFlags(
             simultaneous=wishes.simultaneous and lifetime > 0,
+            broadcast=settings.broadcasts and lifetime > 0,
             decapsulation_by_mn=isinstance(attachment, CoLocated),
             minimal=wishes.minimal,
             gre=wishes.gre,

@@ -13,6 +13,8 @@ from mobileip.control.core.actions import (
     Action,
     AdoptHomeAddress,
     AttachHome,
+    BroadcastDelivery,
+    DeliveryStyle,
     DetachHome,
     InstallTunnel,
     Noted,
@@ -35,32 +37,45 @@ class Ways:
         self._home_gateway = settings.home_gateway
         self._assigned = settings.home_address is None  # the home address is the home agent's to give
         self._several = len(settings.interfaces) > 1  # so that main may prefer another way out
+        self._broadcasts = settings.broadcasts
         self._adopt = False  # AdoptHomeAddress failed, or its failure may hide
         self._home_links: set[str] = set()  # AttachHome was asked for, DetachHome not or perhaps in vain
         self._left_links: set[str] = set()  # where the latest move asked for DetachHome
         self._tunnelled: IPv4Address | None = None  # home address of the entry that is, or may be, installed
         self._outward: tuple[Action, ...] = ()  # the latest tunnel and route away from home
 
-    def enter(self, attachment: Attachment | None, request: list[Action], reverse: bool) -> list[Action]:
-        """All for a new place, in the order of s4.6, with the ``request`` where it belongs."""
-        return [_moved(attachment), *self._enter(attachment, request, reverse)]
+    def enter(
+        self,
+        attachment: Attachment | None,
+        request: list[Action],
+        reverse: bool,
+        delivery_to: IPv4Address | None = None,
+    ) -> list[Action]:
+        """All for a new place, in the order of s4.6, with the ``request`` where it belongs.
 
-    def _enter(self, attachment: Attachment | None, request: list[Action], reverse: bool) -> list[Action]:
+        ``delivery_to``: the foreign agent that is tunnelled to (RFC 3024 s5.2).
+        """
         if self._identity.home is None:
-            return request
+            return [_moved(attachment), *request]
+        self._outward = self._away(attachment, reverse, delivery_to)
+        return [_moved(attachment), *self._enter(attachment, request)]
+
+    def _enter(self, attachment: Attachment | None, request: list[Action]) -> list[Action]:
+        assert self._identity.home is not None
         adopt = [AdoptHomeAddress(self._identity.home)] if self._adopt else []
         self._adopt = False
         if isinstance(attachment, AtHome):
             return [*adopt, *self._return_home(attachment, request)]
-        self._outward = self._away(attachment, reverse)
         leaving = [*adopt, *self._leave_home(), *request]
         if not self._outward:
             return [*leaving, *self._leave_tunnel(), Unroute(self._identity.home.ip)]
         return [*leaving, *self._outward, *self._unless_tunnel()]
 
-    def follow(self, attachment: Attachment | None, reverse: bool) -> list[Action]:
-        """What a reply changed: the home address, the home agent or the reverse tunnel."""
-        outward = self._away(attachment, reverse)
+    def follow(
+        self, attachment: Attachment | None, reverse: bool, delivery_to: IPv4Address | None = None
+    ) -> list[Action]:
+        """What a reply changed: the home address, the home agent, the reverse tunnel or who answers for the agent."""
+        outward = self._away(attachment, reverse, delivery_to)
         if not outward or outward == self._outward:
             return []
         self._outward = outward
@@ -85,33 +100,69 @@ class Ways:
         gateway = self._home_gateway or attachment.agent
         moved_link = self._leave_home(but=attachment.interface)
         self._home_links = {attachment.interface}
-        self._outward = ()
         attach = AttachHome(self._identity.home, attachment.interface, gateway)
         return [*moved_link, attach, *request, *self._leave_tunnel()]
 
-    def _away(self, attachment: Attachment | None, reverse: bool) -> tuple[Action, ...]:
+    def _away(
+        self, attachment: Attachment | None, reverse: bool, delivery_to: IPv4Address | None
+    ) -> tuple[Action, ...]:
         """s4.6, leaving: no more ARP for the home address, then the request; an agent is the default router."""
         home, home_agent = self._identity.home, self._identity.home_agent
         if home is None:
             return ()
         match attachment:
             case ThroughAgent():
-                agent = attachment.agent, attachment.link_address
-                return (RouteThroughAgent(home.ip, attachment.interface, *agent),)
+                return self._through_agent(attachment, home.ip, delivery_to)
             case CoLocated() if home_agent is not None:
-                local = attachment.care_of_address
+                local, broadcast = attachment.care_of_address, self._broadcast
+                wanted = BroadcastDelivery.DIRECT if self._broadcasts else BroadcastDelivery.NONE
                 return (
-                    InstallTunnel(home.ip, TunnelSide.CARE_OF, local, home_agent, reverse),
+                    InstallTunnel(home.ip, TunnelSide.CARE_OF, local, home_agent, reverse, broadcast=wanted),
                     RouteThroughTunnel(
                         home.ip,
                         attachment.interface,
                         attachment.gateway,
                         reverse,
                         outer=self._several,
+                        broadcast=broadcast,
                     ),
                 )
             case _:
                 return ()
+
+    def _through_agent(
+        self, place: ThroughAgent, home: IPv4Address, delivery_to: IPv4Address | None
+    ) -> tuple[Action, ...]:
+        """The agent takes the tunnel off; broadcasts come inside a second one, to the home address (s4.3)."""
+        home_agent, nested = self._identity.home_agent, []
+        if self._broadcasts and home_agent is not None:
+            nested = [
+                InstallTunnel(
+                    home, TunnelSide.CARE_OF, home, home_agent, False,
+                    beside=delivery_to is not None, broadcast=BroadcastDelivery.NESTED,
+                )
+            ]  # fmt: skip
+        if delivery_to is None:
+            agent = place.agent, place.link_address
+            return *nested, RouteThroughAgent(home, place.interface, *agent, broadcast=self._broadcast)
+        return (
+            InstallTunnel(
+                home, TunnelSide.CARE_OF, home, delivery_to, True, delivery=DeliveryStyle.ENCAPSULATING
+            ),
+            *nested,
+            RouteThroughTunnel(
+                home, place.interface, delivery_to, True,
+                outer=True, link_address=place.link_address, broadcast=self._broadcast,
+            ),
+        )  # fmt: skip
+
+    @property
+    def _broadcast(self) -> IPv4Address | None:
+        """The home network's broadcast address, if its broadcasts are asked for; a host's prefix has none."""
+        home = self._identity.home
+        if not self._broadcasts or home is None or home.network.prefixlen > 30:
+            return None
+        return home.network.broadcast_address
 
     def _unless_tunnel(self) -> list[Action]:
         for action in self._outward:

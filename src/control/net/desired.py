@@ -25,6 +25,7 @@ class Route:
     source: IPv4Address | None = None
     table: int = MAIN_TABLE
     metric: int = 0
+    broadcast: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -34,7 +35,7 @@ class Route:
     def install(self, netlink: Netlink) -> None:
         netlink.replace_route(
             self.network, device=self.device, gateway=self.gateway, onlink=self.onlink, source=self.source,
-            table=self.table, metric=self.metric,
+            table=self.table, metric=self.metric, broadcast=self.broadcast,
         )  # fmt: skip
 
     def remove(self, netlink: Netlink) -> None:

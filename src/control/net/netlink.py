@@ -93,12 +93,13 @@ class Netlink:
         source: IPv4Address | None = None,
         table: int = MAIN_TABLE,
         metric: int = 0,
+        broadcast: bool = False,
     ) -> None:
-        """Unicast route; takes the place of one with the same network, table and metric."""
+        """Unicast route, or one of a broadcast address; takes the place of one with the same network, table, metric."""
         what = f"cannot install route {_route_text(network, device, gateway, table)}"
         body = requests.route(
             network, index=_index(device, what), gateway=gateway, onlink=onlink, source=source, table=table,
-            metric=metric,
+            metric=metric, broadcast=broadcast,
         )  # fmt: skip
         self._change(rtnl.RTM_NEWROUTE, _REPLACE, body, what)
 

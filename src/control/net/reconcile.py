@@ -46,7 +46,7 @@ from mobileip.control.net.arp import Announcer
 from mobileip.control.net.desired import Address, Desired, Entry, Neighbour, ProxyNeighbour, Route, Rule
 from mobileip.control.net.failures import NetlinkFailure
 from mobileip.control.net.netlink import Netlink
-from mobileip.control.net.requests import MAIN_TABLE
+from mobileip.control.net.requests import LOCAL_TABLE, MAIN_TABLE
 from mobileip.control.net.sysctl import Sysctls
 from mobileip.control.ports import ActionError
 
@@ -255,7 +255,8 @@ class Kernel:
             _DEFAULT, action.interface, gateway=action.agent, onlink=True, source=action.home_address,
             table=self._table,
         )  # fmt: skip
-        self._desired.put("ways", (Neighbour(action.agent, action.interface, action.link_address), route))
+        neighbour = Neighbour(action.agent, action.interface, action.link_address)
+        self._desired.put("ways", (neighbour, *self._broadcast(action), route))
 
     def _route_through_tunnel(self, action: RouteThroughTunnel) -> None:
         if action.tunnel:
@@ -268,20 +269,33 @@ class Kernel:
                 source=action.home_address,
                 table=self._table,
             )
-        self._desired.put("ways", (*self._outer(action), route))
+        self._desired.put("ways", (*self._outer(action), *self._broadcast(action), route))
 
     def _outer(self, action: RouteThroughTunnel) -> tuple[Entry, ...]:
-        """With several interfaces: what leaves from the care-of address leaves by its link (RFC 3704 s2.2).
+        """With several interfaces: what leaves from the care-of address leaves by its link (RFC 3704 s2.2). To a
+        foreign agent: over the link where it is, without ARP.
 
         A raw socket that writes its own header is routed without regard to the source in it, so the mark has to do.
         Requests over another link name that link, which no route here is for.
         """
         if not action.outer:
             return ()
+        gateway, device, agent = action.gateway, action.interface, action.link_address
+        onlink = gateway is not None and agent is not None
+        pinned = (Neighbour(gateway, device, agent),) if gateway is not None and agent is not None else ()
         return (
-            Route(_DEFAULT, action.interface, gateway=action.gateway, table=self._outer_table),
+            *pinned,
+            Route(_DEFAULT, device, gateway=gateway, onlink=onlink, table=self._outer_table),
             Rule(_OUTER_PRIORITY, self._outer_table, fwmark=self._mark),
         )
+
+    def _broadcast(self, action: RouteThroughAgent | RouteThroughTunnel) -> tuple[Entry, ...]:
+        """The home network's broadcast address: what the home agent sends on is for this host, and what the host sends
+        there goes to the home agent, as if the tunnel device were an interface on the home link (RFC 5944 s4.3)."""
+        if action.broadcast is None:
+            return ()
+        everybody = IPv4Network(action.broadcast)
+        return (Route(everybody, self._tunnel, table=LOCAL_TABLE, metric=_METRIC, broadcast=True),)
 
     def _unroute(self, action: Unroute) -> None:
         self._desired.drop("ways")

@@ -19,10 +19,11 @@ PROTOCOL: Final = 44
 """Mark on everything that we put into the kernel (RTA_PROTOCOL and its kin): a restart finds it by that."""
 
 MAIN_TABLE: Final = 254
+LOCAL_TABLE: Final = 255
 
 AF_INET: Final = 2
 SCOPE_UNIVERSE, SCOPE_LINK, SCOPE_ANY = 0, 253, 255  # 255 in a delete request matches every scope
-ANY_TYPE, UNICAST, LOCAL = 0, 1, 2
+ANY_TYPE, UNICAST, LOCAL, BROADCAST = 0, 1, 2, 3
 ONLINK: Final = 4
 IFF_UP, IFF_RUNNING, IFF_LOWER_UP = 0x1, 0x40, 0x10000
 NTF_PROXY: Final = 8
@@ -102,9 +103,10 @@ def route(
     source: IPv4Address | None,
     table: int,
     metric: int,
+    broadcast: bool,
 ) -> bytes:
-    scope = SCOPE_UNIVERSE if gateway else SCOPE_LINK
-    body = _route_head(network, table, scope, UNICAST, ONLINK if onlink else 0) + _u32(_RTA_OIF, index)
+    scope, kind = SCOPE_UNIVERSE if gateway else SCOPE_LINK, BROADCAST if broadcast else UNICAST
+    body = _route_head(network, table, scope, kind, ONLINK if onlink else 0) + _u32(_RTA_OIF, index)
     if gateway is not None:
         body += attribute(_RTA_GATEWAY, gateway.packed)
     if metric:

@@ -21,6 +21,8 @@ replay = "nonces"
 agents = ["198.51.100.1", "198.51.100.2"]
 hold_down = 5
 simultaneous = true
+broadcasts = true
+encapsulating_delivery = true
 [[mobile_node.foreign_agents]]
 address = "198.51.100.1"
 spi = 300
@@ -40,6 +42,7 @@ def test_everything_reaches_the_node(write: Write) -> None:
         5.0,
         True,
     )
+    assert made.broadcasts and made.encapsulating_delivery
     assert made.association.replay is ReplayMethod.NONCES
     (agent,) = made.foreign_agents
     shared = made.foreign_agents[agent]
@@ -51,6 +54,7 @@ def test_defaults(write: Write) -> None:
     assert config is not None
     made = settings.mobile_node(config)
     assert (made.nai, made.agents, made.hold_down, made.simultaneous) == (None, (), 2.0, False)
+    assert not made.broadcasts and not made.encapsulating_delivery
     assert made.association.replay is ReplayMethod.TIMESTAMPS and made.foreign_agents == {}
 
 
@@ -82,6 +86,11 @@ def test_home_address_or_home_agent_may_be_left_out(write: Write) -> None:
             "no broadcast address",
         ),
         (replaced(EVERYTHING, '"nonces"', '"none"'), "mobile_node.replay", "timestamps or nonces"),
+        (
+            replaced(EVERYTHING, "encapsulating_delivery", "reverse_tunnel = false\nencapsulating_delivery"),
+            "mobile_node.encapsulating_delivery",
+            "needs reverse_tunnel",
+        ),
         (replaced(EVERYTHING, "hold_down = 5", "hold_down = -1"), "mobile_node.hold_down", "0 to 3600 s"),
         (replaced(EVERYTHING, "spi = 300", "spi = 30"), "mobile_node.foreign_agents[0].spi", "256"),
         (
