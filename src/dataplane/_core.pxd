@@ -47,6 +47,7 @@ cdef extern from "mip_tunnel.h" nogil:
         uint8_t *data
         uint32_t len
         uint32_t headroom
+        uint32_t tail_len
 
 cdef extern from "mip_ipv4.h" nogil:
     enum mip_layer:

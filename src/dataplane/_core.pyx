@@ -122,7 +122,7 @@ cdef int _encapsulate(uint8_t *data, size_t headroom, size_t size, const mip_tun
 
     if drop != MIP_OK:
         return drop
-    p.data, p.len, p.headroom = data, <uint32_t>size, <uint32_t>headroom
+    p.data, p.tail_len, p.len, p.headroom = data, 0, <uint32_t>size, <uint32_t>headroom
     return mip_encapsulate(p, &inner, t, ident)
 
 
@@ -175,7 +175,7 @@ def decapsulate_into(uint8_t[::1] buffer not None, Py_ssize_t offset, Py_ssize_t
     data = &buffer[0] + offset
     with nogil:
         for _round in range(rounds):
-            p.data, p.len, p.headroom = data, <uint32_t>size, <uint32_t>offset
+            p.data, p.tail_len, p.len, p.headroom = data, 0, <uint32_t>size, <uint32_t>offset
             drop = mip_decapsulate(&p, kind, &d)
     _check(drop)
     key = d.key if d.has_key else None
@@ -236,7 +236,7 @@ def encapsulate_nested(const uint8_t[::1] packet not None, tunnel not None, uint
 
     _fill_tunnel(&t, tunnel)
     _check(mip_ipv4_parse(data, <size_t>packet.shape[0], MIP_INNER, &inner))
-    p.data, p.len, p.headroom = data, <uint32_t>packet.shape[0], MIP_HEADROOM
+    p.data, p.tail_len, p.len, p.headroom = data, 0, <uint32_t>packet.shape[0], MIP_HEADROOM
     _check(mip_encapsulate_nested(&p, &inner, &t, ident))
     return (<char *>p.data)[:p.len]
 

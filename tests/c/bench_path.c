@@ -80,7 +80,7 @@ static double outbound(void)
 			mip_path_prefetch_outbound(&table, &inner[i]);
 		}
 		for (int i = 0; i < BATCH; i++) {
-			struct mip_packet p = { rooms[i] + 64, 64, 64 };
+			struct mip_packet p = { .data = rooms[i] + 64, .len = 64, .headroom = 64 };
 			struct mip_tunnel t;
 
 			CHECK(mip_path_outbound(&table, &inner[i], &t) == MIP_OK);
@@ -111,7 +111,7 @@ static double inbound(void)
 
 		for (int i = 0; i < BATCH; i++) {
 			if (round == 0) {
-				struct mip_packet p = { rooms[i] + 64, 64, 64 };
+				struct mip_packet p = { .data = rooms[i] + 64, .len = 64, .headroom = 64 };
 				struct mip_ipv4 ip;
 
 				check_build(p.data, &c);
@@ -122,7 +122,7 @@ static double inbound(void)
 		}
 		start = now_ns();
 		for (int i = 0; i < BATCH; i++) {
-			packets[i] = (struct mip_packet){ rooms[i] + 44, 84, 44 };
+			packets[i] = (struct mip_packet){ .data = rooms[i] + 44, .len = 84, .headroom = 44 };
 			CHECK(mip_decapsulate(&packets[i], MIP_ENCAP_IPIP, &decap[i]) == MIP_OK);
 			mip_path_prefetch_inbound(&table, &decap[i].inner);
 		}

@@ -47,7 +47,7 @@ static void inner(uint8_t *packet, uint32_t len)
 	struct mip_tunnel t = {
 		.home_be = 1, .local_be = 2, .remote_be = 3, .mtu = 900, .encap = MIP_ENCAP_IPIP
 	};
-	struct mip_packet p = { room + MIP_HEADROOM, len, MIP_HEADROOM };
+	struct mip_packet p = { .data = room + MIP_HEADROOM, .len = len, .headroom = MIP_HEADROOM };
 	struct mip_ipv4 ip;
 	struct mip_decap d;
 	struct mip_frag f;
@@ -82,7 +82,7 @@ static void inner(uint8_t *packet, uint32_t len)
 static void outer(const uint8_t *data, size_t len, enum mip_encap type)
 {
 	uint8_t *copy = malloc(len ? len : 1);
-	struct mip_packet p = { copy, (uint32_t)len, 0 };
+	struct mip_packet p = { .data = copy, .len = (uint32_t)len, .headroom = 0 };
 	struct mip_decap d;
 	size_t header;
 

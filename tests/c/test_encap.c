@@ -44,9 +44,8 @@ static enum mip_drop encapsulate(const struct check_packet *c, const struct mip_
 	enum mip_drop drop;
 
 	memset(buffer, POISON, sizeof(buffer));
-	p->data = buffer + ROOM;
+	*p = (struct mip_packet){ .data = buffer + ROOM, .headroom = ROOM };
 	p->len = check_build(p->data, c);
-	p->headroom = ROOM;
 	memcpy(before, buffer, sizeof(buffer));
 	drop = mip_ipv4_parse(p->data, p->len, MIP_INNER, &inner);
 	return drop ? drop : mip_encapsulate(p, &inner, t, id);
@@ -135,7 +134,7 @@ static void padding_is_not_sent(void)
 {
 	struct mip_tunnel t = tunnel();
 	struct check_packet c = plain();
-	struct mip_packet p = { buffer + ROOM, 0, ROOM };
+	struct mip_packet p = { .data = buffer + ROOM, .len = 0, .headroom = ROOM };
 	struct mip_ipv4 inner;
 
 	p.len = check_build(p.data, &c) + 30;
@@ -165,7 +164,9 @@ static void refusals(void)
 	check_unchanged(&p, 120);
 
 	c = plain();
-	p = (struct mip_packet){ buffer + ROOM, check_build(buffer + ROOM, &c), 19 };
+	p = (struct mip_packet){ .data = buffer + ROOM,
+				 .len = check_build(buffer + ROOM, &c),
+				 .headroom = 19 };
 	CHECK(mip_ipv4_parse(p.data, p.len, MIP_INNER, &inner) == MIP_OK);
 	CHECK(mip_encapsulate(&p, &inner, &t, 1) == MIP_DROP_NO_HEADROOM);
 	t.encap = 48;
@@ -230,7 +231,7 @@ static void decapsulation(void)
 	for (unsigned combination = 0; combination < 256; combination++) {
 		struct check_packet o = outer_plain(), i = plain();
 		struct mip_ecn ecn;
-		struct mip_packet p = { buffer + ROOM, 0, ROOM };
+		struct mip_packet p = { .data = buffer + ROOM, .len = 0, .headroom = ROOM };
 		uint8_t *inner;
 
 		o.tos = (uint8_t)(0xb8 | (combination & 3));
@@ -269,7 +270,7 @@ static void decapsulation(void)
 
 static enum mip_drop decapsulate_bytes(const uint8_t *bytes, uint32_t len)
 {
-	struct mip_packet p = { buffer + ROOM, len, ROOM };
+	struct mip_packet p = { .data = buffer + ROOM, .len = len, .headroom = ROOM };
 	struct mip_decap d;
 	enum mip_drop drop;
 
@@ -330,7 +331,7 @@ static void malformed(void)
 	memcpy(bad, good, len);
 	bad[9] = 48;
 	fix(bad);
-	struct mip_packet p = { bad, len, 0 };
+	struct mip_packet p = { .data = bad, .len = len, .headroom = 0 };
 	struct mip_decap d;
 	CHECK(mip_decapsulate(&p, (enum mip_encap)48, &d) == MIP_DROP_UNSUPPORTED);
 }

@@ -23,7 +23,7 @@ static struct mip_tunnel tunnel(enum mip_side side, uint16_t flags)
 
 static struct mip_packet build(const struct check_packet *c, struct mip_ipv4 *ip)
 {
-	struct mip_packet p = { buffer + MIP_HEADROOM, 0, MIP_HEADROOM };
+	struct mip_packet p = { .data = buffer + MIP_HEADROOM, .len = 0, .headroom = MIP_HEADROOM };
 
 	p.len = check_build(p.data, c);
 	CHECK(mip_ipv4_parse(p.data, p.len, MIP_INNER, ip) == MIP_OK);

@@ -43,6 +43,7 @@
 	X(LOOP_SOURCE_IS_EXIT, "loop-source-is-exit", "the inner source is the tunnel exit (RFC 2003 3.2)")  \
 	X(LOOP_OWN_TUNNEL, "loop-own-tunnel", "our own tunnelled datagram came back (RFC 2003 3.2)")         \
 	X(LOOP_CARE_OF, "loop-care-of", "tunnelled to the node by its own care-of address (RFC 5944 4.2.3)") \
+	X(OFFLOAD, "bad-offload", "the TUN device described a packet that its headers do not suit")          \
 	X(TOO_BIG, "too-big", "longer than the tunnel MTU and DF is set; the sender is told (RFC 1191)")     \
 	X(NEEDS_FRAGMENTATION, "needs-fragmentation", "longer than the tunnel MTU and DF is clear")          \
 	X(NO_HEADROOM, "no-headroom", "the buffer has no room for the outer header")                         \
@@ -59,6 +60,8 @@
 #define MIP_COUNTER_LIST(X)                                                                                \
 	X(DEVICE_READ_PACKETS, "device-read-packets", "packets read from the TUN device")                  \
 	X(DEVICE_READ_BYTES, "device-read-bytes", "bytes of the packets read from the TUN device")         \
+	X(SUPER_PACKETS, "super-packets",                                                                  \
+	  "super-packets read from it (TSO, USO), counted above as segments")                              \
 	X(ENCAPSULATED_PACKETS, "encapsulated-packets", "inner packets and fragments sent into tunnels")   \
 	X(ENCAPSULATED_BYTES, "encapsulated-bytes", "bytes of these, without the outer header")            \
 	X(RECEIVED_PACKETS, "received-packets", "tunnelled datagrams received")                            \

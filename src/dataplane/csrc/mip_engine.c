@@ -67,7 +67,7 @@ static size_t lay_out(struct mip_engine *e, uint8_t *base, uint32_t capacity, ui
 	for (int i = 0; i < MIP_ARRAYS; i++)
 		e->stats.traffic[i] = carve(base, &used, capacity * sizeof(struct mip_traffic));
 	for (int d = 0; d < MIP_THREADS; d++)
-		e->worker[d].rooms = carve(base, &used, (size_t)2 * MIP_BATCH * MIP_ROOM);
+		e->worker[d].rooms = carve(base, &used, (size_t)MIP_ROOMS * MIP_ROOM);
 	return used;
 }
 

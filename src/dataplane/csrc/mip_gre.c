@@ -33,6 +33,12 @@ static uint32_t load32(const uint8_t *p)
 	return (uint32_t)mip_load16(p) << 16 | mip_load16(p + 2);
 }
 
+static uint16_t checksum(const struct mip_packet *p, const uint8_t *gre, uint32_t len)
+{
+	return (uint16_t)~mip_checksum_fold(
+		mip_checksum_add(p->tail_len ? p->tail_sum : 0, gre, len - p->tail_len));
+}
+
 void mip_gre_push(struct mip_packet *p, const struct mip_ipv4 *inner, const struct mip_tunnel *t, uint16_t id)
 {
 	uint32_t size = mip_gre_size(t->flags), at = GRE_HEADER;
@@ -56,7 +62,7 @@ void mip_gre_push(struct mip_packet *p, const struct mip_ipv4 *inner, const stru
 	mip_store16(gre, flags);
 	mip_store16(gre + 2, TYPE_IPV4);
 	if (flags & CHECKSUM)
-		mip_store16(gre + GRE_HEADER, mip_checksum(gre, size + inner->total));
+		mip_store16(gre + GRE_HEADER, checksum(p, gre, size + inner->total));
 	p->data = gre;
 	p->headroom -= size;
 	mip_outer_push(p, inner, t, id, MIP_PROTO_GRE, size + inner->total);

@@ -57,10 +57,11 @@ uint32_t mip_raw_overflow(int fd);
 struct mip_send {
 	uint32_t count;
 	struct mmsghdr message[MIP_BATCH];
-	struct iovec iov[MIP_BATCH];
+	struct iovec iov[MIP_BATCH][2]; /* the packet, and its tail */
 	struct sockaddr_in to[MIP_BATCH];
 	uint32_t index[MIP_BATCH]; /* of the tunnel's counters, for the caller */
 	uint32_t inner[MIP_BATCH]; /* bytes, likewise */
+	uint32_t len[MIP_BATCH];   /* bytes of the datagram */
 	int error[MIP_BATCH];      /* after mip_send_flush: 0 or an errno */
 };
 

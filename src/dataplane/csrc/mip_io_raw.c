@@ -90,8 +90,7 @@ void mip_send_init(struct mip_send *s)
 		s->to[i].sin_family = AF_INET;
 		s->message[i].msg_hdr.msg_name = &s->to[i];
 		s->message[i].msg_hdr.msg_namelen = sizeof(s->to[i]);
-		s->message[i].msg_hdr.msg_iov = &s->iov[i];
-		s->message[i].msg_hdr.msg_iovlen = 1;
+		s->message[i].msg_hdr.msg_iov = s->iov[i];
 	}
 }
 
@@ -99,8 +98,10 @@ void mip_send_add(struct mip_send *s, const struct mip_packet *p, const struct m
 {
 	uint32_t i = s->count++;
 
-	s->iov[i].iov_base = p->data;
-	s->iov[i].iov_len = p->len;
+	s->iov[i][0] = (struct iovec){ p->data, p->len - p->tail_len };
+	s->iov[i][1] = (struct iovec){ (void *)(uintptr_t)p->tail, p->tail_len };
+	s->message[i].msg_hdr.msg_iovlen = p->tail_len ? 2 : 1;
+	s->len[i] = p->len;
 	s->to[i].sin_addr.s_addr = t->remote_be;
 	s->index[i] = t->index;
 	s->inner[i] = inner;

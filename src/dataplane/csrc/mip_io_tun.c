@@ -10,6 +10,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* TUN_F_USO4 and TUN_F_USO6, which older kernel headers do not have. */
+enum { USO = 0x20 | 0x40 };
+
 #define MIP_STAGE_NAME(name, meaning) { #name, meaning },
 
 const struct mip_stage_name mip_stage_names[MIP_STAGE_END] = { MIP_STAGE_LIST(MIP_STAGE_NAME) };
@@ -36,6 +39,16 @@ static int bring_up(struct ifreq *device, uint32_t mtu)
 	return error;
 }
 
+/* UDP segments since Linux 6.2, and there only with those of IPv6 (of which none comes: the device is for IPv4). */
+static int offer_offloads(int fd)
+{
+	const unsigned long tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN;
+
+	if (ioctl(fd, TUNSETOFFLOAD, tcp | USO) == 0)
+		return 0;
+	return ioctl(fd, TUNSETOFFLOAD, tcp);
+}
+
 int mip_tun_open(const char *device, uint32_t mtu, bool persist, enum mip_stage *stage)
 {
 	struct ifreq request = { 0 };
@@ -48,15 +61,14 @@ int mip_tun_open(const char *device, uint32_t mtu, bool persist, enum mip_stage 
 
 	/*
 	 * IFF_VNET_HDR lets us hand over unfinished checksums and merged
-	 * packets (mip_offload.h).  No offload is offered the other way, so
-	 * what is read is whole, finished packets.
+	 * packets (mip_offload.h), and take unfinished and unsegmented ones.
 	 */
 	*stage = MIP_STAGE_TUN_ATTACH;
 	strncpy(request.ifr_name, device, sizeof(request.ifr_name) - 1);
 	request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
 	if (ioctl(fd, TUNSETIFF, &request) < 0)
 		error = -errno;
-	else if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 || ioctl(fd, TUNSETOFFLOAD, 0UL) < 0 ||
+	else if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 || offer_offloads(fd) < 0 ||
 		 ioctl(fd, TUNSETPERSIST, (unsigned long)persist) < 0)
 		error = -errno;
 	if (!error) {

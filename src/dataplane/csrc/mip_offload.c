@@ -11,7 +11,8 @@ struct header {
 
 _Static_assert(sizeof(struct header) == MIP_OFFLOAD_HEADER, "the layout the kernel reads");
 
-enum { NEEDS_CSUM = 1, GSO_TCPV4 = 1, TCP_HEADER = 20, TCP_CHECK = 16, UDP_HEADER = 8, UDP_CHECK = 6 };
+enum { NEEDS_CSUM = 1, GSO_TCPV4 = 1, GSO_UDP_L4 = 5, GSO_ECN = 0x80 };
+enum { TCP_HEADER = 20, TCP_CHECK = 16, UDP_HEADER = 8, UDP_CHECK = 6 };
 
 /* The pseudo-header's sum, as a sender leaves it for a card to finish (not complemented). */
 static uint16_t pseudo_sum(const uint8_t *packet, const struct mip_ipv4 *ip)
@@ -73,4 +74,58 @@ void mip_offload_finish(uint8_t *packet, const struct mip_ipv4 *ip)
 	/* What is there already counts the pseudo-header. */
 	check = mip_checksum(transport, (size_t)(ip->total - ip->header));
 	mip_store16(transport + offset, offset == UDP_CHECK && check == 0 ? 0xffff : check);
+}
+
+/* As the kernel's own software does it: the field holds the sum of what is before csum_start. */
+static bool finish_at(uint8_t *packet, uint32_t total, uint32_t start, uint32_t offset)
+{
+	uint16_t check;
+
+	if (start + offset + 2 > total)
+		return false;
+	check = mip_checksum(packet + start, total - start);
+	mip_store16(packet + start + offset, check ? check : 0xffff);
+	return true;
+}
+
+/* Bytes of both headers of a super-packet; 0 if it cannot be one. */
+static uint16_t super_headers(const uint8_t *packet, const struct mip_ipv4 *ip, uint8_t type)
+{
+	uint16_t check = checksum_offset(ip);
+	uint32_t transport = UDP_HEADER;
+
+	if (check != (type == GSO_TCPV4 ? TCP_CHECK : UDP_CHECK))
+		return 0;
+	if (type == GSO_TCPV4)
+		transport = (uint32_t)(packet[ip->header + 12] >> 4) * 4;
+	if ((type == GSO_TCPV4 && transport < TCP_HEADER) || ip->header + transport >= ip->total)
+		return 0;
+	return (uint16_t)(ip->header + transport);
+}
+
+enum mip_drop mip_offload_read(const uint8_t in[MIP_OFFLOAD_HEADER], uint8_t *packet,
+			       const struct mip_ipv4 *ip, struct mip_super *super)
+{
+	struct header h;
+	uint32_t headers, payload;
+	uint8_t type;
+
+	memcpy(&h, in, sizeof(h));
+	*super = (struct mip_super){ .count = 1 };
+	type = (uint8_t)(h.gso_type & ~GSO_ECN);
+	if (type) {
+		headers = type == GSO_TCPV4 || type == GSO_UDP_L4 ? super_headers(packet, ip, type) : 0;
+		if (headers == 0 || h.gso_size == 0 || !(h.flags & NEEDS_CSUM))
+			return MIP_DROP_OFFLOAD;
+		payload = ip->total - headers;
+		if (payload > h.gso_size) {
+			super->count = (uint16_t)((payload + h.gso_size - 1) / h.gso_size);
+			super->size = h.gso_size;
+			super->headers = (uint16_t)headers;
+			return MIP_OK;
+		}
+	}
+	if (h.flags & NEEDS_CSUM && !finish_at(packet, ip->total, h.csum_start, h.csum_offset))
+		return MIP_DROP_OFFLOAD;
+	return MIP_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * mip_offload.h - what the TUN device must be told about a decapsulated packet.
+ * mip_offload.h - what the TUN device says of a packet, and must be told about a decapsulated one.
  *
  * A network card (or a sender on the same host) may hand us packets whose
  * transport checksum covers only the pseudo-header so far, and may have
@@ -26,5 +26,18 @@ struct mip_offload mip_offload_describe(uint8_t out[MIP_OFFLOAD_HEADER], const u
 
 /* Finishes a transport checksum that is unfinished; for a packet that leaves by another way than the device. */
 void mip_offload_finish(uint8_t *packet, const struct mip_ipv4 *ip);
+
+/* What a packet read from the device is: itself, or a super-packet that stands for count packets. */
+struct mip_super {
+	uint16_t count, size; /* size: payload bytes of each but the last */
+	uint16_t headers;     /* bytes of IP and transport header; 0 if count is 1 */
+};
+
+/*
+ * Reads the header in front of a packet, and finishes the checksum of an ordinary
+ * one.  MIP_DROP_OFFLOAD if header and packet do not suit each other.
+ */
+enum mip_drop mip_offload_read(const uint8_t in[MIP_OFFLOAD_HEADER], uint8_t *packet,
+			       const struct mip_ipv4 *ip, struct mip_super *super);
 
 #endif

@@ -7,6 +7,10 @@
  * arrays held and subtracts it, so a new tunnel starts from zero.  A worker may
  * still finish one batch for the index's former tunnel; therefore an index
  * rests, behind MIP_STATS_REST others, before it is given out again.
+ *
+ * Packets and bytes are those that there would be without offloads: a super-packet
+ * from the TUN device counts as the segments it is cut into, headers and all,
+ * whether sent or dropped.  Only what a network card merged before we saw it is one.
  */
 #ifndef MIP_STATS_H
 #define MIP_STATS_H

@@ -48,10 +48,16 @@ struct mip_tunnel {
 	uint32_t reserved;        /* keeps the size a multiple of 8; zero */
 };
 
-/* The packet is data[0..len); headroom bytes in front of it may be written. */
+/*
+ * A packet of len bytes, at data; headroom bytes in front of it may be written.  The
+ * last tail_len bytes may be elsewhere, at an even offset of the packet; tail_sum is their folded sum.
+ */
 struct mip_packet {
 	uint8_t *data;
 	uint32_t len, headroom;
+	const uint8_t *tail;
+	uint32_t tail_len;
+	uint16_t tail_sum;
 };
 
 #endif

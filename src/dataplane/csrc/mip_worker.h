@@ -14,11 +14,18 @@
 #include "mip_io.h"
 #include "mip_ipv4.h"
 #include "mip_ring.h"
+#include "mip_segment.h"
 #include "mip_stats.h"
 #include "mip_table.h"
 
 /* One packet's room: headroom and the longest packet, in whole cache lines. */
 enum { MIP_ROOM = MIP_HEADROOM + 65536 + 64 };
+
+/* Room for the headers of a segment, likewise. */
+enum { MIP_HEADERS_ROOM = (MIP_HEADROOM + MIP_SEGMENT_HEADERS + 63) / 64 * 64 };
+
+/* Rooms of a worker: one batch read, as many for fragments and copies, one for a segment as a whole. */
+enum { MIP_ROOM_WHOLE = 2 * MIP_BATCH, MIP_ROOMS };
 
 /* A raw socket; only IP-in-IP is used from the start. */
 struct mip_receiver {
@@ -40,10 +47,11 @@ struct mip_worker {
 	const struct mip_receiver *receivers; /* MIP_ENCAPS of them */
 	int tun_fd, send_fd, stop_fd, event_fd;
 	uint32_t device_mtu;
-	uint8_t *rooms; /* MIP_BATCH rooms, and as many for fragments and copies */
+	uint8_t *rooms; /* MIP_ROOMS of them */
 
 	/* The thread's own. */
 	struct mip_send send;
+	_Alignas(64) uint8_t headers[MIP_BATCH][MIP_HEADERS_ROOM]; /* of the segments in the send queue */
 	struct mip_bucket icmp;
 	uint64_t told_ns[MIP_EVENT_END];
 	uint16_t id;
@@ -69,6 +77,9 @@ enum mip_drop mip_worker_tunnel(struct mip_worker *w, struct mip_packet *p, cons
 /* The same with a copy of p, so that p can be used again. */
 enum mip_drop mip_worker_tunnel_copy(struct mip_worker *w, const struct mip_packet *p,
 				     const struct mip_ipv4 *inner, const struct mip_tunnel *t, bool nested);
+/* The same for each segment of a super-packet; its sender is told once if they are too big. */
+void mip_worker_tunnel_super(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *inner,
+			     const struct mip_super *super, const struct mip_tunnel *t);
 /*
  * Tells the sender of p (RFC 2003 5.1: the tunnel's MTU without the outer header).
  * RFC 2003 5 would still send the packet on; with DF in the outer header too, it
@@ -91,12 +102,18 @@ static inline uint8_t *mip_room(const struct mip_worker *w, uint32_t i)
 	return w->rooms + (size_t)i * MIP_ROOM + MIP_HEADROOM;
 }
 
-/* t is the packet's tunnel, or null if it has none. */
+/* t is the packets' tunnel, or null if they have none. */
+static inline void mip_worker_drop_all(struct mip_worker *w, enum mip_drop drop, const struct mip_tunnel *t,
+				       uint32_t count)
+{
+	mip_add(&w->drops[drop], count);
+	if (t)
+		mip_add(&w->traffic[t->index].dropped, count);
+}
+
 static inline void mip_worker_drop(struct mip_worker *w, enum mip_drop drop, const struct mip_tunnel *t)
 {
-	mip_add(&w->drops[drop], 1);
-	if (t)
-		mip_add(&w->traffic[t->index].dropped, 1);
+	mip_worker_drop_all(w, drop, t, 1);
 }
 
 #endif

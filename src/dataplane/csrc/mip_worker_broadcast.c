@@ -158,7 +158,7 @@ static bool receive(struct mip_broadcast *b, uint32_t at, struct mip_packet *p, 
 {
 	ssize_t len;
 
-	*p = (struct mip_packet){ mip_room(b->worker, 0), 0, MIP_HEADROOM };
+	*p = (struct mip_packet){ .data = mip_room(b->worker, 0), .len = 0, .headroom = MIP_HEADROOM };
 	pthread_mutex_lock(b->lock);
 	*watch = b->watches[at];
 	len = recv(watch->fd, p->data, MIP_PACKET_MAX, MSG_DONTWAIT);

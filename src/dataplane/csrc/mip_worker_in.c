@@ -86,7 +86,9 @@ static int in_batch(struct mip_worker *w, enum mip_encap type, const struct mmsg
 	int error = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		packets[i] = (struct mip_packet){ mip_room(w, i), messages[i].msg_len, MIP_HEADROOM };
+		packets[i] = (struct mip_packet){ .data = mip_room(w, i),
+						  .len = messages[i].msg_len,
+						  .headroom = MIP_HEADROOM };
 		bytes += packets[i].len;
 		drop[i] = mip_decapsulate(&packets[i], type, &decap[i]);
 		if (!drop[i])

@@ -53,7 +53,7 @@ void mip_worker_flush(struct mip_worker *w)
 			mip_add(&traffic->dropped, 1);
 			if (drop == MIP_DROP_SEND_TOO_BIG)
 				mip_worker_sample(w, MIP_EVENT_TUNNEL_TOO_BIG, s->to[i].sin_addr.s_addr,
-						  s->iov[i].iov_len);
+						  s->len[i]);
 			continue;
 		}
 		mip_add(&traffic->packets, 1);
@@ -91,18 +91,33 @@ static void queue(struct mip_worker *w, const struct mip_packet *p, const struct
 /* The room of the next place in the send queue: none is used twice before a flush. */
 static struct mip_packet next_room(const struct mip_worker *w)
 {
-	return (struct mip_packet){ mip_room(w, MIP_BATCH + w->send.count), 0, MIP_HEADROOM };
+	return (struct mip_packet){ .data = mip_room(w, MIP_BATCH + w->send.count),
+				    .len = 0,
+				    .headroom = MIP_HEADROOM };
 }
 
-static void tunnel_fragments(struct mip_worker *w, const struct mip_packet *whole, const struct mip_tunnel *t,
-			     bool nested)
+/* The same in one piece. */
+static struct mip_packet whole(const struct mip_worker *w, const struct mip_packet *p)
 {
+	struct mip_packet copy = { .data = mip_room(w, MIP_ROOM_WHOLE),
+				   .len = p->len,
+				   .headroom = MIP_HEADROOM };
+
+	memcpy(copy.data, p->data, p->len - p->tail_len);
+	memcpy(copy.data + p->len - p->tail_len, p->tail, p->tail_len);
+	return copy;
+}
+
+static void tunnel_fragments(struct mip_worker *w, const struct mip_packet *original,
+			     const struct mip_tunnel *t, bool nested)
+{
+	struct mip_packet packet = original->tail_len ? whole(w, original) : *original;
 	uint16_t fits = nested ? mip_tunnel_nested(t).mtu : mip_tunnel_fits(t, true);
 	struct mip_frag frag;
 	enum mip_drop drop;
 	uint64_t made = 0;
 
-	if (!mip_frag_begin(&frag, whole->data, whole->len, fits)) {
+	if (!mip_frag_begin(&frag, packet.data, packet.len, fits)) {
 		mip_worker_drop(w, MIP_DROP_NEEDS_FRAGMENTATION, t);
 		return;
 	}
@@ -157,6 +172,30 @@ enum mip_drop mip_worker_tunnel_copy(struct mip_worker *w, const struct mip_pack
 	copy.len = inner->total;
 	memcpy(copy.data, p->data, copy.len);
 	return tunnel(w, &copy, p, inner, t, nested);
+}
+
+void mip_worker_tunnel_super(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *inner,
+			     const struct mip_super *super, const struct mip_tunnel *t)
+{
+	bool fits = super->headers + super->size <= mip_tunnel_fits(t, false);
+	struct mip_segmenter s;
+
+	mip_segment_begin(&s, p->data, inner, super);
+	for (;;) {
+		struct mip_packet segment = { .data = w->headers[w->send.count] + MIP_HEADROOM,
+					      .len = 0,
+					      .headroom = MIP_HEADROOM };
+
+		if (!mip_segment_next(&s, &segment))
+			break;
+		if (!fits && inner->frag & MIP_IPV4_DF) {
+			segment = whole(w, &segment);
+			mip_worker_drop_all(w, MIP_DROP_TOO_BIG, t, super->count);
+			mip_worker_too_big(w, &segment, t);
+			break;
+		}
+		mip_worker_tunnel(w, &segment, &s.ip, t, false);
+	}
 }
 
 /*
