@@ -2,11 +2,12 @@
 
 BIN := .venv/bin
 CLANG := clang-format clang-14 libclang-rt-14-dev
+TUNNELS := wireguard-go wireguard-tools openvpn fastd tinc vtun
 SECONDS_EACH ?= 20
-C_FILES = $(wildcard src/dataplane/csrc/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch])
+C_FILES = $(wildcard src/dataplane/csrc/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch] benchmarks/*/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit check bench bench-handover bench-registration docs fuzz clean distclean
+.PHONY: help build demo test unit check bench bench-handover bench-registration bench-throughput docs fuzz clean distclean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,6 +43,11 @@ bench-handover: build ## milliseconds per handover, p50 and p99, and a plot (roo
 bench-registration: build ## registrations a second of a core, beside FreeRADIUS (root)
 	@tools/setup.sh freeradius freeradius-utils
 	$(BIN)/python -m benchmarks.registration $(ARGS)
+
+bench-throughput: build ## the tunnel beside others: TCP, UDP, round trips, CPU (root); ARGS="--only plain,ours"
+	@tools/setup.sh ethtool iperf3
+	@for package in $(TUNNELS); do tools/setup.sh $$package || echo "goes on without $$package"; done
+	$(BIN)/python -m benchmarks.throughput $(ARGS)
 
 docs: build ## write the generated pages of docs/: configuration, reasons, show, compliance
 	$(BIN)/python tools/docs.py
