@@ -260,13 +260,19 @@ class _Daemon:
 
     def _on_link(self, event: LinkChanged) -> None:
         """An interface that came back lost what hung on it: put that back before the machine hears of it."""
-        self._path_mtus.forget()
+        self._forget_paths()
         self._sockets.refresh(event.interface)
         self._discovery.refresh(event.interface)
         if event.up:
             self._tell_refused(self._kernel.reassert(event.interface))
             self._watch_broadcasts(event.interface)
         self._runner.submit(event)
+
+    def _forget_paths(self) -> None:
+        """Tunnels may have to be narrower or wider than they are: the next renewal of each finds out."""
+        self._path_mtus.forget()
+        if self.agents is not None and self.agents.home is not None:
+            self.agents.home.look_again()
 
     def _watch_broadcasts(self, interface: str) -> None:
         """A home link is up, perhaps made anew: its broadcasts go to the nodes that ask for them (RFC 5944 s4.3)."""
@@ -288,6 +294,8 @@ class _Daemon:
     def _on_engine(self) -> None:
         for reason, fields in self._tunnels.events():
             self._note(reason, fields)
+            if reason is Reason.TUNNEL_TOO_BIG:
+                self._forget_paths()
             if reason is Reason.DEVICE_LOST:
                 self._finish(1)
 

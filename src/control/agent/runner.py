@@ -56,10 +56,9 @@ class Runner:
             self._timer.cancel()
 
     def _handle(self, event: Event) -> None:
-        pending: deque[Event] = deque([event])
-        while pending:
-            actions = self._machine.handle(pending.popleft(), self._clock())
-            pending.extend(perform_all(actions, self._perform))
+        pending = [event]
+        for one in pending:  # which failures make longer
+            pending += perform_all(self._machine.handle(one, self._clock()), self._perform)
 
     def _arm(self) -> None:
         """One timer, for the earliest deadline."""

@@ -104,6 +104,10 @@ class MobilityAgents:
     # ---- registration messages
 
     def _on_datagram(self, event: DatagramReceived, now: Instant) -> list[Action]:
+        if self.home is not None and not self._is_visited(event.interface):
+            answered = self.home.on_payload(event, now)
+            if answered is not None:
+                return answered
         try:
             message = parse(event.payload)
         except WireError as error:
@@ -135,11 +139,14 @@ class MobilityAgents:
                 or request.care_of_address == event.source.address
             )
         )
-        if self.foreign is not None and self.foreign.serves_link(event.interface) and not directly:
+        if self.foreign is not None and self._is_visited(event.interface) and not directly:
             return self.foreign.on_request(request, event, now)
         if self.home is not None:
             return self.home.on_request(request, event, now)
         return [Noted(Reason.BAD_DESTINATION, {"source": event.source, "interface": event.interface})]
+
+    def _is_visited(self, interface: str) -> bool:
+        return self.foreign is not None and self.foreign.serves_link(interface)
 
     # ---- discovery
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from struct import Struct
+from typing import Final
 
 from mobileip.control.core.actions import BroadcastDelivery
 from mobileip.control.core.deadlines import Deadlines
-from mobileip.control.types import (
-    NANOSECONDS,
-    REGISTRATION_PORT,
-    Endpoint,
-    Identification,
-    Instant,
-    Lifetime,
-)
+from mobileip.control.types import NANOSECONDS, Endpoint, Identification, Instant, Lifetime
+from mobileip.control.wire import plain
 
 
 @dataclass(frozen=True, slots=True)
 class MobilityBinding:
-    """One home address bound to one care-of address until ``expires`` (monotonic ns; ``None``: infinite lifetime)."""
+    """One home address bound to one care-of address until ``expires`` (monotonic ns; ``None``: infinite lifetime).
+
+    ``relay`` is where the request came from: the foreign agent, or the node itself. ``asked`` are the request's bytes
+    before its Identification; ``code`` and ``look`` are those of a :data:`Row`.
+    """
 
     home_address: IPv4Address
     care_of_address: IPv4Address
@@ -30,16 +30,12 @@ class MobilityBinding:
     registered: Instant
     reverse_tunnel: bool
     co_located: bool
-    other_relay: Endpoint | None = (
-        None  # where the request came from, if not from the care-of address, port 434
-    )
+    relay: Endpoint
+    asked: bytes
     nai: str | None = None  # by which the node named itself (RFC 2794)
     broadcast: BroadcastDelivery = BroadcastDelivery.NONE
-
-    @property
-    def relay(self) -> Endpoint:
-        """Where the request came from: the foreign agent, or the node itself."""
-        return self.other_relay or Endpoint(self.care_of_address, REGISTRATION_PORT)
+    code: int = 0
+    look: int = 0
 
     @property
     def expires(self) -> int | None:
@@ -48,25 +44,45 @@ class MobilityBinding:
         return self.registered.mono + self.lifetime * NANOSECONDS
 
 
+Row = tuple[bytes, int, int, int, int, int, int, int, int, int]
+"""A binding at rest: the request's bytes before its Identification; Identification; granted lifetime; registered,
+mono and wall; address and port of the relay; bits; ``code`` of the last acceptance; ``look``, which tells when the node
+was last looked at in full, 0 if each of its renewals has to be (see :mod:`~mobileip.control.core.renewals`)."""
+
+_ROW: Final = Struct(f"={plain.ASKED}sQHQQIHBBQ")  # and a NAI, if there is one; 58 bytes
+_DELIVERIES: Final = tuple(BroadcastDelivery)
+_REVERSE_TUNNEL, _CO_LOCATED, _DELIVERY = 1, 2, 2  # bits; the last from there on
+
+
 class BindingList:
     """Bindings by home address, in the order of their registration, with their expiry.
 
     Nearly every node has one binding; those that asked for simultaneous ones (S bit) have a few. Keys are numbers:
-    to hash an :class:`IPv4Address` takes longer than everything else here.
+    to hash an :class:`IPv4Address` takes longer than everything else here. Values are bytes, a sixth of the room that
+    the objects would take: a million bindings are to fit in memory.
     """
 
     def __init__(self) -> None:
-        self._newest: dict[int, MobilityBinding] = {}
-        self._older: dict[int, tuple[MobilityBinding, ...]] = {}  # only of nodes with more than one
+        self._newest: dict[int, bytes] = {}
+        self._older: dict[int, tuple[bytes, ...]] = {}  # only of nodes with more than one
         self._deadlines: Deadlines[int] = Deadlines()  # of the one of a node that ends first
 
     def get(self, home_address: IPv4Address) -> MobilityBinding | None:
         """The newest binding of a node."""
-        return self._newest.get(int(home_address))
+        packed = self._newest.get(int(home_address))
+        return None if packed is None else _unpack(int(home_address), packed)
 
     def of(self, home_address: IPv4Address) -> tuple[MobilityBinding, ...]:
         """All bindings of a node, the newest last."""
         return self._of(int(home_address))
+
+    def row(self, number: int) -> Row | None:
+        """The binding of the node with home address ``number``, if it has exactly one."""
+        packed = self._newest.get(number)
+        if packed is None or number in self._older:
+            return None
+        row: Row = _ROW.unpack_from(packed)
+        return row
 
     @property
     def nodes(self) -> int:
@@ -80,12 +96,17 @@ class BindingList:
         if others or number in self._older:
             self._set(number, (*others, binding))
             return
-        self._newest[number] = binding
-        expires = binding.expires
-        if expires is None:
-            self._deadlines.cancel(number)
-        else:
-            self._deadlines.set(number, expires)
+        self._newest[number] = _pack(binding)
+        self._limit(number, binding.expires)
+
+    def renew(self, number: int, row: Row, identification: int, now: Instant) -> None:
+        """``row``, the only binding of a node that is known by its address, begins anew."""
+        asked, _, lifetime, _, _, address, port, bits, code, look = row
+        self._newest[number] = _ROW.pack(
+            asked, identification, lifetime, now.mono, now.wall, address, port, bits, code, look
+        )
+        if lifetime != Lifetime.INFINITE:  # else there is no deadline yet
+            self._deadlines.set(number, now.mono + lifetime * NANOSECONDS)
 
     def restore(self, home_address: IPv4Address, bindings: tuple[MobilityBinding, ...]) -> None:
         """Exactly these, as :meth:`of` told them before."""
@@ -125,14 +146,14 @@ class BindingList:
 
     def __iter__(self) -> Iterator[MobilityBinding]:
         for number, newest in self._newest.items():
-            yield from self._older.get(number, ())
-            yield newest
+            for packed in (*self._older.get(number, ()), newest):
+                yield _unpack(number, packed)
 
     def _of(self, number: int) -> tuple[MobilityBinding, ...]:
         newest = self._newest.get(number)
         if newest is None:
             return ()
-        return (*self._older[number], newest) if number in self._older else (newest,)
+        return tuple(_unpack(number, packed) for packed in (*self._older.get(number, ()), newest))
 
     def _others(self, number: int, care_of_address: IPv4Address) -> tuple[MobilityBinding, ...]:
         return tuple(one for one in self._of(number) if one.care_of_address != care_of_address)
@@ -143,13 +164,75 @@ class BindingList:
             self._older.pop(number, None)
             self._deadlines.cancel(number)
             return
-        self._newest[number] = bindings[-1]
-        if len(bindings) > 1:
-            self._older[number] = bindings[:-1]
+        *older, self._newest[number] = map(_pack, bindings)
+        if older:
+            self._older[number] = tuple(older)
         else:
             self._older.pop(number, None)
-        first = min((one.expires for one in bindings if one.expires is not None), default=None)
-        if first is None:
+        self._limit(number, min((one.expires for one in bindings if one.expires is not None), default=None))
+
+    def _limit(self, number: int, expires: int | None) -> None:
+        if expires is None:
             self._deadlines.cancel(number)
         else:
-            self._deadlines.set(number, first)
+            self._deadlines.set(number, expires)
+
+
+def _pack(binding: MobilityBinding) -> bytes:
+    bits = (
+        binding.reverse_tunnel * _REVERSE_TUNNEL
+        | binding.co_located * _CO_LOCATED
+        | _DELIVERIES.index(binding.broadcast) << _DELIVERY
+    )
+    packed = _ROW.pack(
+        binding.asked,
+        binding.identification.to_int(),
+        binding.lifetime,
+        binding.registered.mono,
+        binding.registered.wall,
+        int(binding.relay.address),
+        binding.relay.port,
+        bits,
+        binding.code,
+        binding.look,
+    )
+    return packed if binding.nai is None else packed + binding.nai.encode()
+
+
+def _unpack(number: int, packed: bytes) -> MobilityBinding:
+    return binding_at_rest(number, _ROW.unpack_from(packed), packed[_ROW.size :].decode() or None)
+
+
+def binding_at_rest(number: int, row: Row, nai: str | None = None) -> MobilityBinding:
+    """The binding of home address ``number`` that is stored as ``row``."""
+    asked, identification, lifetime, mono, wall, address, port, bits, code, look = row
+    return MobilityBinding(
+        home_address=IPv4Address(number),
+        care_of_address=IPv4Address(asked[plain.CARE_OF_ADDRESS]),
+        home_agent=IPv4Address(asked[plain.HOME_AGENT]),
+        identification=Identification(identification >> 32, identification & 0xFFFF_FFFF),
+        lifetime=Lifetime(lifetime),
+        registered=Instant(mono, wall),
+        reverse_tunnel=bool(bits & _REVERSE_TUNNEL),
+        co_located=bool(bits & _CO_LOCATED),
+        relay=Endpoint(IPv4Address(address), port),
+        asked=asked,
+        nai=nai,
+        broadcast=_DELIVERIES[bits >> _DELIVERY],
+        code=code,
+        look=look,
+    )
+
+
+def describe(binding: MobilityBinding) -> dict[str, object]:
+    """A binding for the log."""
+    fields: dict[str, object] = {
+        "home_address": binding.home_address,
+        "care_of_address": binding.care_of_address,
+        "lifetime": binding.lifetime,
+        "co_located": binding.co_located,
+        "reverse_tunnel": binding.reverse_tunnel,
+    }
+    if binding.nai is not None:
+        fields["nai"] = binding.nai
+    return fields

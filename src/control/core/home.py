@@ -27,18 +27,19 @@ from mobileip.control.core.actions import (
     RemoveTunnel,
     TunnelSide,
 )
-from mobileip.control.core.bindings import BindingList, MobilityBinding
+from mobileip.control.core.bindings import BindingList, MobilityBinding, describe
 from mobileip.control.core.denials import DenialLimits
 from mobileip.control.core.events import ActionFailed, ClearBinding, DatagramReceived
 from mobileip.control.core.home_replies import Asked, is_at_home, reply
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks, is_host
 from mobileip.control.core.nodes import HomeAgentSettings, Marks, Nodes, read
 from mobileip.control.core.policy import ReverseTunnelPolicy, cap_lifetime
+from mobileip.control.core.renewals import Renewals
 from mobileip.control.core.replay import ReplayGuard
 from mobileip.control.reasons import Reason
 from mobileip.control.security import MobilitySecurityAssociation, verify
-from mobileip.control.types import NANOSECONDS, REGISTRATION_PORT, Identification, Instant, Lifetime
-from mobileip.control.wire import RegistrationRequest
+from mobileip.control.types import NANOSECONDS, Identification, Instant, Lifetime
+from mobileip.control.wire import RegistrationRequest, plain
 
 __all__ = ["HomeAgent", "HomeAgentSettings", "HomeNetwork"]
 
@@ -52,6 +53,7 @@ class HomeAgent:
         self._bindings = BindingList()
         self._replay = ReplayGuard()
         self._nodes = Nodes(settings, self._networks.no_hosts, self._replay.forget)
+        self._renewals = Renewals(settings, self._bindings, self._replay)
         self._limits = DenialLimits()
         self._answering: Asked | None = None  # accepted last: failures come before anything else happens
 
@@ -76,10 +78,22 @@ class HomeAgent:
             raise ValueError("the home agent's address and networks cannot change while it runs")
         self._settings = settings
         self._nodes.reconfigure(settings)
+        self._renewals.reconfigure(settings)
+
+    def look_again(self) -> None:
+        """Something outside has changed that an acceptance depends on, such as the MTU of a route: from every node
+        one renewal is looked at in full, and its tunnel installed anew.
+        """
+        self._renewals.look_again()
 
     def serves(self, address: IPv4Address) -> bool:
         """Is ``address`` this home agent's own?"""
         return address == self._settings.address
+
+    def on_payload(self, datagram: DatagramReceived, now: Instant) -> list[Action] | None:
+        """What can be answered without taking the message apart; ``None``: take it apart."""
+        request = plain.split(datagram.payload)
+        return None if request is None else self._renewals.answer(request, datagram, now)
 
     def on_request(
         self, request: RegistrationRequest, datagram: DatagramReceived, now: Instant
@@ -151,7 +165,7 @@ class HomeAgent:
         actions: list[Action] = []
         for binding in self._bindings.expire(now.mono):
             actions += self._after_removal(binding, now)
-            actions.append(Noted(Reason.BINDING_EXPIRED, _describe(binding)))
+            actions.append(Noted(Reason.BINDING_EXPIRED, describe(binding)))
         return actions
 
     def next_deadline(self) -> int | None:
@@ -164,7 +178,7 @@ class HomeAgent:
             if event.care_of_address in (None, binding.care_of_address):
                 self._bindings.remove(event.home_address, binding.care_of_address)
                 actions += self._after_removal(binding, now)
-                actions.append(Noted(Reason.BINDING_CLEARED, _describe(binding)))
+                actions.append(Noted(Reason.BINDING_CLEARED, describe(binding)))
         return actions
 
     # ---- checks
@@ -221,7 +235,9 @@ class HomeAgent:
     def _register(self, asked: Asked, identification: Identification, now: Instant) -> list[Action]:
         home_address, previous = asked.home_address, asked.previous
         link = self._networks.link(home_address)
-        binding = self._binding(asked, link, now)
+        # s3.8.3.2: code 1 says that we keep no simultaneous bindings for this node.
+        reason = Reason.REGISTERED if asked.policy.max_simultaneous > 1 else Reason.REGISTERED_NO_SIMULTANEOUS
+        binding = self._binding(asked, link, reason, now)
         beside = bool(previous) and _stays_beside(asked)
         self._bindings.put(binding, beside=beside)
         self._nodes.pool.bind(home_address)
@@ -238,10 +254,8 @@ class HomeAgent:
         ]
         if not previous and link is not None:
             actions += [InstallBindingRoute(home_address), ClaimAddress(home_address, link)]
-        # s3.8.3.2: code 1 says that we keep no simultaneous bindings for this node.
-        reason = Reason.REGISTERED if asked.policy.max_simultaneous > 1 else Reason.REGISTERED_NO_SIMULTANEOUS
         actions.append(self._reply(asked, reason, _remaining(binding, now), identification))
-        fields = _describe(binding)
+        fields = describe(binding)
         fields["moved"] = _moved(previous, binding, beside)
         actions.append(Noted(reason, fields))
         if previous and link is not None:
@@ -250,7 +264,7 @@ class HomeAgent:
             actions.append(ClaimAddress(home_address, link))
         return actions
 
-    def _binding(self, asked: Asked, link: str | None, now: Instant) -> MobilityBinding:
+    def _binding(self, asked: Asked, link: str | None, reason: Reason, now: Instant) -> MobilityBinding:
         request = asked.request
         broadcast = BroadcastDelivery.NONE
         if request.flags.broadcast and self._settings.broadcasts and link is not None:
@@ -260,9 +274,7 @@ class HomeAgent:
         for one in asked.previous:
             # A duplicate, which only an association without replay protection lets through, extends nothing (s3.8.2.2).
             if (one.care_of_address, one.identification) == (request.care_of_address, request.identification):
-                return replace(one, lifetime=min(lifetime, one.lifetime), broadcast=broadcast)
-        source = asked.datagram.source
-        usual = source.port == REGISTRATION_PORT and source.address == request.care_of_address
+                return replace(one, lifetime=min(lifetime, one.lifetime), broadcast=broadcast, look=0)
         return MobilityBinding(
             home_address=asked.home_address,
             care_of_address=request.care_of_address,
@@ -272,9 +284,12 @@ class HomeAgent:
             registered=now,
             reverse_tunnel=request.flags.reverse_tunnel,
             co_located=request.flags.decapsulation_by_mn,
-            other_relay=None if usual else source,
+            relay=asked.datagram.source,
+            asked=request.raw[: plain.ASKED],
             nai=asked.node.name,
             broadcast=broadcast,
+            code=int(reason.info.code or 0),
+            look=self._renewals.look(asked, now) if link is None else 0,
         )
 
     def _deregister(self, asked: Asked, identification: Identification, now: Instant) -> list[Action]:
@@ -400,16 +415,3 @@ def _moved(previous: tuple[MobilityBinding, ...], binding: MobilityBinding, besi
     if binding.care_of_address in [one.care_of_address for one in previous]:
         return "renewed"
     return f"beside {previous[-1].care_of_address}" if beside else f"from {previous[-1].care_of_address}"
-
-
-def _describe(binding: MobilityBinding) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "home_address": binding.home_address,
-        "care_of_address": binding.care_of_address,
-        "lifetime": binding.lifetime,
-        "co_located": binding.co_located,
-        "reverse_tunnel": binding.reverse_tunnel,
-    }
-    if binding.nai is not None:
-        fields["nai"] = binding.nai
-    return fields

@@ -12,8 +12,8 @@ from mobileip.control.security import (
     IssuedNonces,
     MobilitySecurityAssociation,
     ReplayMethod,
-    check,
     draw,
+    is_fresh,
     resynchronise,
 )
 from mobileip.control.types import Identification, Instant, seconds
@@ -22,10 +22,10 @@ _NO_NONCES = IssuedNonces()
 
 
 class ReplayGuard:
-    """By home address, each node by the method of its association."""
+    """By home address as a number, each node by the method of its association."""
 
     def __init__(self) -> None:
-        self._accepted: dict[int, Identification] = {}  # timestamps: each has to be greater than all before
+        self._accepted: dict[int, int] = {}  # timestamps: each has to be greater than all before
         self._nonces: dict[int, IssuedNonces] = {}
 
     def admits(
@@ -39,8 +39,7 @@ class ReplayGuard:
         number = int(home_address)
         match association.replay:
             case ReplayMethod.TIMESTAMPS:
-                tolerance = seconds(association.replay_tolerance_s)
-                return check(request, now.wall, self._accepted.get(number), tolerance)
+                return self._is_newer(number, association, request.to_int(), now)
             case ReplayMethod.NONCES:
                 return self._nonces.get(number, _NO_NONCES).admit(request)
             case ReplayMethod.NONE:
@@ -75,12 +74,27 @@ class ReplayGuard:
     ) -> None:
         """The request is granted: its timestamp is the one to exceed."""
         if association.replay is ReplayMethod.TIMESTAMPS:
-            self._accepted[int(home_address)] = request
+            self._accepted[int(home_address)] = request.to_int()
+
+    def take(
+        self, number: int, association: MobilitySecurityAssociation, timestamp: int, now: Instant
+    ) -> bool:
+        """:meth:`admits` and, if so, :meth:`accept`, for an association with timestamps."""
+        if not self._is_newer(number, association, timestamp, now):
+            return False
+        self._accepted[number] = timestamp
+        return True
 
     def forget(self, home_address: IPv4Address) -> None:
         """The address belongs to another node from now on."""
         self._accepted.pop(int(home_address), None)
         self._nonces.pop(int(home_address), None)
+
+    def _is_newer(
+        self, number: int, association: MobilitySecurityAssociation, timestamp: int, now: Instant
+    ) -> bool:
+        tolerance = seconds(association.replay_tolerance_s)
+        return is_fresh(timestamp, now.wall, self._accepted.get(number), tolerance)
 
     def _issue(
         self,

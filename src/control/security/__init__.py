@@ -6,10 +6,10 @@ from mobileip.control.security.association import (
     MobilitySecurityAssociation,
     ReplayMethod,
 )
-from mobileip.control.security.authenticator import sign, verify
+from mobileip.control.security.authenticator import digest, is_authentic, sign, verify
 from mobileip.control.security.nonces import IssuedNonces, Nonces, draw
 from mobileip.control.security.peers import Peer, PeerMap
-from mobileip.control.security.replay import Timestamps, check, resynchronise
+from mobileip.control.security.replay import Timestamps, check, is_fresh, resynchronise
 from mobileip.control.security.secret import Secret
 
 __all__ = [
@@ -24,7 +24,10 @@ __all__ = [
     "Secret",
     "Timestamps",
     "check",
+    "digest",
     "draw",
+    "is_authentic",
+    "is_fresh",
     "resynchronise",
     "sign",
     "verify",

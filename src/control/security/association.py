@@ -82,10 +82,11 @@ class AssociationTable:
 
     def find(self, peer: IPv4Address | str, spi: Spi) -> MobilitySecurityAssociation | None:
         """The association by which a message from ``peer`` (its address or NAI) is verified."""
-        for association in self._by_peer.find(peer) or ():
-            if association.spi == spi:
-                return association
-        return None
+        return _with(spi, self._by_peer.find(peer))
+
+    def at(self, number: int, spi: int) -> MobilitySecurityAssociation | None:
+        """As :meth:`find`, by an address as a number."""
+        return _with(spi, self._by_peer.at(number))
 
     def preferred(self, peer: IPv4Address | str) -> MobilitySecurityAssociation | None:
         """The association with which messages to ``peer`` are signed."""
@@ -98,3 +99,12 @@ class AssociationTable:
 
     def __len__(self) -> int:
         return self._count
+
+
+def _with(
+    spi: int, associations: list[MobilitySecurityAssociation] | None
+) -> MobilitySecurityAssociation | None:
+    for association in associations or ():
+        if association.spi == spi:
+            return association
+    return None

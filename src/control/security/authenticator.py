@@ -16,6 +16,8 @@ from mobileip.control.security.association import Algorithm, MobilitySecurityAss
 from mobileip.control.wire import Authentication, Message
 
 _BLOCK: Final = 64  # bytes, of MD5 (RFC 1321)
+_INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 AUTHENTICATOR_LENGTH: Final = 16  # bytes, of either algorithm
 
 
@@ -38,9 +40,7 @@ def _hmac_states(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
     ``hmac.digest`` makes both anew for each message, which is most of what it costs.
     """
     block = (hashlib.md5(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
-    return hashlib.md5(bytes(byte ^ 0x36 for byte in block)), hashlib.md5(
-        bytes(byte ^ 0x5C for byte in block)
-    )
+    return hashlib.md5(block.translate(_INNER_PAD)), hashlib.md5(block.translate(_OUTER_PAD))
 
 
 def sign(association: MobilitySecurityAssociation, message: bytes, extension: type[Authentication]) -> bytes:
@@ -56,4 +56,9 @@ def verify(association: MobilitySecurityAssociation, message: Message, extension
     """
     if not any(extension is own for own in message.extensions) or len(message.raw) < extension.end:
         raise ValueError("only an extension of a parsed message can be verified")
-    return hmac.compare_digest(digest(association, message.raw[: extension.covered]), extension.authenticator)
+    return is_authentic(association, message.raw[: extension.covered], extension.authenticator)
+
+
+def is_authentic(association: MobilitySecurityAssociation, covered: bytes, authenticator: bytes) -> bool:
+    """Whether ``authenticator`` is the right one over ``covered``; in constant time."""
+    return hmac.compare_digest(digest(association, covered), authenticator)

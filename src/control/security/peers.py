@@ -46,7 +46,10 @@ class PeerMap(Generic[V]):
         """The value for an address or a NAI."""
         if isinstance(peer, str):
             return self._of_name(normalised(peer))
-        number = int(peer)
+        return self.at(int(peer))
+
+    def at(self, number: int) -> V | None:
+        """The value for an address as a number."""
         found = self._by_address.get(number)
         return self._of_range(number) if found is None and self._ranges else found
 

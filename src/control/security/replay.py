@@ -8,6 +8,7 @@ from typing import Final
 from mobileip.control.types import Identification, seconds
 
 LEAST_TOLERANCE: Final = seconds(3)  # s5.7.1: every home agent should accept more than this
+_ERA: Final = 1 << 64  # of timestamps: 2**32 seconds
 _HALF_SECOND: Final = 0x8000_0000  # in the fraction of an NTP timestamp
 
 
@@ -15,9 +16,15 @@ def check(
     identification: Identification, now_wall: int, last_accepted: Identification | None, tolerance: int
 ) -> bool:
     """Home agent: whether a timestamp is within ``tolerance`` ns of our clock and newer than the last."""
-    if abs(identification.to_wall() - now_wall) > tolerance:
+    last = None if last_accepted is None else last_accepted.to_int()
+    return is_fresh(identification.to_int(), now_wall, last, tolerance)
+
+
+def is_fresh(timestamp: int, now_wall: int, last_accepted: int | None, tolerance: int) -> bool:
+    """As :func:`check`, of timestamps as 64-bit numbers."""
+    if abs(_wall(timestamp) - now_wall) > tolerance:
         return False
-    return last_accepted is None or _newer(identification, last_accepted)
+    return last_accepted is None or _newer(timestamp, last_accepted)
 
 
 def resynchronise(request_identification: Identification, now_wall: int) -> Identification:
@@ -39,7 +46,7 @@ class Timestamps:
         is bridged by counting on from the last timestamp.
         """
         identification = Identification.from_wall(now_wall + self.offset, entropy)
-        if self.last is not None and not _newer(identification, self.last):
+        if self.last is not None and not _newer(identification.to_int(), self.last.to_int()):
             identification = _successor(self.last)
         return identification, Timestamps(self.offset, identification)
 
@@ -57,9 +64,14 @@ class Timestamps:
         return Timestamps(theirs - now_wall, last)
 
 
-def _newer(one: Identification, other: Identification) -> bool:
+def _newer(one: int, other: int) -> bool:
     """Serial number comparison, so that the order survives the end of NTP's era 0 on 2036-02-07."""
-    return 0 < (one.to_int() - other.to_int()) % (1 << 64) < 1 << 63
+    return 0 < (one - other) % _ERA < _ERA >> 1
+
+
+def _wall(timestamp: int) -> int:
+    """As :meth:`Identification.to_wall`."""
+    return Identification(timestamp >> 32, timestamp & 0xFFFF_FFFF).to_wall()
 
 
 def _successor(identification: Identification) -> Identification:

@@ -1,0 +1,43 @@
+"""Registration messages in their usual form, without objects: the fixed fields and one Mobile-Home Authentication
+Extension with an authenticator of 16 bytes (RFC 5944 s3.3, s3.4, s3.5.2).
+
+Nearly everything that a loaded home agent hears and says looks like this. Whatever does not is :func:`parse`'s.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from mobileip.control.wire.authentication import HEADER_LENGTH, MobileHomeAuthentication
+
+_AUTHENTICATOR: Final = 16
+_EXTENSION: Final = MobileHomeAuthentication.type << 8 | HEADER_LENGTH - 2 + _AUTHENTICATOR  # Type and Length
+_REQUEST: Final = Struct("!16sQHI16s")
+_REPLY: Final = Struct("!BBH8sQHI")
+_REQUEST_TYPE, _REPLY_TYPE = 1, 3
+
+ASKED: Final = 16
+"""Bytes of a request before its Identification: type, flags, lifetime, home address, home agent, care-of address."""
+COVERED: Final = _REQUEST.size - _AUTHENTICATOR
+"""Bytes of a plain request that its authenticator is over (s3.5.1)."""
+HOME_ADDRESS: Final = slice(4, 8)
+HOME_AGENT: Final = slice(8, 12)
+CARE_OF_ADDRESS: Final = slice(12, 16)
+
+PlainRequest = tuple[bytes, int, int, bytes]
+"""The first :data:`ASKED` bytes, Identification, SPI, authenticator."""
+
+
+def split(datagram: bytes) -> PlainRequest | None:
+    """A plain request in its parts; ``None`` if it is none."""
+    if len(datagram) != _REQUEST.size or datagram[0] != _REQUEST_TYPE:
+        return None
+    asked, identification, extension, spi, authenticator = _REQUEST.unpack(datagram)
+    return None if extension != _EXTENSION else (asked, identification, spi, authenticator)
+
+
+def unsigned_reply(code: int, lifetime: int, asked: bytes, identification: int, spi: int) -> bytes:
+    """The reply to a request that began with ``asked``, all that its authenticator covers; that is still to follow."""
+    both = asked[HOME_ADDRESS.start : HOME_AGENT.stop]
+    return _REPLY.pack(_REPLY_TYPE, code, lifetime, both, identification, _EXTENSION, spi)
