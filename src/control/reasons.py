@@ -90,7 +90,10 @@ class Reason(Enum):
     )
     SOLICITATION_SENT = "solicitation-sent", _r("agent solicitation sent", "5944 s2.4", _D)
     AGENT_DISCOVERED = "agent-discovered", _r("new agent on the link", "5944 s2.4", _I)
-    AGENT_LOST = "agent-lost", _r("agent's advertisement lifetime ran out", "5944 s2.4.2.1", _I)
+    AGENT_LOST = (
+        "agent-lost",
+        _r("agent's advertisement lifetime ran out, or it withdrew", "5944 s2.4.2.1", _I),
+    )
     AGENT_REBOOTED = (
         "agent-rebooted",
         _r("agent's sequence number fell back: it lost its state", "5944 s2.4.4", _I),

@@ -49,6 +49,8 @@ IN_PLACE: Final = frozenset(
         "mobile_node.agent_wait",
         "mobile_node.agents",
         "mobile_node.hold_down",
+        "mobile_node.solicit_by_broadcast",
+        "mobile_node.solicitation_delay",
         "mobile_node.simultaneous",
         "mobile_node.foreign_agents",
     }

@@ -135,6 +135,9 @@ def mobile_node(config: MobileNodeConfig) -> MobileNodeSettings:
         simultaneous=config.simultaneous,
         broadcasts=config.broadcasts,
         encapsulating_delivery=config.encapsulating_delivery,
+        no_router_discovery=frozenset(config.no_router_discovery),
+        solicit_by_broadcast=frozenset(config.solicit_by_broadcast),
+        solicitation_delay=config.solicitation_delay,
         foreign_agents={agent.address: _association(agent) for agent in config.foreign_agents},
     )
 

@@ -8,8 +8,8 @@ from typing import Any
 from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.core.attachment import AtHome, Attachment, CoLocated, ThroughAgent, relay_of
 from mobileip.control.core.bindings import MobilityBinding
-from mobileip.control.core.discovery import KnownAgent
-from mobileip.control.core.mobile import MobileNode, agents, roles
+from mobileip.control.core.discovery import KnownAgent, agents, roles
+from mobileip.control.core.mobile import MobileNode
 from mobileip.control.core.visitors import PendingRegistration, Visitor
 from mobileip.control.tunnels import TunnelStatus
 from mobileip.control.types import NANOSECONDS, Instant

@@ -299,6 +299,10 @@ def _mobile_node(node: MobileNodeConfig) -> Iterator[Problem]:
         where = f"mobile_node.interfaces[{index}]"
         if (earlier := names.setdefault(name, where)) != where:
             yield Problem(where, f"{name} is already {earlier}")
+    for key in ("no_router_discovery", "solicit_by_broadcast"):
+        for index, name in enumerate(getattr(node, key)):
+            if name not in names:
+                yield Problem(f"mobile_node.{key}[{index}]", f"{name} is not one of mobile_node.interfaces")
     if node.simultaneous and len(node.interfaces) == 1:
         yield _warning("mobile_node.simultaneous", "has no effect with one interface")
     if node.encapsulating_delivery and not node.reverse_tunnel:

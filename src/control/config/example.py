@@ -121,6 +121,9 @@ key = "{key}"   # CHANGE at both ends: openssl rand -hex 16
 # hold_down = 2.0                # s that a better link or agent must last before a working one is left for it
 # simultaneous = false           # register over a better link before leaving the other; costs every packet twice
                                  # for a moment, and the home agent has to allow it
+# solicitation_delay = 1.0       # s within which agents are first asked for when the daemon starts, at random
+# solicit_by_broadcast = []      # interfaces on which to ask at 255.255.255.255 in place of 224.0.0.2
+# no_router_discovery = []       # interfaces on which not to look for agents at all
 # broadcasts = false             # ask for the broadcasts of the home network while away; the home agent has to allow it
 # encapsulating_delivery = false # tunnel to the foreign agent what it is to tunnel on: broadcasts and multicasts from
                                  # here can go home through an agent in no other way

@@ -313,6 +313,15 @@ class MobileNodeConfig(_Table):
     """How long to wait for an agent on a link with an address before that becomes the care-of address."""
     agents: tuple[Address, ...] = ()
     """Agents preferred to others on the same link, the best first, by the source of their advertisements."""
+    no_router_discovery: tuple[InterfaceName, ...] = ()
+    """Those of ``interfaces`` on which agents are neither asked for nor heard, also not the home agent (RFC 1256
+    PerformRouterDiscovery): there the node registers with an address of its own, or not at all."""
+    solicit_by_broadcast: tuple[InterfaceName, ...] = ()
+    """Those of ``interfaces`` on which agents are asked for at 255.255.255.255, where not all hear 224.0.0.2 (RFC 1256
+    SolicitationAddress)."""
+    solicitation_delay: Annotated[float, number(0, 1, "s")] = 1.0
+    """Within how long, at random, agents are first asked for when the daemon starts, so that nodes that are switched on
+    together do not ask together (RFC 1256 s5.3). After a move they are asked at once."""
     hold_down: Annotated[float, number(0, 3600, "s")] = 2.0
     """How long a better link or agent must last before a working one is left for it, so that nothing flaps."""
     simultaneous: Boolean = False

@@ -79,6 +79,11 @@ class Advertiser:
             Noted(Reason.ADVERTISED, {"interface": self.link.interface}),
         ]
 
+    def farewell(self) -> list[Action]:
+        """The final advertisement: as the one before, with a lifetime of zero (RFC 1256 s4.3)."""
+        final = self._advertise(self.link.destination, None, busy=False, lifetime=0)
+        return [final, Noted(Reason.ADVERTISED, {"interface": self.link.interface})]
+
     def answer(self, event: IcmpReceived, mono: int, busy: bool) -> list[Action]:
         """The advertisement that answers a solicitation, at once and to the solicitor alone.
 
@@ -104,7 +109,13 @@ class Advertiser:
             interval = min(interval, _INITIAL_INTERVAL)
         return seconds(interval)
 
-    def _advertise(self, destination: IPv4Address, link_destination: bytes | None, busy: bool) -> SendIcmp:
+    def _advertise(
+        self,
+        destination: IPv4Address,
+        link_destination: bytes | None,
+        busy: bool,
+        lifetime: int | None = None,
+    ) -> SendIcmp:
         link = self.link
         # B only beside F: a home agent must always be prepared to serve its own (s2.1.1).
         flags = replace(link.flags, busy=busy and link.flags.foreign_agent)
@@ -114,7 +125,7 @@ class Advertiser:
         # Everything else is of even length: the prefix length of our one address is what makes it odd (s2.1.3).
         told = () if link.prefix_length is None else (PrefixLengths((link.prefix_length,)), Padding())
         message = AgentAdvertisement(
-            lifetime=link.lifetime,
+            lifetime=link.lifetime if lifetime is None else lifetime,
             extensions=(mobility, *told),
             router_addresses=(
                 RouterAddress(link.address, 0 if link.default_router else _NOT_A_DEFAULT_ROUTER),

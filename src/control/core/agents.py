@@ -17,6 +17,7 @@ from mobileip.control.core.events import (
     IcmpReceived,
     LinkChanged,
     Started,
+    Stopping,
     Tick,
     UnreachableReceived,
 )
@@ -49,6 +50,7 @@ class MobilityAgents:
         self.foreign = foreign
         self._advertisers = {link.interface: Advertiser(link, entropy) for link in links}
         self._up: set[str] = set()
+        self._partings: list[Action] = []  # to be sent for addresses that are no longer ours
         self._schedule: Deadlines[str] = Deadlines()  # next periodic advertisement of the links that are up
 
     def handle(self, event: Event, now: Instant) -> list[Action]:
@@ -69,6 +71,8 @@ class MobilityAgents:
                 return self.home.clear(event, now)
             case ClearVisitor() if self.foreign is not None:
                 return self.foreign.clear(event)
+            case Stopping():
+                return self._on_stopping()
             case Started() if self.home is not None:
                 return self.home.start()
             case _:
@@ -81,7 +85,10 @@ class MobilityAgents:
         links: tuple[AdvertisedLink, ...],
         now: Instant,
     ) -> None:
-        """Go on with other settings of the same agents; a link that is told something else is told it at once."""
+        """Go on with other settings of the same agents; a link that is told something else is told it at once.
+
+        An address that is not the link's any more is taken back at the next tick (RFC 1256 s4.3).
+        """
         if self.home is not None and home is not None:
             self.home.reconfigure(home)
         if self.foreign is not None and foreign is not None:
@@ -89,8 +96,11 @@ class MobilityAgents:
         for link in links:
             advertiser = self._advertisers.get(link.interface)
             if advertiser is not None and advertiser.link != link:
+                up, before = link.interface in self._up, advertiser.link.address
+                if up and before != link.address:
+                    self._partings += advertiser.farewell()
                 advertiser.link = link
-                if link.interface in self._up:
+                if up:
                     self._begin(advertiser, now)
 
     def next_deadline(self) -> int | None:
@@ -181,6 +191,17 @@ class MobilityAgents:
         self._schedule.cancel(event.interface)
         return [Noted(Reason.LINK_DOWN, {"interface": event.interface})]
 
+    def _on_stopping(self) -> list[Action]:
+        """Nobody shall wait for us until the lifetime of our last advertisement is over (RFC 1256 s4.3)."""
+        actions = [
+            action for interface in sorted(self._up) for action in self._advertisers[interface].farewell()
+        ]
+        for interface in self._up:
+            self._schedule.cancel(interface)
+        self._advertisers.clear()
+        self._up.clear()
+        return actions
+
     def _begin(self, advertiser: Advertiser, now: Instant) -> None:
         """As at start (RFC 1256 s4.3); an agent may wait until it is asked instead (s2.3)."""
         advertiser.restart()
@@ -195,6 +216,8 @@ class MobilityAgents:
             actions += self.home.on_tick(now)
         if self.foreign is not None:
             actions += self.foreign.on_tick(now)
+        actions += self._partings
+        self._partings = []
         # Last: an advertisement that cannot be sent must not keep what has expired in the kernel.
         for interface in self._schedule.due(now.mono):
             advertiser = self._advertisers[interface]

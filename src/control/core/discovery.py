@@ -30,6 +30,8 @@ class AgentNews(Enum):
     NEW = "new"
     REFRESHED = "refreshed"
     REBOOTED = "rebooted"
+    WITHDRAWN = "withdrawn"  # the agent takes its leave: a lifetime of zero (RFC 1256 s4.3)
+    NOTHING = "nothing"  # one that was not known does
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +110,15 @@ class Link:
 
 
 class AgentTable:
-    """Agents by link, their expiry, and the solicitation schedule of each link."""
+    """Agents by link, their expiry, and the solicitation schedule of each link.
 
-    def __init__(self, interfaces: tuple[str, ...], entropy: Entropy) -> None:
+    On ``deaf`` interfaces no agents are looked for (RFC 1256 PerformRouterDiscovery).
+    """
+
+    def __init__(
+        self, interfaces: tuple[str, ...], entropy: Entropy, deaf: frozenset[str] = frozenset()
+    ) -> None:
+        self._deaf = deaf
         self._links = {name: Link(name) for name in interfaces}
         self._expiry: Deadlines[tuple[str, IPv4Address]] = Deadlines()
         self._solicit: Deadlines[str] = Deadlines()
@@ -133,7 +141,13 @@ class AgentTable:
         mono: int,
     ) -> AgentNews:
         """Record an advertisement."""
+        if link.interface in self._deaf:
+            return AgentNews.NOTHING
         previous = link.agents.get(address)
+        if advertisement.lifetime == 0:
+            link.agents.pop(address, None)
+            self._expiry.cancel((link.interface, address))
+            return AgentNews.NOTHING if previous is None else AgentNews.WITHDRAWN
         expires = mono + seconds(advertisement.lifetime)
         since = mono if previous is None else previous.since
         link.agents[address] = KnownAgent(address, link_address, advertisement, expires, since, mono)
@@ -156,10 +170,16 @@ class AgentTable:
 
     # ---- solicitations
 
-    def solicit_now(self, link: Link, mono: int) -> None:
-        """A positive indication of a new link: start again at the fastest rate, at once."""
+    def solicit_now(self, link: Link, mono: int, delay: int = 0) -> None:
+        """A positive indication of a new link: start again at the fastest rate, at once.
+
+        Within ``delay`` ns instead, at random, when many nodes may have been started together (RFC 1256 s5.3).
+        """
+        if link.interface in self._deaf:
+            return
         link.solicitations = 0
-        self._solicit.set(link.interface, mono)
+        draw = int.from_bytes(self._entropy(4)) if delay else 0
+        self._solicit.set(link.interface, mono + delay * draw // 0xFFFF_FFFF)
 
     def is_soliciting(self, link: Link) -> bool:
         return link.interface in self._solicit
@@ -197,3 +217,14 @@ def is_home_agent(agent: KnownAgent, home_agent: IPv4Address | None, home_networ
     routers = [router.address for router in agent.advertisement.router_addresses]
     heard = [agent.address, *routers]
     return home_agent in heard or any(address in home_network for address in heard)
+
+
+def roles(advertisement: AgentAdvertisement) -> str:
+    """``home``, ``foreign`` or ``home+foreign``."""
+    flags = advertisement.mobility.flags
+    return "+".join(name for name, on in (("home", flags.home_agent), ("foreign", flags.foreign_agent)) if on)
+
+
+def agents(table: AgentTable) -> list[tuple[str, KnownAgent]]:
+    """Every agent heard and not expired, with its link."""
+    return [(link.interface, agent) for link in table.links for agent in link.agents.values()]

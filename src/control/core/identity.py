@@ -21,7 +21,7 @@ _JUMP = seconds(1)  # a wall clock that goes so much faster or slower than the m
 
 @dataclass(frozen=True, slots=True)
 class MobileNodeSettings:
-    """Configuration of the mobile node. ``agent_wait`` and ``hold_down`` in seconds.
+    """Configuration of the mobile node. ``agent_wait``, ``hold_down``, ``solicitation_delay`` in s.
 
     Without ``home_address`` the node is known by its ``nai`` and is given one (RFC 2794); without ``home_agent`` it
     asks who is one on its home network (s3.6.1.2). ``interfaces`` and ``agents`` have the preferred one first.
@@ -42,6 +42,9 @@ class MobileNodeSettings:
     simultaneous: bool = False
     broadcasts: bool = False
     encapsulating_delivery: bool = False
+    no_router_discovery: frozenset[str] = frozenset()
+    solicit_by_broadcast: frozenset[str] = frozenset()
+    solicitation_delay: float = 0.0
     foreign_agents: Mapping[IPv4Address, MobilitySecurityAssociation] = field(default_factory=dict)
 
     @property
@@ -49,7 +52,7 @@ class MobileNodeSettings:
         """What cannot change while the node runs: its routes and its tunnel hang on it."""
         addresses = self.home_address, self.home_agent, self.home_gateway
         ways = self.reverse_tunnel, self.broadcasts, self.encapsulating_delivery
-        return *addresses, self.nai, self.interfaces, *ways
+        return *addresses, self.nai, self.interfaces, self.no_router_discovery, *ways
 
 
 class Identity:

@@ -36,7 +36,7 @@ from mobileip.control.core.attachment import (
     relay_of,
 )
 from mobileip.control.core.deadlines import Deadlines
-from mobileip.control.core.discovery import AgentNews, AgentTable, KnownAgent
+from mobileip.control.core.discovery import AgentNews, AgentTable, Link, roles
 from mobileip.control.core.events import (
     ActionFailed,
     DatagramReceived,
@@ -57,7 +57,7 @@ from mobileip.control.core.registrar import (
 )
 from mobileip.control.core.ways import Ways, place
 from mobileip.control.reasons import Reason
-from mobileip.control.types import ALL_ROUTERS, ZERO_ADDRESS, Instant, seconds
+from mobileip.control.types import ALL_ROUTERS, LIMITED_BROADCAST, ZERO_ADDRESS, Instant, seconds
 from mobileip.control.wire import (
     AgentAdvertisement,
     AgentSolicitation,
@@ -68,7 +68,7 @@ from mobileip.control.wire import (
     parse_icmp,
 )
 
-__all__ = ["MobileNode", "MobileNodeSettings", "State", "agents", "roles"]
+__all__ = ["MobileNode", "MobileNodeSettings", "State"]
 
 _FAREWELL = seconds(1)  # how long a stopping node waits for the answer to its deregistration
 _LAST_TRIES = 3  # requests to deregister a binding that we have left
@@ -107,7 +107,7 @@ class MobileNode:
         self._settings = settings
         self._entropy = entropy
         self._identity = Identity(settings, entropy)
-        self._table = AgentTable(settings.interfaces, entropy)
+        self._table = AgentTable(settings.interfaces, entropy, settings.no_router_discovery)
         self._refusals = Refusals()
         self._ways = Ways(self._identity, settings)
         self._registrar = self._new_registrar()
@@ -232,13 +232,14 @@ class MobileNode:
         link = self._table.link(event.interface)
         if link is None:
             return []
-        was_up = link.up
+        was_up, starting = link.up, not link.known
         came_up = link.change(event.up, event.addresses, event.gateway, now.mono)
         actions: list[Action] = []
         if came_up:
             actions.append(Noted(Reason.LINK_UP, {"interface": link.interface}))
             self._refusals.forget(link.interface)
-            self._table.solicit_now(link, now.mono)
+            delay = seconds(self._settings.solicitation_delay) if starting else 0
+            self._table.solicit_now(link, now.mono, delay)
         elif was_up and not event.up:
             actions.append(Noted(Reason.LINK_DOWN, {"interface": link.interface}))
             self._table.stop_soliciting(link)
@@ -259,6 +260,8 @@ class MobileNode:
         if news is AgentNews.NEW:
             fields = {"interface": link.interface, "agent": event.source, "roles": roles(message)}
             actions.append(Noted(Reason.AGENT_DISCOVERED, fields))
+        elif news is AgentNews.WITHDRAWN:
+            actions.append(self._lost(link, event.source, now))
         actions += self._reconsider(now)
         relay = relay_of(self._attachment)
         ours = relay is not None and (relay.interface, relay.agent) == (link.interface, event.source)
@@ -267,13 +270,15 @@ class MobileNode:
             actions += [Noted(Reason.AGENT_REBOOTED, fields), *self._registrar.request_soon(now)]
         return actions
 
+    def _lost(self, link: Link, agent: IPv4Address, now: Instant) -> Noted:
+        if not link.agents:
+            self._table.solicit_now(link, now.mono)
+        return Noted(Reason.AGENT_LOST, {"interface": link.interface, "agent": agent})
+
     def _on_tick(self, now: Instant) -> list[Action]:
         actions: list[Action] = []
         for link, agent in self._table.lose(now.mono):
-            fields = {"interface": link.interface, "agent": agent.address}
-            actions.append(Noted(Reason.AGENT_LOST, fields))
-            if not link.agents:
-                self._table.solicit_now(link, now.mono)
+            actions.append(self._lost(link, agent.address, now))
         # In this order: a move makes the timers of the place before void, and a solicitation that cannot be sent must
         # not keep a move from being made.
         actions += self._reconsider(now)
@@ -378,7 +383,9 @@ class MobileNode:
         actions: list[Action] = []
         for link in self._table.solicitations(now.mono):
             source = next((address.ip for address in link.addresses), ZERO_ADDRESS)
-            solicitation = SendIcmp(build_icmp(AgentSolicitation()), link.interface, source, ALL_ROUTERS)
+            broadcast = link.interface in self._settings.solicit_by_broadcast
+            group = LIMITED_BROADCAST if broadcast else ALL_ROUTERS
+            solicitation = SendIcmp(build_icmp(AgentSolicitation()), link.interface, source, group)
             actions += [solicitation, Noted(Reason.SOLICITATION_SENT, {"interface": link.interface})]
         return actions
 
@@ -480,17 +487,6 @@ class MobileNode:
         self._coming = None
         self._registrar.keep_others(False)
         return self._registrar.request_soon(now)
-
-
-def roles(advertisement: AgentAdvertisement) -> str:
-    """``home``, ``foreign`` or ``home+foreign``."""
-    flags = advertisement.mobility.flags
-    return "+".join(name for name, on in (("home", flags.home_agent), ("foreign", flags.foreign_agent)) if on)
-
-
-def agents(table: AgentTable) -> list[tuple[str, KnownAgent]]:
-    """Every agent heard and not expired, with its link."""
-    return [(link.interface, agent) for link in table.links for agent in link.agents.values()]
 
 
 def _unreadable(error: WireError, source: IPv4Address, interface: str) -> Noted:

@@ -63,6 +63,7 @@ def mobile_node() -> Configuration:
             "home_gateway": str(HOME.router.ip),
             "interfaces": [NODE_INTERFACE],
             "lifetime": 60,
+            "solicitation_delay": 0,
             "spi": SPI,
             "key": KEY,
         }

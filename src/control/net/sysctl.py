@@ -143,7 +143,8 @@ def _boot() -> str:
 def isolate(sysctls: Sysctls, setting: str, wanted: Mapping[str, int], root: Path = _ROOT) -> dict[str, str]:
     """Settings that make ``wanted`` (interface to value) effective and change nothing for other interfaces.
 
-    For rp_filter and send_redirects the kernel applies the larger of conf.all and the interface's own value.
+    For rp_filter, send_redirects and (on a host) accept_redirects the kernel applies the larger of conf.all and the
+    interface's own value.
     So conf.all becomes 0, and every other interface (and conf.default, for those to come) gets as its own
     what was effective there.
     """
@@ -189,6 +190,11 @@ def need_for_mobile(sysctls: Sysctls, tunnel_device: str, interfaces: Iterable[s
     """What a mobile node needs: packets for its home address come from the tunnel and over links of any
     network.
 
-    Not even the loose filter will do: it drops everything on an interface that has no address.
+    Not even the loose filter will do: it drops everything on an interface that has no address. No redirect is followed
+    (RFC 5944 s4.2.1): it would lead past the agent, by an ARP request for somebody on a foreign link. A host that does
+    not forward applies the larger of conf.all and the interface's own value to redirects too, one that forwards the
+    smaller; there the other interfaces ignore redirects as well.
     """
-    return isolate(sysctls, "rp_filter", dict.fromkeys((tunnel_device, *interfaces), 0))
+    links = (tunnel_device, *interfaces)
+    needs = isolate(sysctls, "rp_filter", dict.fromkeys(links, 0))
+    return needs | isolate(sysctls, "accept_redirects", dict.fromkeys(links, 0))

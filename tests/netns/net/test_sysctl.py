@@ -78,11 +78,15 @@ def test_agent_settings_and_their_way_back(
 def test_mobile_settings(pair: Pair) -> None:
     pair.add_tunnel_device()
     (IPV4 / "conf/all/rp_filter").write_text("1")
+    (IPV4 / "conf/all/accept_redirects").write_text("1")
+    (IPV4 / "conf/eth1/accept_redirects").write_text("1")
     before = settings()
     sysctls = Sysctls(None)
     sysctls.apply(need_for_mobile(sysctls, TUNNEL, ["eth1"]))
     assert effective(TUNNEL, "rp_filter") == effective("eth1", "rp_filter") == 0
     assert effective("lo", "rp_filter") == 1
+    assert effective(TUNNEL, "accept_redirects") == effective("eth1", "accept_redirects") == 0
+    assert effective("lo", "accept_redirects") == 1
     assert settings()["ip_forward"] == before["ip_forward"]
     assert sysctls.restore() == []
     assert settings() == before

@@ -1,0 +1,124 @@
+"""Leaving agents, redirects and solicitations of the mobile node, with real daemons and a real kernel."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from mobileip.control.lab.hosts import Host
+from mobileip.control.lab.lab import Lab
+from mobileip.control.lab.topology import (
+    ACCESS_INTERFACE,
+    CORRESPONDENT,
+    FOREIGN1,
+    HOME_ADDRESS,
+    NODE_INTERFACE,
+)
+from mobileip.control.lab.waiting import eventually
+from tests.netns.foreign.visiting import ip, link_address
+from tests.netns.mobile.test_mobile import configure, shows
+from tests.netns.roles.kernel import _ip
+
+pytestmark = pytest.mark.netns
+
+AGENT, NODE = FOREIGN1.router.ip, HOME_ADDRESS.ip
+ELSEWHERE = AGENT + 30  # a router that is no good
+ICMP, ADVERTISEMENT, SOLICITATION = 1, 9, 10
+LONG = {"interval": 20.0, "lifetime": 60}
+
+
+@pytest.mark.rfc("1256", "4.3", 9)
+def test_a_stopping_agent_is_left_long_before_its_lifetime_is_over(lab: Lab) -> None:
+    lab.foreign1.stop()
+    lab.foreign1.configuration["foreign_agent"]["interfaces"][0]["advertise"] = LONG
+    lab.foreign1.start()
+    lab.go("foreign1")
+    with lab.node.sniff(NODE_INTERFACE) as sniffer:
+        lab.foreign1.stop()
+        shows(lab, "the node to give the agent up", within=2.0, state="disconnected")
+        last = [p for p in sniffer.between(AGENT, IPv4Address("224.0.0.1")) if p[20] == ADVERTISEMENT][-1]
+        assert struct.unpack_from("!H", last, 26) == (0,)
+    lab.foreign1.start()
+    lab.wait_registered()
+
+
+def redirected(lab: Lab) -> bool:
+    """Whether the node's kernel would now send to the correspondent by way of ELSEWHERE."""
+    found = _ip(lab.node.namespace, "route", "get", str(CORRESPONDENT), "from", str(NODE))
+    assert f"via {AGENT}" in found or f"via {ELSEWHERE}" in found
+    return f"via {ELSEWHERE}" in found
+
+
+def redirect(lab: Lab) -> None:
+    """From the agent: to the correspondent by ELSEWHERE. It quotes an echo reply: no socket needs to have sent it."""
+    quoted = ip(NODE, CORRESPONDENT, ICMP, bytes(8))
+    body = struct.pack("!BBH4s", 5, 1, 0, ELSEWHERE.packed) + quoted
+    total = sum(struct.unpack(f"!{len(body) // 2}H", body))
+    total = (total & 0xFFFF) + (total >> 16)
+    body = body[:2] + struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF) + body[4:]
+    node, agent = (
+        bytes.fromhex(link_address(host, name).replace(":", ""))
+        for host, name in ((lab.node.namespace, NODE_INTERFACE), (lab.foreign1.namespace, ACCESS_INTERFACE))
+    )
+    with lab.foreign1.namespace.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind((ACCESS_INTERFACE, 0))
+        raw.send(node + agent + b"\x08\x00" + ip(AGENT, NODE, ICMP, body))
+
+
+@pytest.mark.rfc("5944", "4.2.1", 4)
+@pytest.mark.parametrize("managed", [True, False], ids=["ignored", "as the host likes"])
+def test_redirects(lab: Lab, managed: bool) -> None:
+    """With the daemon's settings the kernel follows none; without them it would, which shows that the probe works."""
+    lab.node.stop()
+    lab.node.configuration["daemon"] = {"manage_sysctls": managed}
+    lab.node.namespace.set_sysctls(
+        {f"ipv4/conf/{name}/{key}": value for name in ("all", "default", NODE_INTERFACE)
+         for key, value in (("accept_redirects", 1), ("rp_filter", 0))}
+    )  # fmt: skip
+    lab.move_to("foreign1")
+    lab.node.start()
+    lab.wait_registered()
+    lab.node.namespace.ip(
+        f"neigh replace {ELSEWHERE} lladdr 02:00:00:00:00:99 dev {NODE_INTERFACE} nud permanent"
+    )
+    before = seen(lab)
+    lab.node.ping(CORRESPONDENT, source=NODE)
+    redirect(lab)
+    eventually(lambda: seen(lab), lambda now: now > before, what="the redirect to be read")
+    assert redirected(lab) is not managed
+    lab.node.namespace.ip(f"neigh del {ELSEWHERE} dev {NODE_INTERFACE}", "route flush cache")
+    lab.node.stop()
+    names = ("all", NODE_INTERFACE)
+    assert [sysctl(lab, f"conf/{name}/accept_redirects") for name in names] == ["1", "1"]
+
+
+def seen(lab: Lab) -> int:
+    """Redirects that the node's kernel has read."""
+    return lab.node.namespace.counters()["IcmpInRedirects"]
+
+
+def sysctl(lab: Lab, name: str) -> str:
+    return lab.node.namespace.inside(lambda: Path("/proc/sys/net/ipv4", name).read_text().strip())
+
+
+@pytest.mark.rfc("1256", "5.1", 1)
+def test_where_agents_are_asked_for_by_broadcast(lab: Lab) -> None:
+    configure(lab.node, "mobile_node", solicit_by_broadcast=[NODE_INTERFACE])
+    lab.foreign1.stop()
+    lab.foreign1.configuration["foreign_agent"]["interfaces"][0]["advertise"] = LONG
+    lab.foreign1.start()
+    lab.move_to("foreign1")
+    with Host(lab.foreign1.namespace).sniff(ACCESS_INTERFACE) as sniffer:
+        lab.node.start()
+        eventually(
+            lambda: [
+                packet[16:20] for packet in sniffer.look() if packet[9] == ICMP and packet[20] == SOLICITATION
+            ],
+            lambda to: to and set(to) == {b"\xff" * 4},
+            what="solicitations to 255.255.255.255 alone",
+        )
+        lab.wait_registered()
