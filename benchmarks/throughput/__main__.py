@@ -11,7 +11,9 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks.throughput import build, peers, report
+from benchmarks import build
+from benchmarks.memory import batch
+from benchmarks.throughput import document, peers, report
 from benchmarks.throughput.contenders import Contender, Engine, Kind, Ours, Plain, Vxlan
 from benchmarks.throughput.results import SERIES, Results
 from benchmarks.throughput.session import Plan, opened
@@ -58,6 +60,9 @@ def _options() -> argparse.Namespace:
     add("--rounds", type=int, default=3, metavar="N", help="measurements that the medians are of (3)")
     add("--seconds", type=float, default=1.0, metavar="S", help="length of one (1)")
     add("--quick", action="store_true", help="one round")
+    add(
+        "--document", type=Path, metavar="FILE", help="also write the page of the documentation, and its plot"
+    )
     add("--output", type=Path, default=Path("build/throughput/results"), metavar="PREFIX")
     options = parser.parse_args()
     if options.quick:
@@ -106,14 +111,30 @@ def _measure(console: Console, options: argparse.Namespace) -> Results:
     plan = Plan(options.rounds, options.seconds, series, short)
     with console.status("building") as status, opened(contenders, plan, status.update) as session:
         session.run(status.update)
+    if options.only is None:
+        status.update("in memory")
+        session.results.memory = batch.headline()
     return session.results
 
 
 def _write(console: Console, results: Results, options: argparse.Namespace) -> None:
-    options.output.parent.mkdir(parents=True, exist_ok=True)
+    prefixes = [options.output, *([options.document] if options.document else [])]
+    for prefix in prefixes:
+        prefix.parent.mkdir(parents=True, exist_ok=True)
     data = options.output.with_suffix(".json")
     report.write_json(data, results)
     console.print(f"figures: {data}")
+    if options.document:
+        options.document.write_text(document.page(results, options.document.with_suffix(".svg").name))
+        console.print(f"page: {options.document}")
+    try:
+        from benchmarks.throughput import plot
+    except ImportError as missing:
+        console.print(f"no plot: {missing}; pip install matplotlib")
+        return
+    for prefix in prefixes:
+        plot.draw(results, prefix.with_suffix(".svg"))
+        console.print(f"plot: {prefix.with_suffix('.svg')}")
 
 
 if __name__ == "__main__":

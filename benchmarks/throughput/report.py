@@ -61,7 +61,7 @@ def tables(results: Results) -> Iterator[Table]:
             continue
         table = Table("", title=f"{series}: {title}", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for heading in headings:
-            table.add_column(heading, justify="right")
+            table.add_column(heading.replace(", ", "\n"), justify="right", no_wrap=True)
         for row in rows:
             table.add_row(*row)
         yield table

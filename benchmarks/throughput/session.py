@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.throughput import build
+from benchmarks import build
 from benchmarks.throughput.contenders import Contender, Kind, Unavailable
 from benchmarks.throughput.line import Line
 from benchmarks.throughput.measures import Meter

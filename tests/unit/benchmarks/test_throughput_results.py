@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from benchmarks.throughput import iperf, report
+from benchmarks.throughput import document, iperf, report
 from benchmarks.throughput.results import VETH, WIRE, Results, targets
 from benchmarks.throughput.usage import Moment, idle_seconds
 
@@ -83,7 +84,20 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
     assert all(row.met is None for row in targets(Results()))
 
 
-def test_written_and_shown(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_page_and_plot(tmp_path: Path) -> None:
+    plot = pytest.importorskip("benchmarks.throughput.plot", reason="matplotlib is not installed")
+    results = full()
+    results.facts = {**report.machine(), "rounds": 3, "seconds": 1.0}
+    results.failures.append("ours, veth: nothing arrived")
+    text = document.page(results, "plot.svg")
+    assert "| ours | 6 | 6 | 400 | 25 | 2000 |" in text
+    assert "| lossless 64-byte UDP, to the best user-space peer | 2 | ≥ 2 | met |" in text
+    assert "nothing arrived" in text and "{" not in text
+    plot.draw(results, tmp_path / "plot.svg")
+    assert (tmp_path / "plot.svg").read_text().count("<svg") == 1
+
+
+def test_written_and_shown(tmp_path: Path) -> None:
     results = full()
     results.left_out["tinc"] = "the program `tincd` is missing"
     report.write_json(tmp_path / "r.json", results)

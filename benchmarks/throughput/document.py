@@ -1,0 +1,74 @@
+"""The page of the documentation: its words, and the tables of one run in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from benchmarks.throughput.report import bound, grid, shown, verdict
+from benchmarks.throughput.results import SERIES, WIRE, Results, targets
+
+_PAGE: Final = """\
+# Throughput
+
+Written by `make bench-throughput ARGS="--document docs/throughput.md"` (about a quarter of an hour, as root).
+
+Every contender has four hosts of its own in a line, network namespaces joined by veth:
+
+```
+correspondent ──── home agent ═══ 1500-byte underlay ═══ foreign agent ──── mobile node
+```
+
+All of these share the {cores} cores of one machine ({processor}, Linux {kernel}), so each figure is about the CPU time
+of everything together: sender, both ends of the tunnel, receiver. Only ratios mean something elsewhere. The tunnels
+are all up for the whole session; in each of {rounds} rounds every one is measured in turn, in random order. The tables
+have medians.
+
+`mobileip` is the real daemons: a node that registered through a foreign agent, with a reverse tunnel. The peers run
+with their defaults, without encryption where that can be switched off.
+
+- TCP: iperf3, cubic, {seconds:g} s; ↓ to the mobile node, ↑ from it; 1 and 4 streams.
+- UDP: packets of so many bytes, IP header included, by `sendmmsg()`; the highest rate at which less than 0.5 % is
+  lost, found by trials of 0.25 s. What queues swallow and give back later does not count as speed.
+- RTT: a 64-byte packet there and back, one at a time.
+- CPU/Gbit: CPU time of the whole machine for a gigabit of the TCP 1 ↓ run. CPU/packet: what a 64-byte packet costs
+  more than with plain forwarding, at 100,000 a second, or at 70 % of the rate without loss where that is less.
+
+{tables}
+![the same as bars]({picture})
+
+## Against the targets
+
+{targets}
+{left_out}"""
+
+
+def page(results: Results, picture: str) -> str:
+    """Markdown; ``picture`` is the name of the plot beside it."""
+    facts = results.facts
+    tables = ""
+    for series, title in SERIES.items():
+        headings, rows = grid(results, series)
+        if rows:
+            tables += f"## {'1500-byte packets' if series == WIRE else '64 KB packets'}\n\n"
+            tables += f"{title[0].upper()}{title[1:]}.\n\n{_table(['', *headings], rows)}\n"
+    judged = [[row.text, shown(row.value), bound(row), verdict(row), row.remark] for row in targets(results)]
+    notes = [f"- left out: {title}: {reason}" for title, reason in results.left_out.items()]
+    notes += [f"- failed: {failure}" for failure in results.failures]
+    return _PAGE.format(
+        cores=facts["cores"],
+        processor=facts["processor"],
+        kernel=facts["kernel"],
+        rounds=facts["rounds"],
+        seconds=facts["seconds"],
+        tables=tables,
+        picture=picture,
+        targets=_table(["ratio of medians", "measured", "target", "", ""], judged),
+        left_out="\n" + "\n".join(notes) + "\n" if notes else "",
+    )
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
