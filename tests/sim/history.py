@@ -1,190 +1,150 @@
-"""Random histories: what a network, an operator and an attacker do to an internet, by seed."""
+"""One history: a plan, what happens by chance, and then quiet, in which everybody has to become reachable."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields
 from random import Random
 
-from mobileip.control.security import Algorithm
-from mobileip.control.types import seconds
-from tests.sim.internet import Internet, Plan
+from mobileip.control.types import ZERO_ADDRESS, seconds
+from tests.sim.chance import Timed, random_steps
+from tests.sim.faults import HONEST, Fault
+from tests.sim.hosts import Link, MobileHost
+from tests.sim.internet import Internet
+from tests.sim.invariants import Invariant
 from tests.sim.oracle import Oracle
-from tests.sim.world import AgentHost, Link, MobileHost
+from tests.sim.plan import Plan, random_plan
+from tests.sim.reach import obstacle
+from tests.sim.steps import give_address
 
-BUSY_SECONDS = 30
+_SETTLE = 1.5  # seconds that a place may take from the carrier on
+_LOOK_EVERY = 0.5
+_PATIENCE = 60  # seconds within which everybody has to be reachable and to stay so
 
 
-def random_plan(rng: Random) -> Plan:
-    mobiles = rng.choice((1, 1, 2, 3))
-    lifetime = rng.choice((5, 8, 12))
-    virtual, serves = rng.random() < 0.2, rng.random() < 0.3
-    return Plan(
-        mobiles=mobiles,
-        skews=tuple(rng.choice((0.0, 0.0, 2.5, -5.0, 3600.0, -86400.0)) for _ in range(mobiles)),
-        lifetime=lifetime,
-        home_max_lifetime=rng.choice((6, 60)),
-        foreign_max_lifetime=rng.choice((4, 60)),
-        advertised_lifetime=rng.choice((None, None, 60)),
-        reverse_tunnel=rng.random() < 0.8,
-        co_located=rng.random() < 0.9,
-        virtual=virtual,
-        home_serves_visitors=serves,
-        algorithm=rng.choice(tuple(Algorithm)),
-        wrong_keys=frozenset({0}) if mobiles > 1 and rng.random() < 0.2 else frozenset(),
-        interval=rng.choice((0.5, 1.0, 2.0)),
-        interfaces=rng.choice((("eth0",), ("eth0", "eth1"))),
-        hold_down=rng.choice((0.0, 0.5, 2.0)),
-        simultaneous=rng.random() < 0.5,
-        max_simultaneous=rng.choice((1, 2, 3)),
-        discover=not virtual and not serves and rng.random() < 0.2,
-        nonces=rng.random() < 0.2,
-        required=rng.random() < 0.3,
-    )
+class Script:
+    """What is to happen: all of it comes from the seed, and any part of it can be left out."""
+
+    def __init__(self, seed: int) -> None:
+        rng = Random(seed)
+        self.seed = seed
+        self.plan = random_plan(rng)
+        self.steps = tuple(random_steps(rng, self.plan))
 
 
 class History:
-    """One seed's history: thirty busy seconds, then quiet."""
+    """Runs a script, or the part of it that is given."""
 
-    def __init__(self, seed: int) -> None:
-        self.rng = Random(seed)
-        self.net = Internet(seed, random_plan(self.rng))
+    def __init__(
+        self,
+        script: Script,
+        *,
+        plan: Plan | None = None,
+        steps: Sequence[Timed] | None = None,
+        fault: Fault = HONEST,
+    ) -> None:
+        self._steps = script.steps if steps is None else steps
+        self._calm = Random(f"{script.seed} calm")
+        self.net = Internet(script.seed, script.plan if plan is None else plan, fault)
         self.oracle = Oracle(self.net)
 
-    def run(self) -> None:
-        for mobile in self.net.mobiles:
-            self._move(mobile)
-        while self.net.time < seconds(BUSY_SECONDS):
-            self.net.run(round(seconds(1) * self.rng.expovariate(2.0)))
-            self._event()
-        self._calm()
-        self._judge()
+    def run(self) -> Counter[str]:
+        """How often what happened.
 
-    # ---- what happens
-
-    def _event(self) -> None:
-        rng = self.rng
-        mobile = rng.choice(self.net.mobiles)
-        agent = rng.choice(self.net.agents)
-        what = rng.choices(
-            ("move", "flap", "detach", "address", "restart", "isolate", "noise", "clock", "fail", "attack"),
-            (8, 2, 2, 2, 2, 2, 2, 1, 2, 6),
-        )[0]
-        self.net.say(None, what)
-        match what:
-            case "move":
-                self._move(mobile)
-            case "flap":
-                self._flap(mobile)
-            case "detach":
-                mobile.detach(rng.choice(self.net.plan.interfaces))
-            case "address":
-                self._set_address(mobile, rng.choice(self.net.plan.interfaces))
-            case "restart":
-                self._restart(agent)
-            case "isolate":
-                agent.isolated = True
-                self.net.later(seconds(rng.uniform(0.1, 8)), lambda: setattr(agent, "isolated", False))
-            case "noise":
-                self.net.loss = rng.choice((0.0, 0.05, 0.3))
-                self.net.duplication = rng.choice((0.0, 0.2))
-                self.net.delay = seconds(rng.choice((0.002, 0.05, 1.5)))
-            case "clock":
-                mobile.skew += round(seconds(1) * rng.uniform(-20, 20))
-            case "fail":
-                self.net.failures = rng.choice((0.0, 0.1, 0.5))
-                self.net.later(seconds(2), lambda: setattr(self.net, "failures", 0.0))
-            case "attack":
-                self._attack()
-
-    def _flap(self, mobile: MobileHost) -> None:
-        interface = self.rng.choice(self.net.plan.interfaces)
-        link = mobile.links.get(interface)
-        if link is None:
-            return
-        mobile.detach(interface)
-        self.net.later(seconds(self.rng.uniform(0, 0.5)), lambda: self._attach(mobile, interface, link))
-
-    def _move(self, mobile: MobileHost, links: list[Link] | None = None) -> None:
-        interface = self.rng.choice(self.net.plan.interfaces)
-        link = self.rng.choice(links or list(self.net.links.values()))
-        self._attach(mobile, interface, link)
-        if not self.net.has_agent(link) or self.rng.random() < 0.3:
-            delay = seconds(self.rng.uniform(0, 0.6))
-            self.net.later(delay, lambda: self._set_address(mobile, interface))
-
-    def _attach(self, mobile: MobileHost, interface: str, link: Link) -> None:
-        """One host has one station on a link."""
-        for other, joined in list(mobile.links.items()):
-            if joined is link and other != interface:
-                mobile.detach(other)
-        mobile.attach(interface, link)
-
-    def _set_address(self, mobile: MobileHost, interface: str) -> None:
-        link = mobile.links.get(interface)
-        if link is None or link is self.net.links["home"]:
-            mobile.set_address(interface, None)
-        else:
-            mobile.set_address(interface, self.net.co_located_address(mobile, link))
-
-    def _restart(self, agent: AgentHost) -> None:
-        agent.running = False
-        self.net.later(seconds(self.rng.choice((0.0, 0.5, 4.0))), agent.boot)
-
-    def _attack(self) -> None:
-        """Replay, forge, or send rubbish with the addresses of a datagram once seen."""
-        if not self.net.sent:
-            return
-        node, action = self.rng.choice(self.net.sent)
-        payload = bytearray(action.payload)
-        match self.rng.choice(("replay", "flip", "cut", "strip", "rubbish")):
-            case "flip":
-                payload[self.rng.randrange(len(payload))] ^= 1 << self.rng.randrange(8)
-            case "cut":
-                del payload[self.rng.randrange(len(payload)) :]
-            case "strip":
-                del payload[24 if payload[0] == 1 else 20 :]
-            case "rubbish":
-                payload = bytearray(self.rng.randbytes(self.rng.randrange(1, 80)))
-            case _:
-                pass
-        self.net.carry(node, replace(action, payload=bytes(payload)))
+        :raises Violation: an invariant does not hold.
+        """
+        net = self.net
+        for at, step in self._steps:
+            net.run(seconds(at) - net.time)
+            name = type(step).__name__.lower()
+            net.tally[f"step: {name}"] += 1
+            net.say(None, step)
+            step.do(net)
+        self._put_right()
+        self._wait()
+        for _, _, noted in net.noted:
+            net.tally[f"reason: {noted.reason.label}"] += 1
+        for name in [field.name for field in fields(Plan) if getattr(net.plan, field.name) != field.default]:
+            net.tally[f"plan: {name}"] += 1
+        return net.tally
 
     # ---- the end
 
-    def _calm(self) -> None:
-        """Everything works again and everybody is somewhere; then three lifetimes pass."""
+    def _put_right(self) -> None:
+        """Everything works again, keys agree, and everybody is somewhere."""
         net = self.net
         net.say(None, "calm")
+        net.calm, net.tampering = True, None
         net.loss = net.duplication = net.failures = 0.0
         net.delay = seconds(0.005)
-        for agent in net.agents:
-            if not agent.running:
-                agent.boot()
-        net.run(seconds(1))  # flaps and address changes under way end
-        places = [link for link in net.links.values() if self._usable(link)]
-        for mobile in net.mobiles:
-            for interface in net.plan.interfaces:
-                mobile.detach(interface)
-            self._move(mobile, places)
-        net.run(seconds(10))  # restarts and isolations end
+        net.home_max_lifetime, net.foreign_max_lifetime = (
+            net.plan.home_max_lifetime,
+            net.plan.foreign_max_lifetime,
+        )
+        for pair in net.keys.pairs:
+            net.keys.settle(pair)
         for agent in net.agents:
             agent.isolated = False
-        net.run(seconds(3 * net.plan.lifetime))
+            if agent.running:
+                net.reload(agent)
+            else:
+                agent.boot()
+        for mobile in net.mobiles:
+            if not mobile.running or mobile.machine.state.value in ("stopping", "stopped"):
+                mobile.boot()
+            else:
+                net.reload(mobile)
+            for interface in net.plan.interfaces:
+                mobile.detach(interface)
+            places = [link for link in net.links.values() if self._is_usable(mobile, link)]
+            link = self._calm.choice(places)
+            interface = self._calm.choice(net.plan.interfaces)
+            mobile.attach(interface, link)
+            if link is not net.home_link(mobile) and (not self._serves(link) or self._calm.random() < 0.3):
+                give_address(net, mobile, interface)
 
-    def _usable(self, link: Link) -> bool:
-        if link.name == "home":
-            return not self.net.plan.virtual
-        return self.net.has_agent(link) or self.net.plan.co_located
+    def _is_usable(self, mobile: MobileHost, link: Link) -> bool:
+        net, plan = self.net, self.net.plan
+        if link is net.home_link(mobile):
+            # A node known by name needs an address to be at home with, and knows no prefix to tell home by.
+            agent = net.home_agent_of(mobile)
+            return mobile.number not in plan.named or (
+                mobile.home_address != ZERO_ADDRESS and agent.owns(link.gateway) and not plan.discover
+            )
+        if mobile.number in plan.named and link in net.home_agent_of(mobile).links.values():
+            return False  # the agent heard there is its own: that is all it has to go by
+        served = self._serves(link)
+        if served and plan.max_visitors < len(net.mobiles):
+            return False
+        return served or plan.co_located
 
-    def _judge(self) -> None:
+    def _serves(self, link: Link) -> bool:
+        return self.net.has_agent(link) and link.name.startswith("visited")
+
+    def _wait(self) -> None:
+        """Until everybody is reachable, and is so still after a renewal."""
         net = self.net
-        for number, mobile in enumerate(net.mobiles):
-            if number in net.plan.wrong_keys:
-                known = {binding.home_address for binding in net.ha.machine.home.bindings}  # type: ignore[union-attr]
-                self.oracle.demand(mobile.home.ip not in known, f"{mobile.name} has no key but a binding")
+        net.run(seconds(_SETTLE))
+        give_up = net.time + seconds(_PATIENCE)
+        while obstacles := self._obstacles():
+            if net.time > give_up:
+                net.fail(Invariant.REACHABLE, "; ".join(obstacles))
+            net.run(seconds(_LOOK_EVERY))
+            if not self._obstacles():
+                net.run(seconds(net.plan.lifetime))
+        for node in net.nodes.values():
+            self.oracle.compare(node)
+
+    def _obstacles(self) -> list[str]:
+        net, found = self.net, []
+        for mobile in net.mobiles:
+            if mobile.number in net.plan.wrong_keys:
                 continue
-            where = f"{mobile.name} is {mobile.machine.state.value} at {mobile.machine.attachment}"
-            settled = mobile.machine.state.value in ("home", "registered")
-            self.oracle.demand(settled and mobile.machine.attachment is not None, where)
-            for way, obstacle in (("down", net.why_not_down(mobile)), ("up", net.why_not_up(mobile))):
-                self.oracle.demand(obstacle is None, f"{way}: {obstacle}; {where}")
+            why = obstacle(net, mobile)
+            if why is None and mobile.machine.state.value not in ("home", "registered"):
+                why = "it works, but the node does not know"
+            if why is not None:
+                place = mobile.machine.attachment
+                found.append(f"{mobile.name} is {mobile.machine.state.value} at {place}: {why}")
+        return found

@@ -1,281 +1,327 @@
-"""Builds the internet of :mod:`tests.sim.world` and says, from installed state alone, who can reach whom."""
+"""Builds the internet of :mod:`tests.sim.world` by a plan, and configures its hosts as operators do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from mobileip.control.core.actions import InstallTunnel, RouteThroughAgent, RouteThroughTunnel, TunnelSide
+from mobileip.control.core.actions import Action
 from mobileip.control.core.advertiser import AdvertisedLink
 from mobileip.control.core.agents import MobilityAgents
+from mobileip.control.core.events import Event, Tick
 from mobileip.control.core.foreign import ForeignAgent, ForeignAgentSettings, VisitedLink
 from mobileip.control.core.home import HomeAgent, HomeAgentSettings, HomeNetwork
 from mobileip.control.core.mobile import MobileNode, MobileNodeSettings
 from mobileip.control.core.policy import ReverseTunnelPolicy
-from mobileip.control.security import (
-    Algorithm,
-    AssociationTable,
-    MobilitySecurityAssociation,
-    ReplayMethod,
-    Secret,
-)
-from mobileip.control.types import Lifetime, Spi
+from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, Peer
+from mobileip.control.types import Instant, Lifetime
 from mobileip.control.wire import AgentFlags
-from tests.sim.world import AgentHost, Link, MobileHost, World
+from tests.sim.faults import HONEST, Fault
+from tests.sim.hosts import AgentHost, Link, MobileHost, Node
+from tests.sim.keys import Keys, Pair
+from tests.sim.plan import Plan
+from tests.sim.signatures import address, name_in
+from tests.sim.world import World
 
-HOME_NETWORK = IPv4Network("192.0.2.0/24")
-HOME_AGENT = IPv4Address("192.0.2.1")
-SPI = Spi(256)
+HOME_NETWORKS = (IPv4Network("192.0.2.0/24"), IPv4Network("198.18.0.0/24"))
+HOME_AGENTS = {"ha": HOME_NETWORKS[0][1], "hb": HOME_NETWORKS[1][1]}
+HOME_AGENT = HOME_AGENTS["ha"]
+STRANGER = "xx"
 _VISITED = [IPv4Network(f"203.0.113.{64 * number}/26") for number in range(4)]
-_CARE_OF = [IPv4Address(f"198.51.100.{10 + number}") for number in range(4)]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What may differ between two internets. Times in seconds, ``skews`` per mobile node too."""
-
-    mobiles: int = 1
-    skews: tuple[float, ...] = (0.0,)
-    lifetime: int = 10
-    home_max_lifetime: int = 60
-    foreign_max_lifetime: int = 60
-    advertised_lifetime: int | None = None  # None: the foreign agent says what it means
-    reverse_tunnel: bool = True
-    co_located: bool = True
-    virtual: bool = False  # the home network has no physical link
-    home_serves_visitors: bool = False  # home and foreign agent in one process, on visited link 0
-    algorithm: Algorithm = Algorithm.HMAC_MD5
-    wrong_keys: frozenset[int] = frozenset()
-    interval: float = 1.0
-    max_visitors: int = 100
-    interfaces: tuple[str, ...] = ("eth0",)
-    hold_down: float = 0.0
-    simultaneous: bool = False
-    max_simultaneous: int = 1  # bindings of one node at the home agent
-    discover: bool = False  # mobile nodes do not know their home agent
-    nonces: bool = False
-    required: bool = False  # foreign agents set the R bit
+CARE_OF = [IPv4Address(f"198.51.100.{10 + number}") for number in range(4)]
+_GATEWAYS = {prefix: prefix[1] for prefix in (*HOME_NETWORKS, *_VISITED)}
+_POOLS = [IPv4Network((int(network[128]), 28)) for network in HOME_NETWORKS]  # for nodes with a name only
+_HOME_ADDRESSES = [[network[10 + number] for number in range(8)] for network in HOME_NETWORKS]
+_HOME_INTERFACES = [
+    [IPv4Interface((one, network.prefixlen)) for one in addresses]
+    for network, addresses in zip(HOME_NETWORKS, _HOME_ADDRESSES, strict=True)
+]
+_STRANGER_ADDRESS = HOME_NETWORKS[0][99]
 
 
 class Internet(World):
-    """Hosts ``ha``, ``fa1``, ``fa2`` and ``mn0`` … on links ``home`` and ``visited0`` to ``visited3``."""
+    """Hosts ``ha``, perhaps ``hb``, ``fa1``, ``fa2``, ``mn0`` … and the stranger ``xx``, who plays no role of its own.
 
-    def __init__(self, seed: int, plan: Plan) -> None:
+    Links are ``home0`` and ``home1`` for the networks that have one, and ``visited0`` to ``visited3``.
+    """
+
+    def __init__(self, seed: int, plan: Plan, fault: Fault = HONEST) -> None:
         super().__init__(seed)
         self.plan = plan
-        self.links["home"] = Link("home", HOME_NETWORK, HOME_AGENT)
+        self.fault = fault
+        self.assigned: dict[IPv4Address, Pair] = {}  # home addresses that were given to nodes with a name
+        self.calm = False  # the operator has put everything right
+        self.keys = Keys(plan.algorithm, plan.nonces)
+        self.home_max_lifetime = plan.home_max_lifetime
+        self.foreign_max_lifetime = plan.foreign_max_lifetime
+        for number in range(len(plan.homes)):
+            if number not in plan.virtual:
+                prefix = HOME_NETWORKS[number]
+                self.links[f"home{number}"] = Link(f"home{number}", prefix, _GATEWAYS[prefix])
         for number, prefix in enumerate(_VISITED):
-            self.links[f"visited{number}"] = Link(f"visited{number}", prefix, prefix[1])
-        self.keys = {self.home_address(number).ip: self._key(number) for number in range(plan.mobiles)}
-        self.ha = self._agent("ha", 1, home=True, visited=0 if plan.home_serves_visitors else None)
-        self.fas = [self._agent(f"fa{number}", 1 + number, home=False, visited=number) for number in (1, 2)]
+            self.links[f"visited{number}"] = Link(f"visited{number}", prefix, _GATEWAYS[prefix])
+        self._agree()
+        self.home_agents = [
+            self._agent(name, 1 + number, home=True, visited=0 if self._serves(name) else None)
+            for number, name in enumerate(dict.fromkeys(plan.homes))
+        ]
+        self.fas = [self._agent(f"fa{number}", 8 + number, home=False, visited=number) for number in (1, 2)]
         self.mobiles = [self._mobile(number) for number in range(plan.mobiles)]
+        self.stranger = Stranger(self, STRANGER, bytes((2, 0, 0, 0, 2, 0)), 0)
+        self.nodes[STRANGER] = self.stranger
         for host in self.agents:
             host.boot()
 
     @property
-    def agents(self) -> list[AgentHost]:
-        return [self.ha, *self.fas]
+    def ha(self) -> AgentHost:
+        return self.home_agents[0]
 
-    @staticmethod
-    def home_address(number: int) -> IPv4Interface:
-        return IPv4Interface((HOME_NETWORK[10 + number], HOME_NETWORK.prefixlen))
+    @property
+    def agents(self) -> list[AgentHost]:
+        return [*self.home_agents, *self.fas]
+
+    # ---- who is who
+
+    def network_of(self, number: int) -> int:
+        """The number of a mobile node's home network."""
+        return number % len(self.plan.homes)
+
+    def home_agent_of(self, mobile: MobileHost) -> AgentHost:
+        name = self.plan.homes[self.network_of(mobile.number)]
+        return next(host for host in self.home_agents if host.name == name)
+
+    def home_link(self, mobile: MobileHost) -> Link | None:
+        """That of the network which the home address belongs to; an address may be given from any of the agent's."""
+        number = self.network_of(mobile.number)
+        for network, prefix in enumerate(HOME_NETWORKS[: len(self.plan.homes)]):
+            if mobile.home_address in prefix:
+                number = network
+        return self.links.get(f"home{number}")
+
+    def home_interface(self, number: int) -> IPv4Interface:
+        """The home address of a node that is configured with one."""
+        return _HOME_INTERFACES[self.network_of(number)][number]
+
+    def peer(self, number: int) -> Peer:
+        """By what its home agent knows a mobile node."""
+        return nai(number) if number in self.plan.named else _HOME_ADDRESSES[self.network_of(number)][number]
+
+    def pair(self, number: int) -> Pair:
+        return f"mn{number}", self.plan.homes[self.network_of(number)]
+
+    def pair_of(self, payload: bytes) -> Pair | None:
+        """The mobile node and home agent that a message is about: a configured address counts before a name."""
+        named, home = name_in(payload), address(payload, 4)
+        if home == stranger_address():
+            return STRANGER, "ha"
+        for who in (home, named):
+            for number in range(self.plan.mobiles):
+                if self.peer(number) == who:
+                    return self.pair(number)
+        return self.assigned.get(home)
+
+    def associations_of(self, payload: bytes) -> list[MobilitySecurityAssociation]:
+        """What the home agent of the node that ``payload`` is about shares with it now."""
+        pair = self.pair_of(payload)
+        return [] if pair is None else self.keys.held(pair, pair[1])
 
     def co_located_address(self, mobile: MobileHost, link: Link) -> IPv4Interface:
-        return IPv4Interface((link.prefix[20 + self.mobiles.index(mobile)], link.prefix.prefixlen))
+        return IPv4Interface((link.prefix[20 + mobile.number], link.prefix.prefixlen))
 
     def has_agent(self, link: Link) -> bool:
         return any(link in host.links.values() for host in self.agents)
 
-    def _key(self, number: int) -> MobilitySecurityAssociation:
-        key = Secret(f"the key of mobile node {number}".encode())
-        return self._association(key)
+    def _serves(self, name: str) -> bool:
+        return self.plan.home_serves_visitors and name == "ha"
 
-    def _association(self, key: Secret) -> MobilitySecurityAssociation:
-        replay = ReplayMethod.NONCES if self.plan.nonces else ReplayMethod.TIMESTAMPS
-        return MobilitySecurityAssociation(SPI, key, self.plan.algorithm, replay=replay)
+    def _agree(self) -> None:
+        plan = self.plan
+        for number in range(plan.mobiles):
+            self.keys.agree(self.pair(number), wrong=number in plan.wrong_keys)
+            if number in plan.known_to_agent:
+                self.keys.agree((f"mn{number}", "fa2"))
+        if plan.foreign_home:
+            for name in dict.fromkeys(plan.homes):
+                self.keys.agree(("fa1", name))
+        self.keys.agree((STRANGER, "ha"))
 
-    # ---- hosts
+    # ---- agents
 
     def _agent(self, name: str, number: int, *, home: bool, visited: int | None) -> AgentHost:
-        plan = self.plan
-        care_of = None if visited is None else _CARE_OF[visited]
-        own = {address for address in (care_of, HOME_AGENT if home else None) if address is not None}
         links: dict[str, Link] = {}
-        if home and not plan.virtual:
-            links["home0"] = self.links["home"]
-            own.add(HOME_NETWORK.broadcast_address)
+        own = {HOME_AGENTS[name]} if home else set()
+        for network, server in enumerate(self.plan.homes):
+            if home and server == name and network not in self.plan.virtual:
+                links[f"home{network}"] = self.links[f"home{network}"]
+                own |= {links[f"home{network}"].gateway, HOME_NETWORKS[network].broadcast_address}
         if visited is not None:
             links["eth1"] = self.links[f"visited{visited}"]
-            own.add(links["eth1"].gateway)
+            own |= {CARE_OF[visited], links["eth1"].gateway}
+        entropy = self.random(f"{name} draws").randbytes
 
         def build() -> MobilityAgents:
-            advertised = [
-                self._advertised(interface, link, care_of if interface == "eth1" else None)
-                for interface, link in links.items()
-            ]
-            home_agent = self._home_agent() if home else None
-            foreign = None
-            if care_of is not None:
-                foreign = self._foreign_agent(care_of, links["eth1"], frozenset(own), home)
-            return MobilityAgents(
-                home=home_agent, foreign=foreign, links=tuple(advertised), entropy=self.entropy
+            machine = MobilityAgents(
+                home=HomeAgent(self.home_settings(name)) if home else None,
+                foreign=None if visited is None else ForeignAgent(self.foreign_settings(host)),
+                links=self.advertised(host),
+                entropy=entropy,
             )
+            return self.fault.agent(self, name, machine)
 
-        host = AgentHost(self, name, bytes((2, 0, 0, 0, 0, number)), 0, frozenset(own), build)
+        host = AgentHost(self, name, bytes((2, 0, 0, 0, 0, number)), frozenset(own), build)
         host.links = links
         for interface, link in links.items():
             link.stations[host.mac] = host, interface
         self.nodes[name] = host
         return host
 
-    def _home_agent(self) -> HomeAgent:
-        network = HomeNetwork(HOME_NETWORK, None if self.plan.virtual else "home0")
-        table = AssociationTable(self.keys.items())
-        return HomeAgent(
-            HomeAgentSettings(
-                HOME_AGENT,
-                (network,),
-                table,
-                Lifetime(self.plan.home_max_lifetime),
-                max_simultaneous=self.plan.max_simultaneous,
-            )
+    def home_settings(self, name: str) -> HomeAgentSettings:
+        plan = self.plan
+        networks, entries = [], list[tuple[Peer, MobilitySecurityAssociation]]()
+        for network, server in enumerate(plan.homes):
+            if server == name:
+                link = None if network in plan.virtual else f"home{network}"
+                networks.append(HomeNetwork(HOME_NETWORKS[network], link, _POOLS[network]))
+        for number in range(plan.mobiles):
+            if self.pair(number)[1] == name:
+                entries += [(self.peer(number), one) for one in self.keys.held(self.pair(number), name)]
+        if name == "ha":
+            entries += [(stranger_address(), one) for one in self.keys.held((STRANGER, "ha"), "ha")]
+        return HomeAgentSettings(
+            HOME_AGENTS[name],
+            tuple(networks),
+            AssociationTable((peer, self.fault.association(one)) for peer, one in entries),
+            Lifetime(self.home_max_lifetime),
+            reverse_tunnel=plan.home_policy,
+            max_simultaneous=plan.max_simultaneous,
+            foreign_agents=self._associations(("fa1", name), name, CARE_OF[1]),
         )
 
-    def _foreign_agent(
-        self, care_of: IPv4Address, link: Link, own: frozenset[IPv4Address], home: bool
-    ) -> ForeignAgent:
-        return ForeignAgent(
-            ForeignAgentSettings(
-                care_of,
-                (VisitedLink("eth1", link.gateway),),
-                Lifetime(self.plan.foreign_max_lifetime),
-                own,
-                HOME_AGENT if home else None,
-                ReverseTunnelPolicy.OPTIONAL,
-                self.plan.max_visitors,
-            )
+    def foreign_settings(self, host: AgentHost) -> ForeignAgentSettings:
+        plan, link = self.plan, host.links["eth1"]
+        visited = int(link.name.removeprefix("visited"))
+        nodes: list[tuple[Peer, MobilitySecurityAssociation]] = []
+        for number in plan.known_to_agent if host.name == "fa2" else ():
+            nodes += [(self.peer(number), one) for one in self.keys.held((f"mn{number}", "fa2"), "fa2")]
+        home_agents: list[tuple[Peer, MobilitySecurityAssociation]] = []
+        for name in dict.fromkeys(plan.homes) if host.name == "fa1" and plan.foreign_home else ():
+            home_agents += [(HOME_AGENTS[name], one) for one in self.keys.held(("fa1", name), "fa1")]
+        return ForeignAgentSettings(
+            CARE_OF[visited],
+            (VisitedLink("eth1", link.gateway),),
+            Lifetime(self.foreign_max_lifetime),
+            host.addresses,
+            HOME_AGENTS.get(host.name),
+            plan.foreign_policy,
+            plan.max_visitors,
+            nodes=AssociationTable(nodes),
+            home_agents=AssociationTable(home_agents),
         )
 
-    def _advertised(self, interface: str, link: Link, care_of: IPv4Address | None) -> AdvertisedLink:
-        foreign = care_of is not None
-        lifetime = self.plan.advertised_lifetime or self.plan.foreign_max_lifetime
-        return AdvertisedLink(
-            interface,
-            link.gateway,
-            self.plan.interval,
-            max(1, round(3 * self.plan.interval)),
-            Lifetime(lifetime),
-            AgentFlags(
-                registration_required=foreign and self.plan.required,
-                home_agent=not foreign,
-                foreign_agent=foreign,
-                reverse_tunnel=foreign,
-            ),
-            () if care_of is None else (care_of,),
-        )
+    def advertised(self, host: AgentHost) -> tuple[AdvertisedLink, ...]:
+        plan = self.plan
+        advertised = []
+        for interface, link in host.links.items():
+            foreign = interface == "eth1"
+            longest = self.foreign_max_lifetime if foreign else self.home_max_lifetime
+            care_of = CARE_OF[int(link.name.removeprefix("visited"))] if foreign else None
+            policy = plan.foreign_policy if foreign else plan.home_policy
+            advertised.append(
+                AdvertisedLink(
+                    interface,
+                    link.gateway,
+                    plan.interval,
+                    max(1, round(3 * plan.interval)),
+                    Lifetime(plan.advertised_lifetime or longest),
+                    AgentFlags(
+                        registration_required=foreign and plan.required,
+                        home_agent=not foreign,
+                        foreign_agent=foreign,
+                        reverse_tunnel=policy is not ReverseTunnelPolicy.UNAVAILABLE,
+                    ),
+                    () if care_of is None else (care_of,),
+                    prefix_length=link.prefix.prefixlen if plan.prefixes else None,
+                )
+            )
+        return tuple(advertised)
+
+    # ---- mobile nodes
 
     def _mobile(self, number: int) -> MobileHost:
-        plan = self.plan
-        home = self.home_address(number)
-        association = self.keys[home.ip]
-        if number in plan.wrong_keys:
-            association = self._association(Secret(b"not the key"))
-        settings = MobileNodeSettings(
-            home,
-            None if plan.discover else HOME_AGENT,
-            association,
+        name = f"mn{number}"
+        skew = round(self.plan.skews[number % len(self.plan.skews)] * 1e9)
+        entropy = self.random(f"{name} draws").randbytes
+
+        def build() -> MobileNode:
+            return self.fault.mobile(self, name, MobileNode(self.mobile_settings(number), entropy))
+
+        host = MobileHost(self, name, bytes((2, 0, 0, 0, 1, number)), skew, number, build)
+        self.nodes[name] = host
+        return host
+
+    def mobile_settings(self, number: int) -> MobileNodeSettings:
+        plan, pair = self.plan, self.pair(number)
+        named = number in plan.named
+        agents = self._associations_of(pair[0], number)
+        return MobileNodeSettings(
+            None if named else self.home_interface(number),
+            None if plan.discover else HOME_AGENTS[pair[1]],
+            self.keys.held(pair, pair[0])[0],
             plan.interfaces,
             Lifetime(plan.lifetime),
             reverse_tunnel=plan.reverse_tunnel,
             co_located=plan.co_located,
+            nai=nai(number) if named else None,
             hold_down=plan.hold_down,
             simultaneous=plan.simultaneous,
+            foreign_agents=agents,
         )
-        skew = round(plan.skews[number % len(plan.skews)] * 1e9)
-        machine = MobileNode(settings, self.entropy)
-        host = MobileHost(self, f"mn{number}", bytes((2, 0, 0, 0, 1, number)), skew, home, machine)
-        self.nodes[host.name] = host
-        return host
 
-    # ---- reachability
+    def _associations_of(self, name: str, number: int) -> dict[IPv4Address, MobilitySecurityAssociation]:
+        if number not in self.plan.known_to_agent:
+            return {}
+        return {_GATEWAYS[_VISITED[2]]: self.keys.held((name, "fa2"), name)[0]}
 
-    def why_not_down(self, mobile: MobileHost) -> str | None:
-        """What stops a packet from the correspondent, or ``None``. It enters the home link by a router there."""
-        home = mobile.home.ip
-        believed = self.links["home"].arp.get(home)
-        if not self.plan.virtual and believed is not None and believed != self.ha.mac:
-            return self._on_home_link(mobile, believed)
-        if not self.plan.virtual and home not in self.ha.kernel.binding_routes:
-            if believed is None and home in self.ha.kernel.proxies:
-                return "a proxy entry without a route"
-            return self._on_home_link(mobile, mobile.mac)
-        tunnels = self.ha.kernel.tunnels_of(home, TunnelSide.HOME)
-        obstacles = [self._through_tunnel(mobile, tunnel) for tunnel in tunnels]
-        return None if None in obstacles else next(iter(obstacles), "no tunnel at the home agent")
+    def _associations(self, pair: Pair, holder: str, peer: IPv4Address) -> AssociationTable:
+        held = self.keys.held(pair, holder) if self.keys.shares(pair) else []
+        return AssociationTable((peer, one) for one in held)
 
-    def _through_tunnel(self, mobile: MobileHost, tunnel: InstallTunnel) -> str | None:
-        home = mobile.home.ip
-        agent = next((host for host in self.agents if host.owns(tunnel.remote)), None)
-        if agent is not None:
-            return self._through_agent(mobile, agent, tunnel.local)
-        if not mobile.owns(tunnel.remote):
-            return f"nobody at {tunnel.remote}"
-        exit_ = mobile.kernel.tunnel(home, TunnelSide.CARE_OF)
-        if exit_ is None or (exit_.local, exit_.remote) != (tunnel.remote, tunnel.local):
-            return f"mobile node does not take tunnelled packets: {exit_}"
+    # ---- operators
+
+    def reload(self, host: Node) -> None:
+        """What the daemon does when its configuration file has changed."""
+        if isinstance(host, MobileHost):
+            host.machine.reconfigure(self.mobile_settings(host.number))
+        elif isinstance(host, AgentHost):
+            home = self.home_settings(host.name) if host.machine.home is not None else None
+            foreign = self.foreign_settings(host) if host.machine.foreign is not None else None
+            host.machine.reconfigure(home, foreign, self.advertised(host), host.instant())
+        self.dispatch(host, Tick())  # deadlines may be others now
+
+
+class Stranger(Node):
+    """Sends what it is told to and takes what comes: a node of another make, with a key of its own."""
+
+    def __init__(self, world: World, name: str, mac: bytes, skew: int) -> None:
+        super().__init__(world, name, mac, skew)
+        self.machine = _Idle()
+
+    def owns(self, address: IPv4Address) -> bool:
+        return any(int(address) == int(link.prefix.network_address) + 50 for link in self.links.values())
+
+
+class _Idle:
+    """A machine that does nothing."""
+
+    def handle(self, event: Event, now: Instant) -> list[Action]:
+        return []
+
+    def next_deadline(self) -> int | None:
         return None
 
-    def _on_home_link(self, mobile: MobileHost, mac: bytes) -> str | None:
-        station = self.links["home"].stations.get(mac)
-        if station is None or station[0] is not mobile:
-            return f"nobody with {mac.hex()} on the home link"
-        if station[1] not in mobile.kernel.home:
-            return "home address is not on the home link's interface"
-        return None
 
-    def _through_agent(self, mobile: MobileHost, agent: AgentHost, home_agent: IPv4Address) -> str | None:
-        home = mobile.home.ip
-        exit_ = agent.kernel.tunnel(home, TunnelSide.CARE_OF)
-        if not agent.running or exit_ is None or exit_.remote != home_agent:
-            return f"{agent.name} does not take tunnelled packets: {exit_}"
-        interface = agent.kernel.visitor_routes.get(home)
-        if interface is None:
-            return f"{agent.name} has no route to its visitor"
-        station = agent.links[interface].stations.get(agent.kernel.neighbours.get((home, interface), b""))
-        return None if station is not None and station[0] is mobile else f"visitor is not on {interface}"
+def nai(number: int) -> str:
+    return f"mn{number}@example.org"
 
-    def why_not_up(self, mobile: MobileHost) -> str | None:
-        """What stops a packet from the home address to the correspondent, or ``None``."""
-        home = mobile.home.ip
-        match mobile.kernel.way_out:
-            case None:
-                here = any(
-                    mobile.links.get(interface) is self.links["home"] for interface in mobile.kernel.home
-                )
-                return None if here else "no way out"
-            case RouteThroughAgent() as route:
-                link = mobile.links.get(route.interface)
-                station = None if link is None else link.stations.get(route.link_address)
-                if station is None or not isinstance(station[0], AgentHost):
-                    return "agent is not on the link"
-                agent, interface = station
-                if (home, interface) not in agent.kernel.reverse_rules:
-                    return "no reverse rule" if self.plan.reverse_tunnel else None
-                tunnel = agent.kernel.tunnel(home, TunnelSide.CARE_OF)
-                if tunnel is None or not tunnel.reverse:
-                    return f"{agent.name} does not tunnel back: {tunnel}"
-                return self._accepted_back(home, tunnel.local)
-            case RouteThroughTunnel() as route:
-                if not route.tunnel:
-                    return None if route.interface in mobile.links else "interface is down"
-                tunnel = mobile.kernel.tunnel(home, TunnelSide.CARE_OF)
-                if tunnel is None or not tunnel.reverse or not mobile.owns(tunnel.local):
-                    return f"mobile node does not tunnel back: {tunnel}"
-                return self._accepted_back(home, tunnel.local)
 
-    def _accepted_back(self, home: IPv4Address, care_of: IPv4Address) -> str | None:
-        tunnels = self.ha.kernel.tunnels_of(home, TunnelSide.HOME)
-        if self.ha.running and any(tunnel.reverse and tunnel.remote == care_of for tunnel in tunnels):
-            return None
-        return f"home agent drops what {care_of} tunnels back: {tunnels}"
+def stranger_address() -> IPv4Address:
+    return _STRANGER_ADDRESS

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from mobileip.control.core.actions import (
     Action,
+    AdoptHomeAddress,
     AttachHome,
     ClaimAddress,
     DetachHome,
@@ -41,6 +42,7 @@ class Kernel:
     neighbours: dict[tuple[IPv4Address, str], bytes] = field(default_factory=dict)
     reverse_rules: set[tuple[IPv4Address, str]] = field(default_factory=set)
     home: dict[str, IPv4Interface] = field(default_factory=dict)
+    adopted: IPv4Interface | None = None  # on the tunnel device
     way_out: RouteThroughAgent | RouteThroughTunnel | None = None
 
     def tunnels_of(self, home_address: IPv4Address, side: TunnelSide) -> list[InstallTunnel]:
@@ -85,6 +87,8 @@ class Kernel:
                 self.way_out = action
             case Unroute():
                 self.way_out = None
+            case AdoptHomeAddress():
+                self.adopted = action.home_address
             case _:
                 raise AssertionError(f"no kernel does {action}")
 

@@ -2,73 +2,79 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections import Counter, defaultdict
-from ipaddress import IPv4Address
+from typing import NoReturn
 
-from mobileip.control.core.actions import Action, InstallTunnel, Noted, SendDatagram, TunnelSide
+from mobileip.control.core.actions import Action, InstallTunnel, Noted, SendDatagram, SendIcmp, TunnelSide
 from mobileip.control.core.attachment import AtHome, CoLocated, ThroughAgent
-from mobileip.control.core.events import ActionFailed, DatagramReceived, Event, Stopping, Tick
+from mobileip.control.core.events import ActionFailed, DatagramReceived, Event, IcmpReceived, Stopping, Tick
 from mobileip.control.core.foreign import ForeignAgent
 from mobileip.control.core.home import HomeAgent
+from mobileip.control.core.mobile import State
 from mobileip.control.reasons import Reason
-from mobileip.control.security import Algorithm
-from tests.sim.internet import HOME_AGENT, SPI, Internet
-from tests.sim.kernel import Kernel
-from tests.sim.world import AgentHost, MobileHost, Node, Watcher
+from mobileip.control.security import ReplayMethod
+from mobileip.control.types import ZERO_ADDRESS
+from tests.sim.hosts import AgentHost, MobileHost, Node
+from tests.sim.internet import HOME_AGENTS, HOME_NETWORKS, Internet
+from tests.sim.invariants import Invariant
+from tests.sim.keys import Pair
+from tests.sim.signatures import (
+    FOREIGN_ERROR,
+    FOREIGN_HOME,
+    MOBILE_FOREIGN,
+    REPLY,
+    REQUEST,
+    address,
+    behind,
+    kind_of,
+    signed_part,
+    signer,
+)
+from tests.sim.world import Watcher
 
-_REQUEST, _REPLY = 1, 3
-_FIXED = {_REQUEST: 24, _REPLY: 20}
 _SECOND = 10**9
 _MOVES = {Reason.MOVED_HOME, Reason.MOVED_FOREIGN, Reason.MOVED_CO_LOCATED}
 _ACCEPTED = {Reason.REGISTERED, Reason.REGISTERED_NO_SIMULTANEOUS, Reason.DEREGISTERED}
-
-
-def address(payload: bytes, offset: int) -> IPv4Address:
-    return IPv4Address(payload[offset : offset + 4])
+_ANY_KERNEL = (Noted, SendDatagram, SendIcmp)
 
 
 class Oracle(Watcher):
-    """Raises AssertionError, with the trace, at the first event after which something does not hold."""
+    """Raises a Violation at the first event after which something does not hold."""
 
     def __init__(self, internet: Internet) -> None:
         self.net = internet
-        self.accepted: defaultdict[tuple[int, IPv4Address], list[int]] = defaultdict(list)
-        self.answered: set[int] = set()  # datagrams (by identity) that the home agent replied to
+        self.accepted: defaultdict[tuple[str, int, Pair], list[int]] = defaultdict(list)
+        self.answered: set[int] = set()  # datagrams (by identity) that a home agent replied to
         self.heard: defaultdict[tuple[str, int], set[tuple[bytes, bytes]]] = defaultdict(set)
         self.used: defaultdict[str, set[bytes]] = defaultdict(set)
-        self.last_request: dict[tuple[str, bytes], int] = {}
+        self.last_request: dict[tuple[str, int, bytes], int] = {}
         self.last_move: dict[str, object] = {}
         self.unsettled: set[str] = set()  # mobile nodes whose kernel refused something since their last move
         self._kept: list[Event] = []  # so that identities stay unique
-        internet.watchers.append(self)
+        self._touched = False  # the kernel of the host whose event this is
+        self._sizes: dict[
+            str, tuple[int, int]
+        ] = {}  # of each agent's lists when last compared with its kernel
+        internet.watcher = self
 
-    def demand(self, holds: bool, what: str, *seen: object) -> None:
-        """``seen`` is made text only in failure: this is asked a million times."""
-        if not holds:
-            self.net.fail(" ".join([what, *map(str, seen)]))
+    def _broken(self, invariant: Invariant, *seen: object) -> NoReturn:
+        self.net.fail(invariant, " ".join(map(str, seen)))
 
     # ---- while acting
 
     def acted(self, node: Node, action: Action, causes: list[Event]) -> None:
         cause = causes[0]
-        if isinstance(node, AgentHost) and _kind(cause) == _REQUEST and isinstance(cause, DatagramReceived):
+        if not isinstance(action, _ANY_KERNEL):
+            self._touched = True
+        if (
+            isinstance(node, AgentHost)
+            and isinstance(cause, DatagramReceived)
+            and cause.payload[:1] == b"\x01"
+        ):
             self.heard[node.name, node.incarnation].add((cause.payload[4:8], cause.payload[16:24]))
         match action:
             case SendDatagram() if isinstance(node, AgentHost):
-                kind = action.payload[0]
-                self.demand(kind in _FIXED, f"{node.name} sends a message of type {kind}")
-                if kind == _REQUEST:
-                    self._relayed(node, action, cause, _REQUEST)
-                elif 64 <= action.payload[1] <= 127:
-                    key = action.payload[4:8], action.payload[12:20]
-                    known = key in self.heard[node.name, node.incarnation]
-                    self.demand(known, f"{node.name} denies a request it never got")
-                elif _kind(cause) == _REPLY:
-                    self._relayed(node, action, cause, _REPLY)
-                else:
-                    self._answered(node, action, cause)
+                self._agent_sends(node, action, cause)
             case InstallTunnel(side=TunnelSide.HOME):
                 self._bound(node, action, cause)
             case SendDatagram() if isinstance(node, MobileHost):
@@ -78,105 +84,155 @@ class Oracle(Watcher):
             case _:
                 pass
 
-    def _relayed(self, node: AgentHost, action: SendDatagram, cause: Event, kind: int) -> None:
-        payload = action.payload
-        told = kind == _REPLY and payload[-4:-1] == b"\x2d\x02\x00" and 64 <= payload[-1] <= 127
-        ours = payload[:-4] if told else payload  # without an error of the foreign agent's own (RFC 4636)
-        same = isinstance(cause, DatagramReceived) and cause.payload.startswith(ours)
-        self.demand(same and _kind(cause) == kind, f"{node.name} sends what it did not get")
-        self.demand(len(ours) > _FIXED[kind] + 6, f"{node.name} relays a message without authentication")
+    def _agent_sends(self, node: AgentHost, action: SendDatagram, cause: Event) -> None:
+        payload, came = action.payload, cause.payload if isinstance(cause, DatagramReceived) else b""
+        match kind_of(payload):
+            case 1:
+                self._relayed(node, payload, came, REQUEST)
+            case 3 if 64 <= payload[1] <= 127:
+                known = (payload[4:8], payload[12:20]) in self.heard[node.name, node.incarnation]
+                if not known:
+                    self._broken(Invariant.ANSWERED, node.name, "denies a request it never got")
+            case 3 if kind_of(came) == REPLY:
+                self._relayed(node, payload, came, REPLY)
+            case 3:
+                self._answered(node, action, cause)
+            case other:
+                self._broken(Invariant.RELAYED, node.name, "sends a message of type", other)
+
+    def _relayed(self, node: AgentHost, payload: bytes, came: bytes, kind: int) -> None:
+        """What is signed goes on as it came; behind it only what the foreign agent has to say itself."""
+        same = kind_of(came) == kind and signed_part(came) == signed_part(payload) != b""
+        own = {FOREIGN_HOME} if kind == REQUEST else {MOBILE_FOREIGN, FOREIGN_ERROR}
+        if not same or not behind(payload) <= own:
+            self._broken(Invariant.RELAYED, node.name, "sends what it did not get")
 
     def _answered(self, node: AgentHost, action: SendDatagram, cause: Event) -> None:
         """The home agent: one reply to a request that just came, back to where it came from, and signed."""
         payload, request = action.payload, cause
-        assert isinstance(request, DatagramReceived), f"{node.name} replies to {type(cause).__name__}"
-        self.demand(_kind(request) == _REQUEST, f"{node.name} replies to no request")
-        self.demand(id(request) not in self.answered, f"{node.name} replies twice to one request")
+        if not isinstance(request, DatagramReceived) or kind_of(request.payload) != REQUEST:
+            self._broken(Invariant.ANSWERED, node.name, "replies to no request")
+        if id(request) in self.answered:
+            self._broken(Invariant.ANSWERED, node.name, "replies twice to one request")
         self.answered.add(id(request))
         self._kept.append(request)
-        self.demand(payload[4:8] == request.payload[4:8], "reply is for another home address")
-        self.demand(payload[16:20] == request.payload[20:24], "low half of the Identification differs")
-        self.demand(action.destination == request.source, "reply goes elsewhere")
-        self.demand(self._authentic(payload, _REPLY), "reply is not signed")
-        if payload[1] > 8:
-            return
-        self.demand(self._authentic(request.payload, _REQUEST), f"{node.name} accepts without authentication")
-        self.demand(payload[2:4] <= request.payload[2:4], "granted more than was asked")
-        key = node.incarnation, address(payload, 4)
-        identification = int.from_bytes(request.payload[16:24])
-        before = self.accepted[key]
-        newer = (
-            identification not in before if self.net.plan.nonces else identification > max(before, default=0)
-        )
-        self.demand(newer, f"{node.name} accepts an Identification that is not newer")
+        asked, nobody = request.payload, ZERO_ADDRESS.packed
+        if payload[4:8] != asked[4:8] != nobody or payload[16:20] != asked[20:24]:
+            self._broken(Invariant.ANSWERED, node.name, "replies to another request")
+        if action.destination != request.source and request.source.address != ZERO_ADDRESS:
+            self._broken(Invariant.ANSWERED, node.name, "replies elsewhere:", action.destination)
+        associations = self.net.associations_of(asked)
+        if signer(payload, associations) is None:
+            self._broken(Invariant.AUTHENTICATED, node.name, "does not sign its reply")
+        if payload[1] <= 8:
+            self._accepts(node, payload, asked)
+
+    def _accepts(self, node: AgentHost, payload: bytes, asked: bytes) -> None:
+        pair = self.net.pair_of(asked)
+        association = signer(asked, self.net.associations_of(asked))
+        if association is None or pair is None:
+            self._broken(Invariant.AUTHENTICATED, node.name, "accepts without authentication")
+        self.net.assigned[address(payload, 4)] = pair
+        if payload[2:4] > asked[2:4]:
+            self._broken(Invariant.GRANTED, node.name, "grants more than was asked")
+        before = self.accepted[node.name, node.incarnation, pair]
+        identification = int.from_bytes(asked[16:24])
+        # Nonces do not grow; a node that had them for a while says nothing about its timestamps before and after.
+        grows = association.replay is ReplayMethod.TIMESTAMPS and not self.net.keys.changed_method(pair)
+        if identification in before or (grows and identification < max(before, default=0)):
+            self._broken(Invariant.FRESH, node.name, "accepts an Identification that is not newer")
         before.append(identification)
 
     def _bound(self, node: Node, action: InstallTunnel, cause: Event) -> None:
         request = cause.payload if isinstance(cause, DatagramReceived) else b""
-        self.demand(request[:1] == b"\x01", f"{node.name} makes a binding without a request")
-        self.demand(self._authentic(request, _REQUEST), f"{node.name} binds without authentication")
-        asked = address(request, 4), address(request, 12)
-        self.demand(asked == (action.home_address, action.remote), "binding is not what was asked")
+        if kind_of(request) != REQUEST:
+            self._broken(Invariant.AUTHENTICATED, node.name, "makes a binding without a request")
+        if signer(request, self.net.associations_of(request)) is None:
+            self._broken(Invariant.AUTHENTICATED, node.name, "binds without authentication")
+        home, care_of = address(request, 4), address(request, 12)
+        if home not in (action.home_address, ZERO_ADDRESS) or care_of != action.remote:
+            self._broken(Invariant.GRANTED, node.name, "binds", action, "but was asked", home, care_of)
 
     def _requested(self, node: MobileHost, action: SendDatagram, causes: list[Event]) -> None:
         """At most one a second to the same attachment, but for repairs and the farewell (s3.6.3)."""
+        used = self.used[node.name]
         identification = action.payload[16:24]
-        if not self.net.plan.nonces:  # with them an unanswered request is repeated as it was (s3.6.3)
-            self.demand(identification not in self.used[node.name], f"{node.name} repeats an Identification")
-        self.used[node.name].add(identification)
-        place = node.name, action.payload[12:16]
-        last = self.last_request.get(place)
-        allowed = _kind(causes[0]) == _REPLY or isinstance(causes[0], Stopping)
-        if last is not None and not allowed:
-            waited = self.net.time - last
-            self.demand(waited >= _SECOND, f"{node.name} asks again after {waited / 1e6:.1f} ms")
+        pair = self.net.pair(node.number)
+        timestamps = self.net.keys.held(pair, pair[0])[0].replay is ReplayMethod.TIMESTAMPS
+        if timestamps and identification in used:  # nonces are sent again as they were (s3.6.3)
+            self._broken(Invariant.PACED, node.name, "repeats an Identification")
+        used.add(identification)
+        place = (
+            node.name,
+            node.incarnation,
+            action.payload[12:16],
+        )  # a daemon that starts knows of none before
+        last, cause = self.last_request.get(place), causes[0]
+        allowed = isinstance(cause, Stopping) or (
+            isinstance(cause, DatagramReceived) and kind_of(cause.payload) == REPLY
+        )
+        if last is not None and not allowed and self.net.time - last < _SECOND:
+            waited = (self.net.time - last) / 1e6
+            self._broken(Invariant.PACED, f"{node.name} asks again after {waited:.1f} ms")
         self.last_request[place] = self.net.time
 
-    def _told(self, node: MobileHost, action: Noted, causes: list[Event]) -> None:
-        if action.reason in (*_MOVES, Reason.REGISTERING_BESIDE) and (
-            action.reason,
-            action.fields,
-        ) != self.last_move.get(node.name):
-            for place in [place for place in self.last_request if place[0] == node.name]:
-                del self.last_request[place]
-            self.last_move[node.name] = action.reason, action.fields
-        failed = isinstance(causes[-1], ActionFailed)
-        if failed:
-            self.unsettled.add(node.name)
-        elif action.reason in _MOVES or action.reason is Reason.DISCONNECTED:
-            self.unsettled.discard(node.name)
-        if action.reason in _ACCEPTED:
-            reply = causes[0]
-            assert isinstance(reply, DatagramReceived)
-            self.demand(self._authentic(reply.payload, _REPLY), f"{node.name} believes a reply not signed")
+    def _forget_requests(self, node: Node) -> None:
+        for place in [place for place in self.last_request if place[0] == node.name]:
+            del self.last_request[place]
 
-    def _authentic(self, payload: bytes, kind: int) -> bool:
-        """Only messages whose authentication follows the fixed part are sent here. Written anew on purpose."""
-        end = _FIXED[kind] + 6
-        association = self.net.keys.get(address(payload, 4))
-        head = bytes((32, 20)) + SPI.to_bytes(4)
-        if association is None or len(payload) < end + 16 or payload[end - 6 : end] != head:
-            return False
-        key = association.key.reveal()
-        covered = payload[:end]
-        if association.algorithm is Algorithm.HMAC_MD5:
-            return hmac.new(key, covered, hashlib.md5).digest() == payload[end : end + 16]
-        return hashlib.md5(key + covered + key).digest() == payload[end : end + 16]
+    def _told(self, node: MobileHost, action: Noted, causes: list[Event]) -> None:
+        reason = action.reason
+        if reason in _MOVES or reason is Reason.REGISTERING_BESIDE:
+            if (reason, action.fields) != self.last_move.get(node.name):
+                self._forget_requests(node)
+            self.last_move[node.name] = reason, action.fields
+        if isinstance(causes[-1], ActionFailed):
+            self.unsettled.add(node.name)
+        elif reason in _MOVES or reason is Reason.DISCONNECTED:
+            self.unsettled.discard(node.name)
+        if reason in _ACCEPTED:
+            cause = causes[0]
+            pair = self.net.pair(node.number)
+            reply = cause.payload if isinstance(cause, DatagramReceived) else b""
+            if kind_of(reply) != REPLY or signer(reply, self.net.keys.held(pair, pair[0])) is None:
+                self._broken(Invariant.AUTHENTICATED, node.name, "believes a reply that is not signed")
 
     # ---- afterwards
 
     def settled(self, node: Node, event: Event) -> None:
-        if isinstance(event, Tick) and node.wake is not None:
-            self.demand(node.wake > self.net.time, node.name, "still has a deadline in the past")
+        touched, self._touched = self._touched, False
+        if node.wake is not None and node.wake <= self.net.time and isinstance(event, Tick):
+            self._broken(Invariant.TIMED, node.name, "still has a deadline in the past")
+        quiet = not touched and isinstance(event, IcmpReceived | Tick)
         if isinstance(node, AgentHost):
+            if not quiet or self._sizes.get(node.name) != self._sizes_of(node):
+                self.compare(node)
+        elif isinstance(node, MobileHost) and not quiet:
+            self.compare(node)
+
+    def compare(self, node: Node) -> None:
+        """A host's kernel with what its machine believes."""
+        if isinstance(node, AgentHost):
+            self._sizes[node.name] = self._sizes_of(node)
             if node.machine.home is not None:
-                self._home(node.machine.home, node.kernel)
+                self._home(node, node.machine.home)
             if node.machine.foreign is not None:
-                self._foreign(node.machine.foreign, node.kernel)
+                self._foreign(node, node.machine.foreign)
         elif isinstance(node, MobileHost) and node.name not in self.unsettled:
             self._mobile(node)
 
-    def _home(self, home: HomeAgent, kernel: Kernel) -> None:
+    @staticmethod
+    def _sizes_of(node: AgentHost) -> tuple[int, int]:
+        home, foreign = node.machine.home, node.machine.foreign
+        bindings = 0 if home is None else len(home.bindings)
+        return bindings, 0 if foreign is None else foreign.visitors.visitor_count()
+
+    def _same(self, node: Node, what: str, installed: object, believed: object) -> None:
+        if installed != believed:
+            self._broken(Invariant.ROUTED, f"{node.name}: {what}: {installed}, not {believed}")
+
+    def _home(self, node: Node, home: HomeAgent) -> None:
+        kernel = node.kernel
         bindings = {(binding.home_address, binding.care_of_address): binding for binding in home.bindings}
         tunnels = {
             (key[0], remote): one
@@ -184,52 +240,57 @@ class Oracle(Watcher):
             for remote, one in ends.items()
             if key[1] is TunnelSide.HOME
         }
-        self.demand(bindings.keys() == tunnels.keys(), "bindings and tunnels", set(bindings), set(tunnels))
-        most = self.net.plan.max_simultaneous
+        self._same(node, "tunnels of bindings", tunnels.keys(), bindings.keys())
         nodes = Counter(home_address for home_address, _ in bindings)
-        self.demand(max(nodes.values(), default=0) <= most, "too many bindings", nodes)
-        physical = set() if self.net.plan.virtual else set(nodes)
-        self.demand(kernel.binding_routes == physical, "binding routes", kernel.binding_routes, physical)
-        self.demand(set(kernel.proxies) == physical, "proxies", set(kernel.proxies), physical)
+        if max(nodes.values(), default=0) > self.net.plan.max_simultaneous:
+            self._broken(Invariant.GRANTED, node.name, "keeps too many bindings:", nodes)
+        physical = {home_address for home_address in nodes if self._has_link(home_address.packed)}
+        self._same(node, "binding routes", kernel.binding_routes, physical)
+        self._same(node, "proxies", set(kernel.proxies), physical)
         for key, binding in bindings.items():
-            same = tunnels[key].reverse == binding.reverse_tunnel
-            self.demand(same, "tunnel of another binding", tunnels[key], binding)
+            self._same(node, f"reverse tunnel of {key}", tunnels[key].reverse, binding.reverse_tunnel)
         expiries = [binding.expires for binding in bindings.values() if binding.expires is not None]
-        self.demand(home.next_deadline() == min(expiries, default=None), "deadline of no binding")
+        self._timed(node, home.next_deadline(), expiries)
 
-    def _foreign(self, foreign: ForeignAgent, kernel: Kernel) -> None:
+    def _has_link(self, home_address: bytes) -> bool:
+        prefixes = (prefix.network_address.packed[:3] for prefix in HOME_NETWORKS)
+        return list(prefixes).index(home_address[:3]) not in self.net.plan.virtual
+
+    def _timed(self, node: Node, deadline: int | None, ends: list[int]) -> None:
+        if deadline != min(ends, default=None):
+            self._broken(Invariant.TIMED, node.name, "waits for", deadline, "where these end:", ends)
+
+    def _foreign(self, node: Node, foreign: ForeignAgent) -> None:
+        kernel = node.kernel
         visitors = {one.home_address: one for one in foreign.visitors.visitors if not one.co_located}
         tunnels = {key[0]: one for key, one in kernel.tunnels.items() if key[1] is TunnelSide.CARE_OF}
-        self.demand(all(len(ends) == 1 for ends in tunnels.values()), "two tunnels of a visitor", tunnels)
-        self.demand(visitors.keys() == tunnels.keys(), "visitors and tunnels", set(visitors), set(tunnels))
+        self._same(node, "tunnels of visitors", tunnels.keys(), visitors.keys())
+        self._same(node, "ends of tunnels", {len(ends) for ends in tunnels.values()} - {1}, set())
         routes = {one.home_address: one.interface for one in visitors.values()}
-        self.demand(kernel.visitor_routes == routes, "visitor routes", kernel.visitor_routes, routes)
+        self._same(node, "routes to visitors", kernel.visitor_routes, routes)
         neighbours = {(one.home_address, one.interface): one.link_address for one in visitors.values()}
-        self.demand(kernel.neighbours == neighbours, "neighbours", kernel.neighbours, neighbours)
+        self._same(node, "neighbours", kernel.neighbours, neighbours)
         rules = {(one.home_address, one.interface) for one in visitors.values() if one.reverse_tunnel}
-        self.demand(kernel.reverse_rules == rules, "reverse rules", kernel.reverse_rules, rules)
+        self._same(node, "rules of visitors", kernel.reverse_rules, rules)
         known = [one.expires for one in foreign.visitors.pending]
         known += [one.expires for one in foreign.visitors.visitors if one.expires is not None]
-        self.demand(foreign.next_deadline() == min(known, default=None), "deadline of no visitor")
+        self._timed(node, foreign.next_deadline(), known)
 
     def _mobile(self, node: MobileHost) -> None:
-        attachment, kernel = node.machine.attachment, node.kernel
-        home = node.home.ip
+        attachment, kernel, home = node.machine.attachment, node.kernel, node.home_address
+        if home == ZERO_ADDRESS or node.machine.state in (State.STOPPING, State.STOPPED):
+            return  # nothing to route yet, or no more
         at_home = {attachment.interface} if isinstance(attachment, AtHome) else set()
-        self.demand(set(kernel.home) == at_home, node.name, "answers ARP on", set(kernel.home))
+        self._placed(node, "answers ARP on", set(kernel.home), at_home)
         tunnel = kernel.tunnel(home, TunnelSide.CARE_OF)
-        if isinstance(attachment, CoLocated) and node.machine.home_agent != HOME_AGENT:
+        co_located = attachment if isinstance(attachment, CoLocated) else None
+        if co_located is not None and node.machine.home_agent not in HOME_AGENTS.values():
             return  # towards whom?
-        self.demand(
-            (tunnel is not None) == isinstance(attachment, CoLocated), node.name, "has tunnel", tunnel
-        )
-        if isinstance(attachment, CoLocated) and tunnel is not None:
-            self.demand(
-                tunnel.local == attachment.care_of_address, "tunnel of another attachment", tunnel, attachment
-            )
+        end = None if co_located is None else co_located.care_of_address
+        self._placed(node, "has a tunnel from", None if tunnel is None else tunnel.local, end)
         away = isinstance(attachment, CoLocated | ThroughAgent)
-        self.demand((kernel.way_out is not None) == away, node.name, "routes by", kernel.way_out)
+        self._placed(node, "has a way out", kernel.way_out is not None, away)
 
-
-def _kind(event: Event) -> int | None:
-    return event.payload[0] if isinstance(event, DatagramReceived) and event.payload else None
+    def _placed(self, node: Node, what: str, installed: object, believed: object) -> None:
+        if installed != believed:
+            self._broken(Invariant.PLACED, node.name, what, installed, "not", believed)

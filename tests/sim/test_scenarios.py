@@ -13,9 +13,11 @@ from mobileip.control.core.mobile import State
 from mobileip.control.reasons import Reason
 from mobileip.control.security import Algorithm
 from mobileip.control.types import seconds
-from tests.sim.internet import HOME_AGENT, Internet, Plan
+from tests.sim.hosts import MobileHost
+from tests.sim.internet import HOME_AGENT, Internet
 from tests.sim.oracle import Oracle
-from tests.sim.world import MobileHost
+from tests.sim.plan import Plan
+from tests.sim.reach import why_not_down, why_not_up
 
 PLAN = Plan()
 
@@ -36,8 +38,8 @@ def go(net: Internet, mobile: MobileHost, link: str, wait: float = 0.3) -> None:
 
 
 def assert_reachable(net: Internet, mobile: MobileHost) -> None:
-    assert net.why_not_down(mobile) is None
-    assert net.why_not_up(mobile) is None
+    assert why_not_down(net, mobile) is None
+    assert why_not_up(net, mobile) is None
 
 
 def noted(net: Internet, reason: Reason, name: str) -> int:
@@ -54,7 +56,7 @@ def bindings(net: Internet) -> list[str]:
 def test_round_trip_of_the_demonstration(seed: int, algorithm: Algorithm, reverse_tunnel: bool) -> None:
     net, mobile = internet(seed, Plan(algorithm=algorithm, reverse_tunnel=reverse_tunnel))
     kinds = []
-    for link in ("home", "visited1", "visited2", "visited3", "home"):
+    for link in ("home0", "visited1", "visited2", "visited3", "home0"):
         go(net, mobile, link)
         kinds.append(type(mobile.machine.attachment))
         assert_reachable(net, mobile)
@@ -67,7 +69,7 @@ def test_round_trip_of_the_demonstration(seed: int, algorithm: Algorithm, revers
 def test_registration_takes_two_round_trips_from_the_link_on(seed: int) -> None:
     """Solicitation, advertisement, request, reply: nothing waits for a timer."""
     net, mobile = internet(seed)
-    go(net, mobile, "home")
+    go(net, mobile, "home0")
     net.delay = seconds(0.002)
     for link in ("visited1", "visited2", "visited3"):
         began = net.time
@@ -100,7 +102,7 @@ def test_restarted_foreign_agent_gets_its_visitor_back_by_its_sequence_number(se
     go(net, mobile, "visited1", 5)
     net.fas[0].running = False
     net.run(seconds(0.5))
-    assert net.why_not_down(mobile) is not None
+    assert why_not_down(net, mobile) is not None
     net.fas[0].boot()
     net.run(seconds(1.1))
     assert noted(net, Reason.AGENT_REBOOTED, "mn0") == 1
@@ -133,7 +135,7 @@ def test_renewal_restores_what_a_restarted_home_agent_forgot(seed: int) -> None:
 
 def test_home_agent_restart_does_not_disturb_a_node_at_home(seed: int) -> None:
     net, mobile = internet(seed)
-    go(net, mobile, "home")
+    go(net, mobile, "home0")
     net.ha.running = False
     net.run(seconds(30))
     assert noted(net, Reason.AGENT_LOST, "mn0") == 1
@@ -189,13 +191,13 @@ def test_lifetime_longer_than_the_agent_takes_is_repaired(seed: int) -> None:
 
 def test_home_and_foreign_agent_in_one_process(seed: int) -> None:
     net, mobile = internet(seed, Plan(home_serves_visitors=True))
-    for link in ("visited0", "home", "visited0", "visited1"):
+    for link in ("visited0", "home0", "visited0", "visited1"):
         go(net, mobile, link)
         assert_reachable(net, mobile)
 
 
 def test_virtual_home_network_needs_no_route_and_no_arp(seed: int) -> None:
-    net, mobile = internet(seed, Plan(virtual=True))
+    net, mobile = internet(seed, Plan(virtual=frozenset({0})))
     assert net.ha.kernel.network_routes
     go(net, mobile, "visited1")
     assert_reachable(net, mobile)
@@ -226,7 +228,7 @@ def test_dead_home_agent_is_reported_as_port_unreachable(seed: int) -> None:
 def test_tunnel_that_cannot_be_made_at_the_home_agent(seed: int) -> None:
     net, mobile = internet(seed)
     net.failures = 1.0
-    go(net, mobile, "home")
+    go(net, mobile, "home0")
     net.failures = 0.0
     net.run(seconds(3))
     assert_reachable(net, mobile)
@@ -257,7 +259,7 @@ def test_tunnel_that_cannot_be_made_at_the_mobile_node(seed: int) -> None:
     net, mobile = internet(seed)
     mobile.refused = (InstallTunnel,)
     go(net, mobile, "visited3", 3)
-    assert mobile.kernel.tunnel(mobile.home.ip, TunnelSide.CARE_OF) is None
+    assert mobile.kernel.tunnel(mobile.home_address, TunnelSide.CARE_OF) is None
     mobile.refused = ()
     net.run(seconds(2.5))
     assert_reachable(net, mobile)
@@ -268,10 +270,10 @@ def test_short_visit_home_does_not_leave_the_home_link_with_a_wrong_address(seed
     net, mobile = internet(seed)
     go(net, mobile, "visited1")
     net.delay = seconds(5)
-    mobile.attach("eth0", net.links["home"])
+    mobile.attach("eth0", net.links["home0"])
     net.run(seconds(0.001))  # heard the home agent, attached; the deregistration is long on its way
     net.delay = seconds(0.005)
-    assert net.links["home"].arp[mobile.home.ip] == mobile.mac
+    assert net.links["home0"].arp[mobile.home_address] == mobile.mac
     go(net, mobile, "visited1", 0.3)
     assert_reachable(net, mobile)
     net.run(seconds(6))  # it arrives late, and is older than what was accepted meanwhile
@@ -370,7 +372,7 @@ def test_better_link_is_taken_without_a_moment_of_silence(seed: int, most: int) 
 
 
 @pytest.mark.parametrize("skew", [0.0, 3600.0])
-@pytest.mark.parametrize("link", ["home", "visited1", "visited3"])
+@pytest.mark.parametrize("link", ["home0", "visited1", "visited3"])
 def test_home_agent_is_discovered_wherever_the_node_is(seed: int, link: str, skew: float) -> None:
     net, mobile = internet(seed, Plan(discover=True, skews=(skew,)))
     go(net, mobile, link, 1)
@@ -392,3 +394,89 @@ def test_co_located_node_registers_through_the_agent_that_requires_it(seed: int)
     assert mobile.machine.state is State.REGISTERED
     assert_reachable(net, mobile)
     assert net.fas[0].machine.foreign is not None and net.fas[0].machine.foreign.visitors.visitors
+
+
+def test_home_agent_is_discovered_through_an_agent_that_signs_for_it(seed: int) -> None:
+    """Nobody can sign what goes to all home agents; the denial names the one."""
+    net, mobile = internet(seed, Plan(discover=True, foreign_home=True))
+    go(net, mobile, "visited1", 1)
+    assert noted(net, Reason.FA_FAILED_AUTHENTICATION, "ha") == 1
+    assert mobile.machine.home_agent == HOME_AGENT
+    assert_reachable(net, mobile)
+
+
+# ---- operators
+
+
+def test_node_is_not_at_home_on_another_link_of_its_home_agent(seed: int) -> None:
+    net, _ = internet(seed, Plan(mobiles=2, homes=("ha", "ha")))
+    mobile = net.mobiles[1]
+    mobile.attach("eth0", net.links["home0"])
+    mobile.set_address("eth0", net.co_located_address(mobile, net.links["home0"]))
+    net.run(seconds(0.5))
+    assert isinstance(mobile.machine.attachment, CoLocated)
+    assert_reachable(net, mobile)
+    go(net, mobile, "home1")
+    assert isinstance(mobile.machine.attachment, AtHome)
+    assert_reachable(net, mobile)
+
+
+def test_agent_that_advertises_something_else_is_not_asked_within_a_second(seed: int) -> None:
+    """The oracle measures it."""
+    net, mobile = internet(seed)
+    go(net, mobile, "visited1", 0.2)
+    for longest in (30, 40, 50):
+        net.foreign_max_lifetime = longest
+        net.reload(net.fas[0])
+        net.run(seconds(0.2))
+    net.run(seconds(2))
+    assert mobile.machine.state is State.REGISTERED
+    assert_reachable(net, mobile)
+
+
+@pytest.mark.parametrize("first", ["ha", "mn0"])
+@pytest.mark.parametrize("generation", [1, 2], ids=["same-spi", "other-spi-and-method"])
+@pytest.mark.parametrize("beside", [True, False])
+def test_key_is_changed_at_one_end_after_the_other(
+    seed: int, first: str, generation: int, beside: bool
+) -> None:
+    """A home agent that is told first and takes both keys refuses nothing; whatever is refused comes right again."""
+    net, mobile = internet(seed, Plan(lifetime=8))
+    go(net, mobile, "visited1", 1)
+    pair = net.pair(0)
+    for holder in (first, *(name for name in pair if name != first)):
+        net.keys.change(pair, holder, generation, beside=beside)
+        net.reload(net.nodes[holder])
+        net.run(seconds(12))
+    refused = noted(net, Reason.MN_FAILED_AUTHENTICATION, "ha") + noted(net, Reason.UNKNOWN_ASSOCIATION, "ha")
+    overlap = first == "ha" and beside and generation == 2
+    assert (refused == 0) == overlap
+    assert noted(net, Reason.BINDING_EXPIRED, "ha") == (0 if overlap else 1)
+    net.run(seconds(10))
+    assert_reachable(net, mobile)
+
+
+@pytest.mark.parametrize("by", [-20.0, -5.0, 5.0, 3600.0])
+@pytest.mark.parametrize("name", ["ha", "mn0"])
+def test_clock_that_is_set_costs_no_reachability(seed: int, name: str, by: float) -> None:
+    net, mobile = internet(seed, Plan(lifetime=30))
+    go(net, mobile, "visited1", 1)
+    net.nodes[name].skew += seconds(by)
+    net.run(seconds(90))
+    assert noted(net, Reason.BINDING_EXPIRED, "ha") <= (1 if name == "ha" and by < 0 else 0)
+    assert_reachable(net, mobile)
+
+
+def test_node_with_a_name_gets_an_address_and_keeps_it(seed: int) -> None:
+    net, mobile = internet(seed, Plan(named=frozenset({0})))
+    go(net, mobile, "visited1", 1)
+    assigned = mobile.home_address
+    for link in ("visited2", "visited3", "visited1"):
+        go(net, mobile, link, 1)
+        assert mobile.home_address == assigned
+        assert_reachable(net, mobile)
+    net.ha.running = False
+    net.ha.boot()
+    net.run(seconds(20))
+    assert mobile.home_address == assigned
+    assert_reachable(net, mobile)

@@ -12,15 +12,17 @@
           └─────────────┴──── mobile nodes ────────┘
 
 The machines are the real ones. The world hands them events, performs their actions on a :class:`Kernel` each, carries
-their messages with delay, loss, duplication and reordering, and asks an :class:`Oracle` after every event.
+their messages with delay, loss, duplication and reordering, and tells an :class:`Oracle` of every action and event.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from heapq import heappop, heappush
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address
 from itertools import count
 from random import Random
 from typing import NoReturn
@@ -39,23 +41,20 @@ from mobileip.control.core.actions import (
     SendDatagram,
     SendIcmp,
 )
-from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.core.events import (
     DatagramReceived,
     Event,
     IcmpReceived,
-    LinkChanged,
-    Started,
     Tick,
     UnreachableReceived,
 )
-from mobileip.control.core.mobile import MobileNode
 from mobileip.control.ports import ActionError, perform_all
 from mobileip.control.reasons import Reason
-from mobileip.control.types import ALL_ROUTERS, ALL_SYSTEMS, LIMITED_BROADCAST, ZERO_ADDRESS, Instant, seconds
-from tests.sim.kernel import Kernel
+from mobileip.control.types import ALL_ROUTERS, ALL_SYSTEMS, LIMITED_BROADCAST, ZERO_ADDRESS, seconds
+from tests.sim.hosts import AgentHost, Link, Node
+from tests.sim.invariants import Invariant, Violation
+from tests.sim.trace import tell
 
-EPOCH = 1_800_000_000 * 10**9  # wall time, ns since 1970, at which every history begins
 MOST_TICKS = 8  # ticks at one moment; more is a busy loop
 _QUIET = {Reason.ADVERTISED, Reason.SOLICITED, Reason.SOLICITATION_SENT, Reason.REQUEST_SENT}
 _CAN_FAIL = (
@@ -69,133 +68,20 @@ _CAN_FAIL = (
     SendDatagram,
     SendIcmp,
 )
-
-
-class Link:
-    """A broadcast domain. ``arp`` is what a router that sits on it believes of each address."""
-
-    def __init__(self, name: str, prefix: IPv4Network, gateway: IPv4Address) -> None:
-        self.name = name
-        self.prefix = prefix
-        self.gateway = gateway
-        self.stations: dict[bytes, tuple[Node, str]] = {}
-        self.arp: dict[IPv4Address, bytes] = {}
-
-
-class Node:
-    """A host with one machine. ``skew`` is its clock's error in ns; its monotonic clock has an origin of its own."""
-
-    machine: MobilityAgents | MobileNode
-
-    def __init__(self, world: World, name: str, mac: bytes, skew: int) -> None:
-        self.world = world
-        self.name = name
-        self.mac = mac
-        self.skew = skew
-        self.origin = world.rng.randrange(10**9, 10**15)
-        self.kernel = Kernel()
-        self.links: dict[str, Link] = {}
-        self.wake: int | None = None  # world time of the machine's next deadline
-        self.running = True
-        self.isolated = False
-        self.refused: tuple[type[Action], ...] = ()  # what this host's kernel cannot do
-
-    def instant(self) -> Instant:
-        return Instant(self.world.time + self.origin, EPOCH + self.world.time + self.skew)
-
-    def arm(self) -> None:
-        """As the runner after each event: one timer, for the machine's earliest deadline."""
-        deadline = self.machine.next_deadline()
-        self.wake = None if deadline is None else deadline - self.origin
-
-    def owns(self, address: IPv4Address) -> bool:
-        raise NotImplementedError
-
-
-class AgentHost(Node):
-    """Home agent, foreign agent or both; always connected to the core unless isolated."""
-
-    machine: MobilityAgents
-
-    def __init__(
-        self,
-        world: World,
-        name: str,
-        mac: bytes,
-        skew: int,
-        addresses: frozenset[IPv4Address],
-        build: Callable[[], MobilityAgents],
-    ) -> None:
-        super().__init__(world, name, mac, skew)
-        self.addresses = addresses
-        self._build = build
-        self.machine = build()
-        self.incarnation = 0
-
-    def owns(self, address: IPv4Address) -> bool:
-        return address in self.addresses
-
-    def boot(self) -> None:
-        """Start, or start again: nothing is left of what was, neither in the machine nor in the kernel."""
-        self.machine = self._build()
-        self.kernel = Kernel()
-        self.running = True
-        self.incarnation += 1
-        self.world.dispatch(self, Started())
-        for interface in self.links:
-            self.world.dispatch(self, LinkChanged(interface, True))
-
-
-class MobileHost(Node):
-    """A mobile node; ``links`` holds only the interfaces that have a carrier now."""
-
-    machine: MobileNode
-
-    def __init__(
-        self, world: World, name: str, mac: bytes, skew: int, home: IPv4Interface, machine: MobileNode
-    ) -> None:
-        super().__init__(world, name, mac, skew)
-        self.home = home
-        self.machine = machine
-        self.addresses: dict[str, tuple[IPv4Interface, ...]] = {}
-
-    def owns(self, address: IPv4Address) -> bool:
-        """Is ``address`` set on an interface whose link it belongs to, so that the core routes it here?"""
-        return any(
-            address == own.ip and address in link.prefix
-            for interface, link in self.links.items()
-            for own in self.addresses.get(interface, ())
-        )
-
-    # ---- moves
-
-    def detach(self, interface: str) -> None:
-        link = self.links.pop(interface, None)
-        if link is not None:
-            del link.stations[self.mac]
-            self.world.dispatch(self, LinkChanged(interface, False, self.addresses.get(interface, ())))
-
-    def attach(self, interface: str, link: Link) -> None:
-        """Carrier on another link; addresses of the link before are still there."""
-        self.detach(interface)
-        self.links[interface] = link
-        link.stations[self.mac] = self, interface
-        self.world.dispatch(self, LinkChanged(interface, True, self.addresses.get(interface, ())))
-
-    def set_address(self, interface: str, address: IPv4Interface | None) -> None:
-        """What a DHCP client does: the address of this link in place of all others, and the default route."""
-        link = self.links.get(interface)
-        self.addresses[interface] = () if address is None else (address,)
-        gateway = None if address is None or link is None else link.gateway
-        up = link is not None
-        self.world.dispatch(self, LinkChanged(interface, up, self.addresses[interface], gateway))
+_BROADCAST = b"\xff" * 6
+_GROUPS = (ALL_SYSTEMS, ALL_ROUTERS, LIMITED_BROADCAST)
+_ON_WIRE = seconds(0.0002)
+_PORT_UNREACHABLE = 3
 
 
 class World:
-    """Clock, network and hosts. Probabilities and ``delay`` (ns) may be changed at any time."""
+    """Clock, network and hosts. Probabilities and ``delay`` (ns) may be changed at any time.
+
+    Chance is drawn from a source for each host, so that what is left out for one changes little for the others.
+    """
 
     def __init__(self, seed: int) -> None:
-        self.rng = Random(seed)
+        self.seed = seed
         self.time = 0
         self.loss = self.duplication = 0.0
         self.delay = seconds(0.005)
@@ -204,14 +90,18 @@ class World:
         self.nodes: dict[str, Node] = {}
         self.trace: deque[tuple[int, str, object]] = deque(maxlen=80)
         self.sent: deque[tuple[Node, SendDatagram]] = deque(maxlen=64)  # an attacker's memory
+        self.tampering: tuple[int, int] | None = (
+            None  # after so many datagrams, which bit of one is turned on its way
+        )
         self.noted: list[tuple[int, str, Noted]] = []
-        self.watchers: list[Watcher] = []
+        self.tally: Counter[str] = Counter()
+        self.watcher = Watcher()
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
         self._causes: list[Event] = []
 
-    def entropy(self, size: int) -> bytes:
-        return self.rng.randbytes(size)
+    def random(self, whose: str) -> Random:
+        return Random(f"{self.seed} {whose}")
 
     # ---- time
 
@@ -220,28 +110,33 @@ class World:
 
     def run(self, duration: int) -> None:
         """Let ``duration`` ns pass."""
-        end = self.time + duration
-        while (moment := self._next()) is not None and moment <= end:
-            self.time = max(self.time, moment)
-            while self._agenda and self._agenda[0][0] <= self.time:
-                heappop(self._agenda)[2]()
-            self._tick()
+        agenda, end = self._agenda, self.time + duration
+        while agenda and agenda[0][0] <= end:
+            moment, _, what = heappop(agenda)
+            self.time = moment
+            what()
         self.time = end
 
-    def _next(self) -> int | None:
-        moments = [node.wake for node in self.nodes.values() if node.running and node.wake is not None]
-        if self._agenda:
-            moments.append(self._agenda[0][0])
-        return min(moments, default=None)
+    def arm(self, node: Node) -> None:
+        """As the runner after each event: one timer, for the machine's earliest deadline."""
+        deadline = node.machine.next_deadline()
+        wake = None if deadline is None else max(deadline - node.origin, self.time)
+        if wake != node.wake:
+            node.wake = wake
+            if wake is not None:
+                heappush(self._agenda, (wake, next(self._order), partial(self._wake, node, wake)))
 
-    def _tick(self) -> None:
-        for node in self.nodes.values():
-            for _ in range(MOST_TICKS):
-                if not node.running or node.wake is None or node.wake > self.time:
-                    break
-                self.dispatch(node, Tick())
-            else:
-                self.fail(f"{node.name} asks for a tick again and again without time passing")
+    def _wake(self, node: Node, wake: int) -> None:
+        if node.wake != wake:
+            return  # another deadline took its place
+        for _ in range(MOST_TICKS):
+            node.wake = None
+            if not node.running:
+                return
+            self.dispatch(node, Tick())
+            if node.wake is None or node.wake > self.time:
+                return
+        self.fail(Invariant.TIMED, f"{node.name} asks for a tick again and again without time passing")
 
     # ---- machines
 
@@ -253,22 +148,27 @@ class World:
         if not isinstance(event, Tick | IcmpReceived):
             self.say(node, event)
         pending: deque[Event] = deque([event])
+        perform = partial(self._perform, node)
         while pending:
-            actions = node.machine.handle(pending.popleft(), node.instant())
-            failed = perform_all(actions, lambda action: self._perform(node, action))
-            self._causes += failed
-            pending += failed
-        node.arm()
-        for watcher in self.watchers:
-            watcher.settled(node, event)
+            try:
+                actions = node.machine.handle(pending.popleft(), node.instant())
+            except Exception as error:
+                where = f"{node.name} does not survive {tell(event)}: {error!r}"
+                self.fail(Invariant.ALIVE, where, error)
+            if actions:
+                failed = perform_all(actions, perform)
+                self._causes += failed
+                pending += failed
+        self.arm(node)
+        self.watcher.settled(node, event)
 
     def _perform(self, node: Node, action: Action) -> None:
-        unlucky = isinstance(action, _CAN_FAIL) and self.failures and self.rng.random() < self.failures
+        unlucky = self.failures and isinstance(action, _CAN_FAIL) and node.rng.random() < self.failures
         if unlucky or isinstance(action, node.refused):
+            self.tally["network: refused by a kernel"] += 1
             self.say(node, f"refused {type(action).__name__}")
             raise ActionError("refused by the simulated kernel")
-        for watcher in self.watchers:
-            watcher.acted(node, action, self._causes)
+        self.watcher.acted(node, action, self._causes)
         match action:
             case Noted():
                 self.noted.append((self.time, node.name, action))
@@ -285,9 +185,12 @@ class World:
     def say(self, node: Node | None, what: object) -> None:
         self.trace.append((self.time, "-" if node is None else node.name, what))
 
-    def fail(self, what: str) -> NoReturn:
-        lines = [f"{time / 1e9:9.4f} {name:<5} {_short(said)}" for time, name, said in self.trace]
-        raise AssertionError("\n".join([what, *lines]))
+    def fail(self, invariant: Invariant, what: str, cause: Exception | None = None) -> NoReturn:
+        raise Violation(invariant, what, self.told()) from cause
+
+    def told(self) -> str:
+        """The trace, decoded."""
+        return "\n".join(f"{time / 1e9:9.4f} {name:<5} {tell(said)}" for time, name, said in self.trace)
 
     def _gratuitous_arp(self, node: Node, action: Action) -> None:
         """Who answers for a home address on a home link, as everybody there is told."""
@@ -305,27 +208,53 @@ class World:
 
     def _send_datagram(self, node: Node, action: SendDatagram) -> None:
         self.sent.append((node, action))
+        if action.payload[:1] == b"\x03":
+            self.tally[f"code: {action.payload[1]}"] += 1
+            if action.payload[-4:-1] == b"\x2d\x02\x00":  # the foreign agent's own error (RFC 4636)
+                self.tally[f"code: {action.payload[-1]}"] += 1
+        if action.interface is None or action.link_destination is not None:
+            self.say(node, action)
+        if self.tampering is not None:
+            action = self._tampered(node, action, *self.tampering)
         self.carry(node, action)
+
+    def _tampered(self, node: Node, action: SendDatagram, after: int, bit: int) -> SendDatagram:
+        self.tampering = (after - 1, bit) if after else None
+        if after:
+            return action
+        payload = bytearray(action.payload)
+        payload[bit // 8 % len(payload)] ^= 1 << bit % 8
+        self.say(node, "something is changed on its way")
+        return replace(action, payload=bytes(payload))
 
     def carry(self, node: Node, action: SendDatagram) -> None:
         """Put a datagram on its way: copies, delays, and losses are drawn here."""
-        if self.rng.random() < self.loss:
+        rng = node.rng
+        if self.loss and rng.random() < self.loss:
+            self.tally["network: lost"] += 1
             return
-        for _ in range(2 if self.rng.random() < self.duplication else 1):
-            delay = self.rng.randrange(self.delay // 10, self.delay)
+        copies = 1
+        if self.duplication and rng.random() < self.duplication:
+            self.tally["network: duplicated"] += 1
+            copies = 2
+        for _ in range(copies):
+            delay = rng.randrange(self.delay // 10, self.delay)
+            if self.time + delay < node.latest_arrival:
+                self.tally["network: overtaken"] += 1
+            node.latest_arrival = max(node.latest_arrival, self.time + delay)
             if action.link_destination is not None:
                 link = node.links.get(action.interface or "")
                 if link is not None:
-                    self.later(delay, lambda link=link: self._arrive_on_link(node, link, action))  # type: ignore[misc]
+                    self.later(delay, partial(self._arrive_on_link, node, link, action))
             elif self._connected(node, action.source.address):
-                self.later(delay, lambda: self._arrive(node, action))
+                self.later(delay, partial(self._arrive, node, action))
 
     def _connected(self, node: Node, source: IPv4Address) -> bool:
         return not node.isolated and (isinstance(node, AgentHost) or node.owns(source))
 
     def _arrive_on_link(self, node: Node, link: Link, action: SendDatagram) -> None:
         everybody = [mac for mac in link.stations if mac != node.mac]
-        to = everybody if action.link_destination == b"\xff" * 6 else [action.link_destination]
+        to = everybody if action.link_destination == _BROADCAST else [action.link_destination]
         for mac in to:
             station = link.stations.get(mac or b"")
             if station is not None:
@@ -334,12 +263,15 @@ class World:
     def _arrive(self, node: Node, action: SendDatagram) -> None:
         address = action.destination.address
         owner = next((other for other in self.nodes.values() if other.owns(address)), None)
-        if owner is None or owner.isolated:
+        if owner is None:
             return
-        if not owner.running:
-            self.dispatch(node, UnreachableReceived(action.destination, 3))
-            return
-        self._receive(owner, "lo" if owner is node else "core", action, None)
+        if owner.isolated:
+            if owner.unreachable_code is not None:
+                self.dispatch(node, UnreachableReceived(action.destination, owner.unreachable_code))
+        elif not owner.running:
+            self.dispatch(node, UnreachableReceived(action.destination, _PORT_UNREACHABLE))
+        else:
+            self._receive(owner, "lo" if owner is node else "core", action, None)
 
     def _receive(self, node: Node, interface: str, action: SendDatagram, mac: bytes | None) -> None:
         self.dispatch(
@@ -350,22 +282,28 @@ class World:
     def _send_icmp(self, node: Node, action: SendIcmp) -> None:
         """A link keeps the order of what is sent over it, and may lose some."""
         link = node.links.get(action.interface)
-        if link is None or self.rng.random() < self.loss:
-            return
         group = action.link_destination is None
-        if group and action.destination not in (ALL_SYSTEMS, ALL_ROUTERS, LIMITED_BROADCAST):
-            self.fail(f"{node.name} sends ICMP to {action.destination} without a link-layer destination")
-        source = action.source or ZERO_ADDRESS
-        macs = [mac for mac in link.stations if mac != node.mac] if group else [action.link_destination]
+        if group and action.destination not in _GROUPS:
+            what = f"{node.name} sends ICMP to {action.destination} without a link-layer destination"
+            self.fail(Invariant.ALIVE, what)
+        if link is None or len(link.stations) < 2:
+            return
+        if self.loss and node.rng.random() < self.loss:
+            self.tally["network: lost"] += 1
+            return
+        macs = (
+            [mac for mac in link.stations if mac != node.mac] if group else [action.link_destination or b""]
+        )
+        self.later(_ON_WIRE, partial(self._icmp_arrives, node, link, action, macs))
 
-        def arrive() -> None:
-            for mac in macs:
-                station = link.stations.get(mac or b"")
-                if station is not None:
-                    event = IcmpReceived(action.payload, source, action.destination, station[1], node.mac)
-                    self.dispatch(station[0], event)
-
-        self.later(seconds(0.0002), arrive)
+    def _icmp_arrives(self, node: Node, link: Link, action: SendIcmp, macs: list[bytes]) -> None:
+        for mac in macs:
+            station = link.stations.get(mac)
+            if station is not None:
+                to, interface = station
+                source = action.source or ZERO_ADDRESS
+                event = IcmpReceived(action.payload, source, action.destination, interface, node.mac)
+                self.dispatch(to, event)
 
 
 class Watcher:
@@ -376,19 +314,3 @@ class Watcher:
 
     def settled(self, node: Node, event: Event) -> None:
         """All actions of ``event`` are performed."""
-
-
-def _short(said: object) -> str:
-    match said:
-        case Noted():
-            return " ".join([said.reason.label, *(f"{key}={value}" for key, value in said.fields.items())])
-        case DatagramReceived():
-            kind = {1: "request", 3: "reply"}.get(said.payload[0] if said.payload else 0, "?")
-            return f"<- {kind} from {said.source.address} on {said.interface}"
-        case LinkChanged():
-            state = "up" if said.up else "down"
-            return f"<- {said.interface} {state} {','.join(map(str, said.addresses))} via {said.gateway}"
-        case str():
-            return said
-        case _:
-            return f"<- {type(said).__name__}"

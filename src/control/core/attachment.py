@@ -127,12 +127,12 @@ def choose(table: AgentTable, rules: ChoiceRules, refusals: Refusals, situation:
 def _first(candidates: list[_Candidate], rules: ChoiceRules, situation: Situation) -> Choice:
     """The first of which the time has come."""
     stays = situation.works and any(
-        _same_place(candidate.attachment, situation.current) for candidate in candidates
+        is_same_place(candidate.attachment, situation.current) for candidate in candidates
     )
     look_again: int | None = None
     for candidate in candidates:
         ready = candidate.since
-        if _same_place(candidate.attachment, situation.current):
+        if is_same_place(candidate.attachment, situation.current):
             ready = situation.mono
         elif stays and _is_held_down(candidate.attachment, situation.current):
             ready += rules.hold_down
@@ -142,9 +142,9 @@ def _first(candidates: list[_Candidate], rules: ChoiceRules, situation: Situatio
     return Choice(None, look_again)
 
 
-def _same_place(one: Attachment, other: Attachment | None) -> bool:
+def is_same_place(one: Attachment | None, other: Attachment | None) -> bool:
     """Whether only details differ, such as what the agent advertises."""
-    if other is None or type(one) is not type(other) or one.interface != other.interface:
+    if one is None or other is None or type(one) is not type(other) or one.interface != other.interface:
         return False
     match one, other:
         case ThroughAgent(), ThroughAgent():

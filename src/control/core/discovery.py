@@ -209,14 +209,17 @@ def is_home_agent(agent: KnownAgent, home_agent: IPv4Address | None, home_networ
     """Is this our own home agent's advertisement, so that we are at home (s2.4.3)?
 
     The advertisement's source is the agent's address on the link, which is not the address we register with when the
-    agent has several; with the H bit a source or router address inside the home network tells the same. That is also
-    all there is to go by while ``home_agent`` is not known yet.
+    agent has several; what tells is a source or router address inside the home network. On other links the same agent
+    is no sign of home: it may serve several home networks, or virtual ones. Only a node that was assigned its address,
+    and so knows no prefix of its home network, has to go by ``home_agent``.
     """
     if not agent.mobility.flags.home_agent:
         return False
     routers = [router.address for router in agent.advertisement.router_addresses]
     heard = [agent.address, *routers]
-    return home_agent in heard or any(address in home_network for address in heard)
+    if home_network.prefixlen == home_network.max_prefixlen and home_agent in heard:
+        return True
+    return any(address in home_network for address in heard)
 
 
 def roles(advertisement: AgentAdvertisement) -> str:

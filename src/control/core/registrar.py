@@ -11,7 +11,7 @@ from enum import Enum
 from ipaddress import IPv4Address
 
 from mobileip.control.core.actions import Action, Noted, SendDatagram
-from mobileip.control.core.attachment import AtHome, Attachment, ThroughAgent, relay_of
+from mobileip.control.core.attachment import AtHome, Attachment, ThroughAgent, is_same_place, relay_of
 from mobileip.control.core.deadlines import Deadlines
 from mobileip.control.core.events import DatagramReceived
 from mobileip.control.core.identity import Identity, MobileNodeSettings
@@ -86,6 +86,12 @@ class Verdict:
     refused: Place | None = None
     cause: str = ""
     assigned: bool = False
+
+
+def _goes_the_same_way(one: Attachment, other: Attachment | None) -> bool:
+    """Whether requests from there are for one place and ask one agent; what that advertises may differ."""
+    asked = [None if relay is None else relay.agent for relay in (relay_of(one), relay_of(other))]
+    return is_same_place(one, other) and asked[0] == asked[1]
 
 
 class Registrar:
@@ -201,7 +207,7 @@ class Registrar:
         """A request now, or as soon as the one before from the same place is a second old (s3.6.3)."""
         if self._last_sent is not None:
             attachment, sent = self._last_sent
-            if attachment == self._attachment and now.mono < sent + FIRST_RETRY:
+            if _goes_the_same_way(attachment, self._attachment) and now.mono < sent + FIRST_RETRY:
                 self._timers.set(_Timer.RENEW, sent + FIRST_RETRY)
                 return []
         return self.request(now)

@@ -59,6 +59,7 @@ _NO_REVERSE: Final = _change(
     "without reverse tunnel", lambda wishes, _: replace(wishes, reverse_tunnel=False)
 )
 _REVERSE: Final = _change("with reverse tunnel", lambda wishes, _: replace(wishes, reverse_tunnel=True))
+_NAMED_AGENT: Final = Repair(Remedy.HOME_AGENT, "at the home agent named")
 _RESYNCHRONISE: Final = Repair(Remedy.RESYNCHRONISE, "with the home agent's clock or nonce")
 _ELSEWHERE: Final = Repair(Remedy.ELSEWHERE, "elsewhere")
 _LATER: Final = Repair(Remedy.LATER, "later")
@@ -77,7 +78,9 @@ REPAIRS: Final[Mapping[ReplyCode, Repair]] = {
     ReplyCode.HA_TOO_MANY_BINDINGS: _change(
         "in place of earlier bindings", lambda wishes, _: replace(wishes, simultaneous=False)
     ),
-    ReplyCode.HA_UNKNOWN_HOME_AGENT_ADDRESS: Repair(Remedy.HOME_AGENT, "at the home agent named"),
+    # What went to all home agents, the foreign agent could not sign for the one that now says so.
+    ReplyCode.HA_FA_FAILED_AUTHENTICATION: _NAMED_AGENT,
+    ReplyCode.HA_UNKNOWN_HOME_AGENT_ADDRESS: _NAMED_AGENT,
     ReplyCode.HA_REVERSE_TUNNEL_UNAVAILABLE: _NO_REVERSE,
     ReplyCode.HA_REVERSE_TUNNEL_MANDATORY: _REVERSE,
     ReplyCode.HA_ENCAPSULATION_UNAVAILABLE: _PLAIN_TUNNEL,

@@ -206,9 +206,15 @@ def test_home_is_where_our_home_agent_is(
     assert is_home_agent(agent, HOME_AGENT, HOME_NETWORK) is expected
 
 
-def test_home_agent_outside_the_home_network_is_known_by_its_address() -> None:
+def test_home_agent_on_a_link_of_another_network_is_no_sign_of_home() -> None:
+    """It may have several home links, and virtual home networks without any."""
+    agent = known(HOME_AGENT, home=True, routers=(HOME_AGENT,))
+    assert not is_home_agent(agent, HOME_AGENT, IPv4Network("198.51.100.0/24"))
+
+
+def test_node_that_knows_no_prefix_goes_by_the_home_agents_address() -> None:
     agent = known(HOME_AGENT, home=True)
-    assert is_home_agent(agent, HOME_AGENT, IPv4Network("198.51.100.0/24"))
+    assert is_home_agent(agent, HOME_AGENT, IPv4Network("198.51.100.7/32"))
 
 
 # ---- lifetimes

@@ -72,9 +72,15 @@ def test_repairs_that_change_the_request(code: int, before: Wishes, after: Wishe
 
 @pytest.mark.parametrize(
     ("code", "remedy"),
-    [(133, Remedy.RESYNCHRONISE), (136, Remedy.HOME_AGENT), (77, Remedy.ELSEWHERE), (131, Remedy.LATER)]
+    [
+        (133, Remedy.RESYNCHRONISE),
+        (132, Remedy.HOME_AGENT),
+        (136, Remedy.HOME_AGENT),
+        (77, Remedy.ELSEWHERE),
+        (131, Remedy.LATER),
+    ]
     + [(code, Remedy.ELSEWHERE) for code in (64, 65, 66, 67, 68, 70, 76, 78, 80, 81, 82, 88, 96, 97, 116)]
-    + [(code, Remedy.LATER) for code in (128, 130, 132, 134)],
+    + [(code, Remedy.LATER) for code in (128, 130, 134)],
 )
 def test_repairs_that_do_not(code: int, remedy: Remedy) -> None:
     known = ReplyCode(code)

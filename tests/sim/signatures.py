@@ -1,0 +1,89 @@
+"""Registration messages taken apart and verified by code of its own, not by the machines'."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address
+
+from mobileip.control.security import Algorithm, MobilitySecurityAssociation
+
+REQUEST, REPLY = 1, 3
+FIXED = {REQUEST: 24, REPLY: 20}
+MOBILE_HOME, MOBILE_FOREIGN, FOREIGN_HOME, FOREIGN_ERROR, NAI = 32, 33, 34, 45, 131
+_HEADER, _MD5 = 6, 16  # bytes of type, length and SPI, and of an authenticator
+
+
+def kind_of(payload: bytes) -> int | None:
+    """``None`` for what is no registration message, or too short for its fixed part."""
+    kind = payload[0] if payload else 0
+    return kind if len(payload) >= FIXED.get(kind, len(payload) + 1) else None
+
+
+def address(payload: bytes, offset: int) -> IPv4Address:
+    return IPv4Address(payload[offset : offset + 4])
+
+
+def extensions(payload: bytes) -> Iterator[tuple[int, int, int]]:
+    """Type, first byte, and the byte after the last of each extension."""
+    offset = FIXED[payload[0]]
+    while offset + 2 <= len(payload):
+        end = offset + 2 + payload[offset + 1]
+        if end > len(payload):
+            return
+        yield payload[offset], offset, end
+        offset = end
+
+
+def signed_part(payload: bytes) -> bytes:
+    """Up to the end of the Mobile-Home Authentication Extension; nothing without one."""
+    for type_, _, end in extensions(payload):
+        if type_ == MOBILE_HOME:
+            return payload[:end]
+    return b""
+
+
+def behind(payload: bytes) -> set[int]:
+    """Types of the extensions behind the Mobile-Home Authentication Extension."""
+    end_of_signed = len(signed_part(payload))
+    return {type_ for type_, start, _ in extensions(payload) if start >= end_of_signed}
+
+
+def name_in(payload: bytes) -> str | None:
+    """The Network Access Identifier."""
+    for type_, start, end in extensions(payload):
+        if type_ == NAI:
+            return payload[start + 2 : end].decode(errors="replace")
+    return None
+
+
+def signer(
+    payload: bytes, associations: Iterable[MobilitySecurityAssociation]
+) -> MobilitySecurityAssociation | None:
+    """The association by which the Mobile-Home Authentication Extension is right."""
+    part = signed_part(payload)
+    for association in associations:
+        if part and part == _signed(part, association):
+            return association
+    return None
+
+
+def signed_anew(payload: bytes, associations: Iterable[MobilitySecurityAssociation]) -> bytes:
+    """``payload`` with the right authenticator, if it names one of ``associations``."""
+    part = signed_part(payload)
+    for association in associations:
+        right = _signed(part, association)
+        if right is not None:
+            return right + payload[len(part) :]
+    return payload
+
+
+def _signed(part: bytes, association: MobilitySecurityAssociation) -> bytes | None:
+    covered, named = part[:-_MD5], part[-_MD5 - _HEADER : -_MD5]
+    if named != bytes((MOBILE_HOME, 4 + _MD5)) + association.spi.to_bytes(4):
+        return None
+    key = association.key.reveal()
+    if association.algorithm is Algorithm.HMAC_MD5:
+        return covered + hmac.digest(key, covered, "md5")
+    return covered + hashlib.md5(key + covered + key).digest()
