@@ -372,7 +372,7 @@ class Reason(Enum):
     FA_HOME_ADDRESS_TAKEN = (
         "fa-home-address-taken",
         _r(
-            "home address is a visitor's of another home agent, and the two could not be told apart here",
+            "home address is a visitor's of another home agent, who has no reverse tunnel",
             "3024 sA.4",
             _W,
             _C.FA_INSUFFICIENT_RESOURCES,

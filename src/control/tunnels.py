@@ -6,6 +6,7 @@ The only module that imports :mod:`mobileip.dataplane`.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
@@ -26,6 +27,7 @@ from mobileip.dataplane import (
     EventType,
     Flag,
     Install,
+    Place,
     Remove,
     Side,
     Tunnel,
@@ -62,6 +64,8 @@ class Tunnels:
         self._mtu = mtu
         self._path_mtu = path_mtu
         self._nodes: dict[IPv4Address, Tunnel] = {}  # by home address: what brings a node its broadcasts
+        # Visitors that share a home address, by that and their home agent.
+        self._shared: dict[tuple[IPv4Address, IPv4Address], InstallTunnel] = {}
         try:
             self._engine = Engine(device, mtu=mtu, mark=mark)
         except OSError as error:
@@ -89,18 +93,33 @@ class Tunnels:
         """
         if isinstance(action, RemoveTunnel):
             self._engine.apply(self._removal(action))
+            self._forget_shared(action.home_address, action.side, action.remote)
             return
         try:
             if action.side is TunnelSide.HOME:
                 flags = _BROADCASTS[action.broadcast]
                 self._engine.apply([Install(self._tunnel(action, Side.HOME, flags), action.beside)])
+            elif action.place is not None:
+                self._install_shared(action)
             else:
                 self._install_care_of(action)
+                self._forget_shared(action.home_address, action.side, None)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             raise ActionError(
                 f"cannot install the tunnel {action.local} to {action.remote}: {why}"
             ) from error
+
+    def refresh(self, interface: str) -> list[str]:
+        """Find the visitors of an interface that was made anew, and has another number; a sentence for each lost."""
+        refused = []
+        for action in list(self._shared.values()):
+            if action.place is not None and action.place.interface == interface:
+                try:
+                    self.perform(action)
+                except ActionError as error:
+                    refused.append(str(error))
+        return refused
 
     def watch_broadcasts(self, interface: str, network: IPv4Network) -> None:
         """Forward the broadcasts of a home link to the nodes of ``network`` that asked for them (RFC 5944 s4.3).
@@ -122,6 +141,22 @@ class Tunnels:
             changes.append(Remove(node.home_address, Side.NODE))
             del self._nodes[action.home_address]
         return changes
+
+    def _install_shared(self, action: InstallTunnel) -> None:
+        assert action.place is not None
+        where = action.place
+        flags = Flag.SHARED
+        if action.delivery is DeliveryStyle.ENCAPSULATING:
+            flags |= Flag.ENCAPSULATED_DELIVERY
+        place = Place(socket.if_nametoindex(where.interface), where.link_address, where.agent)
+        self._engine.apply([Install(self._tunnel(action, Side.CARE_OF, flags), action.beside, place)])
+        self._shared[action.home_address, action.remote] = action
+
+    def _forget_shared(self, home_address: IPv4Address, side: TunnelSide, remote: IPv4Address | None) -> None:
+        if side is TunnelSide.CARE_OF:
+            gone = [key for key in self._shared if key[0] == home_address and remote in (None, key[1])]
+            for key in gone:
+                del self._shared[key]
 
     def _install_care_of(self, action: InstallTunnel) -> None:
         home, flags, node = action.home_address, Flag.NONE, None

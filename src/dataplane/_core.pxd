@@ -120,6 +120,15 @@ cdef extern from "mip_stats.h" nogil:
         mip_tunnel tunnel
         mip_sum direction[2]
 
+cdef extern from "mip_place.h" nogil:
+    enum:
+        MIP_LINK_ADDRESS
+
+    struct mip_spot:
+        uint32_t ifindex
+        uint32_t own_be
+        uint8_t address[6]
+
 cdef extern from "mip_engine.h" nogil:
     struct mip_engine:
         pass
@@ -135,6 +144,7 @@ cdef extern from "mip_engine.h" nogil:
 
     struct mip_change:
         mip_tunnel tunnel
+        mip_spot spot
         bint remove
         bint beside
 

@@ -13,6 +13,7 @@ from mobileip.dataplane.model import (
     Encapsulation,
     Install,
     Named,
+    Place,
     Remove,
     Side,
     Tunnel,
@@ -49,23 +50,24 @@ class DropReason(Named):
     WRONG_ENCAPSULATION = 23
     NOT_REVERSE = 24
     NOT_DELIVERY = 25
-    ECN_CONGESTION = 26
-    LOOP_SOURCE_IS_EXIT = 27
-    LOOP_OWN_TUNNEL = 28
-    LOOP_CARE_OF = 29
-    OFFLOAD = 30
-    TOO_BIG = 31
-    NEEDS_FRAGMENTATION = 32
-    NO_HEADROOM = 33
-    UNSUPPORTED = 34
-    SEND_TOO_BIG = 35
-    SEND_NO_BUFFERS = 36
-    SEND_UNREACHABLE = 37
-    SEND_REFUSED = 38
-    SEND_BLOCKED = 39
-    SEND_FAILED = 40
-    DEVICE_DOWN = 41
-    DEVICE_REFUSED = 42
+    SHARED_ADDRESS = 26
+    ECN_CONGESTION = 27
+    LOOP_SOURCE_IS_EXIT = 28
+    LOOP_OWN_TUNNEL = 29
+    LOOP_CARE_OF = 30
+    OFFLOAD = 31
+    TOO_BIG = 32
+    NEEDS_FRAGMENTATION = 33
+    NO_HEADROOM = 34
+    UNSUPPORTED = 35
+    SEND_TOO_BIG = 36
+    SEND_NO_BUFFERS = 37
+    SEND_UNREACHABLE = 38
+    SEND_REFUSED = 39
+    SEND_BLOCKED = 40
+    SEND_FAILED = 41
+    DEVICE_DOWN = 42
+    DEVICE_REFUSED = 43
 
 class Counter(Named):
     """What the engine counts besides drops."""
@@ -84,17 +86,19 @@ class Counter(Named):
     FRAGMENTS = 11
     DELIVERED_PACKETS = 12
     COPIED_PACKETS = 13
-    BROADCASTS = 14
-    BROADCAST_COPIES = 15
-    BROADCAST_LIMITED = 16
-    ICMP_SENT = 17
-    ICMP_FORBIDDEN = 18
-    ICMP_LIMITED = 19
-    ICMP_FAILED = 20
-    ECN_UNUSED = 21
-    CHECKSUM_PENDING = 22
-    MERGED_RECEIVED = 23
-    EVENTS_LOST = 24
+    LINK_READ_PACKETS = 14
+    LINK_SENT_PACKETS = 15
+    BROADCASTS = 16
+    BROADCAST_COPIES = 17
+    BROADCAST_LIMITED = 18
+    ICMP_SENT = 19
+    ICMP_FORBIDDEN = 20
+    ICMP_LIMITED = 21
+    ICMP_FAILED = 22
+    ECN_UNUSED = 23
+    CHECKSUM_PENDING = 24
+    MERGED_RECEIVED = 25
+    EVENTS_LOST = 26
 
 class EventType(Named):
     """What the engine tells without being asked."""
@@ -161,7 +165,7 @@ class Engine:
         traceback: TracebackType | None,
         /,
     ) -> None: ...
-    def install(self, tunnel: Tunnel, *, beside: bool = False) -> None: ...
+    def install(self, tunnel: Tunnel, *, beside: bool = False, place: Place | None = None) -> None: ...
     def remove(self, home_address: IPv4Address, side: Side, remote: IPv4Address | None = None) -> bool: ...
     def watch_broadcasts(self, interface: str, network: IPv4Network) -> None: ...
     def apply(self, changes: Iterable[Install | Remove]) -> None: ...

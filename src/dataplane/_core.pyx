@@ -103,6 +103,17 @@ cdef int _fill_tunnel(mip_tunnel *t, object tunnel) except -1:
     return 0
 
 
+cdef int _fill_spot(mip_spot *spot, object place) except -1:
+    cdef const uint8_t *address
+
+    if place is not None:
+        address = <bytes>place.link_address
+        spot.ifindex = place.interface
+        spot.own_be = _address_be(place.agent)
+        memcpy(spot.address, address, MIP_LINK_ADDRESS)
+    return 0
+
+
 cdef object _tunnel(const mip_tunnel *t):
     return Tunnel(
         _address(t.home_be), Side(t.side), _address(t.local_be), _address(t.remote_be), t.mtu,
@@ -361,9 +372,9 @@ cdef class Engine:
             # All are checked before the first is made.
             for i in range(count):
                 change = changes[i]
+                memset(&array[i], 0, sizeof(mip_change))
                 array[i].remove = isinstance(change, Remove)
                 if array[i].remove:
-                    memset(&array[i].tunnel, 0, sizeof(mip_tunnel))
                     array[i].tunnel.home_be = _address_be(change.home_address)
                     array[i].tunnel.side = int(change.side)
                     if change.remote is not None:
@@ -371,6 +382,7 @@ cdef class Engine:
                 elif isinstance(change, Install):
                     _fill_tunnel(&array[i].tunnel, change.tunnel)
                     array[i].beside = change.beside
+                    _fill_spot(&array[i].spot, change.place)
                 else:
                     raise TypeError(f"neither Install nor Remove: {change!r}")
             with self._lock:
@@ -383,15 +395,17 @@ cdef class Engine:
             raise apply_error(-error, done, count)
         return removed
 
-    def install(self, tunnel not None, *, bint beside=False) -> None:
+    def install(self, tunnel not None, *, bint beside=False, place=None) -> None:
         """Inserts the tunnel in the place of all with its home address and side.
 
         ``beside``: only in the place of the one with the same remote end; packets to the home
         address go to all of them, packets from it come from any (RFC 5944 4.2.3).  The one with
-        the same remote end, or else the first, leaves its counters to the new one.  Raises OSError:
-        ENOSPC if the table is full, EMLINK for more than eight beside each other.
+        the same remote end, or else the first, leaves its counters to the new one.  ``place``: where a
+        visitor with Flag.SHARED is; one that moved begins counting anew.  Raises OSError:
+        ENOSPC if the table is full, EMLINK for more than eight beside each other, ENODEV for no such
+        interface.
         """
-        self._apply([Install(tunnel, beside)])
+        self._apply([Install(tunnel, beside, place)])
 
     def remove(self, home_address, side, remote=None) -> bool:
         """Takes out the tunnel towards ``remote``, or all of them; False if there was none."""

@@ -90,6 +90,9 @@ class Flag(IntFlag):
     GRE_SEQUENCE = 128
     """GRE: numbers are sent, and what comes out of sequence is dropped (RFC 2890 2.2)."""
 
+    SHARED = 256
+    """CARE_OF: visitors of other home agents have the same home address (RFC 3024 A.3); needs a :class:`Place`."""
+
 
 GRE_FLAGS = Flag.GRE_KEY | Flag.GRE_CHECKSUM | Flag.GRE_SEQUENCE
 
@@ -107,7 +110,7 @@ def overhead(encapsulation: Encapsulation, flags: Flag = Flag.NONE) -> int:
 
 _ALLOWED = {
     Side.HOME: Flag.REVERSE | Flag.ECN_COMPAT | Flag.BROADCAST | Flag.NESTED,
-    Side.CARE_OF: Flag.REVERSE | Flag.ECN_COMPAT | Flag.ENCAPSULATED_DELIVERY,
+    Side.CARE_OF: Flag.REVERSE | Flag.ECN_COMPAT | Flag.ENCAPSULATED_DELIVERY | Flag.SHARED,
     Side.NODE: Flag.ECN_COMPAT,
 }
 
@@ -156,14 +159,37 @@ class Tunnel:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a visitor is that shares its home address: an interface, by number, and a link-layer address.
+
+    ``agent`` is the foreign agent's address there; what is sent to it is not tunnelled.
+    Raises ValueError for a link-layer address of another length than Ethernet's.
+    """
+
+    interface: int
+    link_address: bytes
+    agent: IPv4Address
+
+    def __post_init__(self) -> None:
+        if len(self.link_address) != 6 or not 0 < self.interface < 1 << 31:
+            raise ValueError(f"interface {self.interface} has no link-layer address {self.link_address!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class Install:
     """A tunnel to insert in the place of all with its home address and side.
 
-    ``beside``: only of the one with the same remote end (simultaneous bindings).
+    ``beside``: only of the one with the same remote end: simultaneous bindings, or visitors with Flag.SHARED,
+    for which ``place`` is needed.
     """
 
     tunnel: Tunnel
     beside: bool = False
+    place: Place | None = None
+
+    def __post_init__(self) -> None:
+        if (self.place is not None) != (Flag.SHARED in self.tunnel.flags):
+            raise ValueError("a tunnel needs a place if its home address is shared, and only then")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ static uint32_t home_a, home_b, agent, care_of, stranger;
 static struct mip_table table;
 static void *memory;
 static bool goes_on; /* what inbound() accepted */
+static struct mip_tunnel accepted;
 
 static void reset(void)
 {
@@ -47,12 +48,13 @@ static enum mip_drop inbound(uint32_t src_be, uint32_t dst_be, uint32_t outer_sr
 {
 	const struct mip_decap d = { .outer = { .src_be = outer_src_be, .dst_be = outer_dst_be },
 				     .inner = { .src_be = src_be, .dst_be = dst_be } };
-	struct mip_tunnel t;
+	struct mip_tunnel t = { 0 };
 	enum mip_drop drop;
 
 	mip_path_prefetch_inbound(&table, &d.inner);
 	drop = mip_path_inbound(&table, MIP_ENCAP_IPIP, &d, &t);
 	goes_on = !drop && mip_path_is_delivery(&d, &t);
+	accepted = t;
 	return drop;
 }
 
@@ -142,6 +144,36 @@ static void two_care_of_addresses(void)
 	CHECK(inbound(home_a, stranger, care_of, agent) == MIP_OK);
 }
 
+/* RFC 3024 A.2, A.3: at the foreign agent two visitors of different home agents, with one address. */
+static void shared_address(void)
+{
+	const uint32_t agent_2 = check_address(192, 0, 2, 4);
+	struct mip_tunnel t = { .home_be = home_a,
+				.side = MIP_CARE_OF,
+				.local_be = care_of,
+				.remote_be = agent,
+				.mtu = 1480,
+				.encap = MIP_ENCAP_IPIP,
+				.index = 1,
+				.flags = MIP_F_REVERSE | MIP_F_SHARED | MIP_F_DELIVERY };
+
+	reset();
+	CHECK(mip_group_join(&table, &t) == MIP_JOINED);
+	t.remote_be = agent_2;
+	t.index = 2;
+	CHECK(mip_group_join(&table, &t) == MIP_JOINED);
+	CHECK(inbound(stranger, home_a, agent, care_of) == MIP_OK && accepted.index == 1);
+	CHECK(inbound(stranger, home_a, agent_2, care_of) == MIP_OK && accepted.index == 2);
+	CHECK(inbound(stranger, home_a, stranger, care_of) == MIP_DROP_WRONG_OUTER_SOURCE);
+	CHECK(inbound(stranger, home_a, agent_2, stranger) == MIP_DROP_WRONG_OUTER_DESTINATION);
+	/* Where the link-layer source is not known, nothing is known. */
+	CHECK(outbound(home_a, stranger, &t) == MIP_DROP_SHARED_ADDRESS);
+	CHECK(inbound(home_a, stranger, home_a, care_of) == MIP_DROP_SHARED_ADDRESS);
+	CHECK(mip_group_remove(&table, home_a, MIP_CARE_OF, agent));
+	CHECK(inbound(stranger, home_a, agent, care_of) == MIP_DROP_WRONG_OUTER_SOURCE);
+	CHECK(inbound(stranger, home_a, agent_2, care_of) == MIP_OK && accepted.index == 2);
+}
+
 /* RFC 3024 5.2: the node's own datagrams, at the foreign agent. */
 static void delivery(void)
 {
@@ -199,6 +231,7 @@ int main(void)
 	care_of_end();
 	both_ends();
 	two_care_of_addresses();
+	shared_address();
 	delivery();
 	broadcast_at_the_node();
 	other_encapsulation();

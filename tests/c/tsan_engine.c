@@ -6,6 +6,7 @@
  * and passes otherwise.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
 #include <net/route.h>
@@ -20,6 +21,8 @@
 #include "mip_engine.h"
 
 enum { SECONDS = 4, STRANGERS = 200 };
+
+static uint32_t shared_be;
 
 static _Atomic bool done;
 static _Atomic uint64_t sent;
@@ -66,6 +69,17 @@ static void broadcast(int fd, struct check_packet c)
 	(void)sendto(fd, packet, check_build(packet, &c), 0, (struct sockaddr *)&to, sizeof(to));
 }
 
+/* From a visitor on the loopback whose address another has too. */
+static void visit(int fd, struct check_packet c)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = check_address(127, 0, 0, 9) };
+	uint8_t packet[800];
+
+	c.src_be = shared_be;
+	c.dst_be = to.sin_addr.s_addr;
+	(void)sendto(fd, packet, check_build(packet, &c), 0, (struct sockaddr *)&to, sizeof(to));
+}
+
 /* Some with DF over the MTU, some to be fragmented, most just right. */
 static void *sender(void *argument)
 {
@@ -88,6 +102,8 @@ static void *sender(void *argument)
 		len = check_build(packet, &c);
 		if (i % 8 == 0)
 			broadcast(lo, c);
+		else if (i % 8 == 1 && c.payload < 700)
+			visit(lo, c);
 		if (sendto(fd, packet, len, 0, (struct sockaddr *)&to, sizeof(to)) == (ssize_t)len)
 			atomic_fetch_add(&sent, 1);
 	}
@@ -100,18 +116,29 @@ static void change(struct mip_engine *e, uint32_t home_be)
 {
 	uint32_t other_be = check_address(10, 0, 0, check_random() % STRANGERS);
 	struct mip_change changes[] = {
-		{ tunnel(home_be, MIP_HOME), false, check_random() % 2 },
-		{ tunnel(home_be, MIP_CARE_OF), false, false },
-		{ tunnel(other_be, check_random() % 2), check_random() % 2, false },
-		{ tunnel(home_be, MIP_HOME), check_random() % 2, true },
+		{ .tunnel = tunnel(home_be, MIP_HOME), .beside = check_random() % 2 },
+		{ .tunnel = tunnel(home_be, MIP_CARE_OF) },
+		{ .tunnel = tunnel(other_be, check_random() % 2), .remove = check_random() % 2 },
+		{ .tunnel = tunnel(home_be, MIP_HOME), .remove = check_random() % 2, .beside = true },
+		{ .tunnel = tunnel(shared_be, MIP_CARE_OF), .beside = true },
+		{ .tunnel = tunnel(shared_be, MIP_CARE_OF),
+		  .remove = check_random() % 4 == 0,
+		  .beside = true },
 	};
 	static const uint8_t kinds[] = { MIP_ENCAP_IPIP, MIP_ENCAP_GRE, MIP_ENCAP_MINIMAL };
 	size_t made, removed;
 
+	/* Two visitors with one address, on the loopback: one has what is sent there, one comes and goes. */
+	for (int i = 4; i < 6; i++) {
+		changes[i].tunnel.flags |= MIP_F_SHARED;
+		changes[i].spot = (struct mip_spot){ .ifindex = 1, .own_be = htonl(INADDR_LOOPBACK) };
+	}
+	changes[5].tunnel.remote_be = check_address(127, 0, 0, 4);
+	changes[5].spot.address[0] = (uint8_t)(2 + 2 * (check_random() % 2));
 	changes[2].tunnel.encap = kinds[check_random() % 3];
 	/* A second care-of address, which nobody answers for, comes and goes. */
 	changes[3].tunnel.remote_be = check_address(127, 0, 0, 3);
-	CHECK(mip_engine_apply(e, changes, 4, &made, &removed) == 0 && made == 4);
+	CHECK(mip_engine_apply(e, changes, 6, &made, &removed) == 0 && made == 6);
 }
 
 static void look(struct mip_engine *e, uint64_t counters[MIP_COUNTER_END])
@@ -140,6 +167,7 @@ int main(void)
 	pthread_t thread;
 
 	check_seed();
+	shared_be = check_address(198, 51, 100, 9);
 	if (unshare(CLONE_NEWNET) < 0) {
 		CHECK(errno == EPERM);
 		puts("tsan_engine: not run, needs root");
@@ -167,6 +195,7 @@ int main(void)
 	       (unsigned long long)counters[MIP_COUNTER_DECAPSULATED_PACKETS]);
 	CHECK(counters[MIP_COUNTER_DECAPSULATED_PACKETS] > 0 && counters[MIP_COUNTER_FRAGMENTS] > 0 &&
 	      counters[MIP_COUNTER_ICMP_FAILED] > 0); /* nobody to send them to */
+	CHECK(counters[MIP_COUNTER_LINK_READ_PACKETS] > 0);
 	CHECK(counters[MIP_COUNTER_COPIED_PACKETS] > 0 && counters[MIP_COUNTER_BROADCAST_COPIES] > 0);
 	mip_engine_close(e);
 	return 0;

@@ -11,12 +11,14 @@ from mobileip.control.core.actions import (
     RemoveTunnel,
     RemoveVisitorRoute,
     SendDatagram,
+    ShareVisitorAddress,
 )
 from mobileip.control.core.admission import fair_share
 from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.core.events import ClearVisitor, DatagramReceived, Event, Tick, UnreachableReceived
 from mobileip.control.core.foreign import ForeignAgent, ForeignAgentSettings, VisitedLink
 from mobileip.control.core.policy import ReverseTunnelPolicy
+from mobileip.control.core.visitors import Visitor
 from mobileip.control.security import AssociationTable, sign
 from mobileip.control.types import Endpoint, Identification, Lifetime
 from mobileip.control.wire import (
@@ -92,8 +94,11 @@ class _World:
         self.open: Counter[tuple[bytes, bytes]] = (
             Counter()
         )  # link-layer address and Identification: to be answered
-        self.tunnels: dict[IPv4Address, IPv4Address] = {}
-        self.routes: dict[IPv4Address, tuple[str, bytes]] = {}
+        self.tunnels: dict[IPv4Address, set[IPv4Address]] = {}
+        self.routes: dict[
+            IPv4Address, tuple[str, bytes] | frozenset[str]
+        ] = {}  # or links of a shared address
+        self.before: list[Visitor] = []
 
     def step(self) -> None:
         choices = self.choices
@@ -204,6 +209,7 @@ class _World:
             and event.link_source
         ):
             self.open[event.link_source, event.payload[20:24]] += 1
+        self.before = self.machine.visitors.visitors
         actions = self.agents.handle(event, self.clock.now)
         done, failed = performed(actions, self.choices)
         if failed is not None:
@@ -216,8 +222,12 @@ class _World:
                     self._told(action, event)
                 case InstallTunnel() | InstallVisitorRoute():
                     self._installed(action, event)
-                case RemoveTunnel():
+                case ShareVisitorAddress():
+                    self.routes[action.home_address] = action.interfaces
+                case RemoveTunnel(remote=None):
                     self.tunnels.pop(action.home_address, None)
+                case RemoveTunnel():
+                    self.tunnels[action.home_address].discard(action.remote)
                 case RemoveVisitorRoute():
                     self.routes.pop(action.home_address, None)
         self._settled()
@@ -243,6 +253,13 @@ class _World:
             assert event.payload[:20] == action.payload[:20], "what the home agent said was changed"
 
     def _installed(self, action: InstallTunnel | InstallVisitorRoute, event: Event) -> None:
+        home = action.home_address
+        if isinstance(action, InstallVisitorRoute):
+            self.routes[home] = action.interface, action.link_address
+        else:
+            self.tunnels[home] = {action.remote} | (self.tunnels.get(home, set()) if action.beside else set())
+        if any(_is_of(action, one) for one in self.before):
+            return  # as it was, beside another or alone again
         assert isinstance(event, DatagramReceived) and event.payload[0] == REPLY, (
             "served without the home agent"
         )
@@ -257,10 +274,9 @@ class _World:
         assert action.home_address not in self.settings.own_addresses and not action.home_address.is_multicast
         if isinstance(action, InstallVisitorRoute):
             assert action.link_address in [one.link_source for one in asked]
-            self.routes[action.home_address] = action.interface, action.link_address
         else:
             assert action.remote == event.source.address and self.settings.offers(action.local)
-            self.tunnels[action.home_address] = action.remote
+            assert action.place is None or action.place.link_address in [one.link_source for one in asked]
         if self.settings.home_agents and event.source.address == HOME_AGENT:
             assert is_signed(reply, 34, [_BETWEEN_AGENTS]), "served without the home agent's key"
 
@@ -269,12 +285,37 @@ class _World:
         assert visitors.pending_count() <= settings.max_pending
         assert visitors.visitor_count() <= settings.max_visitors
         served = [one for one in visitors.visitors if not one.co_located]
-        assert {one.home_address: one.home_agent for one in served} == self.tunnels, "visitors and tunnels"
-        assert {one.home_address: (one.interface, one.link_address) for one in served} == self.routes
+        of: dict[IPv4Address, list[Visitor]] = {}
+        for one in served:
+            of.setdefault(one.home_address, []).append(one)
+        tunnels = {home: {one.home_agent for one in all_of} for home, all_of in of.items()}
+        assert tunnels == self.tunnels, "visitors and tunnels"
+        assert {home: _way(all_of) for home, all_of in of.items()} == self.routes, "visitors and routes"
+        for all_of in of.values():
+            assert len({one.link_address for one in all_of}) == len(all_of), "not to be told apart"
+            assert len(all_of) == 1 or all(one.reverse_tunnel for one in all_of)
         for mac in _MACS:
             assert visitors.pending_of(mac) <= fair_share(settings.max_pending)
             assert visitors.visitors_of(mac) <= fair_share(settings.max_visitors)
         assert all(one.lifetime <= settings.max_lifetime for one in visitors.visitors)
+
+
+def _is_of(action: InstallTunnel | InstallVisitorRoute, visitor: Visitor) -> bool:
+    if action.home_address != visitor.home_address:
+        return False
+    where = action.place if isinstance(action, InstallTunnel) else action
+    if where is not None and (where.interface, where.link_address) != (
+        visitor.interface,
+        visitor.link_address,
+    ):
+        return False
+    return not isinstance(action, InstallTunnel) or action.remote == visitor.home_agent
+
+
+def _way(visitors: list[Visitor]) -> tuple[str, bytes] | frozenset[str]:
+    if len(visitors) > 1:
+        return frozenset(one.interface for one in visitors)
+    return visitors[0].interface, visitors[0].link_address
 
 
 def _seeds() -> dict[str, bytes]:

@@ -22,6 +22,7 @@ from mobileip.control.core.actions import (
     RemoveVisitorRoute,
     RouteThroughAgent,
     RouteThroughTunnel,
+    ShareVisitorAddress,
     TunnelSide,
     Unroute,
 )
@@ -76,6 +77,8 @@ class Kernel:
                 self.proxies.pop(action.home_address, None)
             case InstallVisitorRoute():
                 self._visit(action)
+            case ShareVisitorAddress():
+                self._leave(action.home_address, self.visitor_routes.get(action.home_address, ""))
             case RemoveVisitorRoute():
                 self._leave(action.home_address, action.interface)
             case AttachHome():

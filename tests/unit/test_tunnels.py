@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import socket
 from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
@@ -17,11 +19,12 @@ from mobileip.control.core.actions import (
     InstallTunnel,
     RemoveTunnel,
     TunnelSide,
+    VisitorPlace,
 )
 from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
 from mobileip.control.tunnels import Tunnels
-from mobileip.dataplane import EngineEvent, EventType, Flag, Install, Remove, Side, Tunnel
+from mobileip.dataplane import EngineEvent, EventType, Flag, Install, Place, Remove, Side, Tunnel
 
 HOME, LOCAL, REMOTE = IPv4Address("10.1.0.5"), IPv4Address("192.0.2.1"), IPv4Address("198.51.100.1")
 
@@ -100,6 +103,46 @@ def test_what_else_a_tunnel_carries(
     made, engine = opened(monkeypatch)
     made.perform(replace(action(), **changed))
     assert [change.tunnel.flags for change in engine.take()] == [Flag.REVERSE | flags]
+
+
+def shared(remote: IPv4Address, mac: bytes) -> InstallTunnel:
+    where = VisitorPlace("lo", mac, LOCAL)
+    return replace(action(remote), side=TunnelSide.CARE_OF, beside=True, place=where)
+
+
+def test_visitors_that_share_an_address_are_found_again_on_an_interface_made_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, engine = opened(monkeypatch)
+    first, second = shared(REMOTE, b"\2\0\0\0\0\1"), shared(REMOTE + 1, b"\2\0\0\0\0\2")
+    made.perform(first)
+    made.perform(second)
+    installed = engine.take()
+    assert [one.place for one in installed] == [
+        Place(1, one.place.link_address, LOCAL) for one in (first, second) if one.place is not None
+    ]
+    assert all(one.beside and Flag.SHARED in one.tunnel.flags for one in installed)
+    assert made.refresh("lo") == [] and engine.take() == installed
+    assert made.refresh("eth7") == [] and engine.take() == []
+    made.perform(RemoveTunnel(HOME, TunnelSide.CARE_OF, REMOTE))
+    engine.take()
+    assert made.refresh("lo") == [] and engine.take() == installed[1:]
+    made.perform(replace(action(REMOTE + 1), side=TunnelSide.CARE_OF))
+    engine.take()
+    assert made.refresh("lo") == [] and engine.take() == [], "alone, it goes by the kernel"
+
+
+def test_a_visitor_on_an_interface_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = opened(monkeypatch)
+    lost = shared(REMOTE, b"\2\0\0\0\0\1")
+    made.perform(lost)
+    monkeypatch.setattr(socket, "if_nametoindex", _no_interface)
+    (sentence,) = made.refresh("lo")
+    assert "No such device" in sentence
+
+
+def _no_interface(_name: str) -> int:
+    raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
 
 def test_broadcasts_at_a_mobile_node(monkeypatch: pytest.MonkeyPatch) -> None:

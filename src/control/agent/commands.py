@@ -82,7 +82,7 @@ def _views(daemon: Daemon) -> dict[str, Callable[[], object]]:
 
 
 def _clear(daemon: Daemon, arguments: Arguments) -> list[Row]:
-    """``{"what": "binding", "home_address": ..., "care_of_address": ...}``: the rows of what was removed.
+    """``{"what": ..., "home_address": ...}``, with a "care_of_address" or a "home_agent": the rows of what was removed.
 
     Nobody is told: the node finds out when it renews, and registers anew.
     """
@@ -95,7 +95,7 @@ def _clear(daemon: Daemon, arguments: Arguments) -> list[Row]:
         case "binding":
             view, event = views.bindings, ClearBinding(home_address, care_of_address)
         case "visitor":
-            view, event = views.visitors, ClearVisitor(home_address)
+            view, event = views.visitors, ClearVisitor(home_address, _address(arguments, "home_agent"))
         case what:
             raise ControlError(f"{what!r} cannot be cleared; binding and visitor can")
     if daemon.agents is None:

@@ -265,6 +265,7 @@ class _Daemon:
         self._discovery.refresh(event.interface)
         if event.up:
             self._tell_refused(self._kernel.reassert(event.interface))
+            self._tell_refused(self._tunnels.refresh(event.interface))
             self._watch_broadcasts(event.interface)
         self._runner.submit(event)
 

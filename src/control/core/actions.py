@@ -39,6 +39,15 @@ class TunnelSide(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class VisitorPlace:
+    """Where a visitor is on a link; ``agent`` is our own address there."""
+
+    interface: str
+    link_address: bytes
+    agent: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
 class SendDatagram:
     """Send UDP from ``source`` (our address and port) to ``destination``.
 
@@ -70,11 +79,15 @@ class InstallTunnel:
     """Data plane entry for ``home_address``: encapsulate towards ``remote`` from ``local``, accept the way back.
 
     It takes the place of every entry of the same home address and side, or with ``beside`` only of the one with the
-    same ``remote`` (simultaneous bindings, S bit). ``broadcast`` is the home agent's, for the B bit.
+    same ``remote`` (simultaneous bindings, S bit; shared home addresses). ``broadcast`` is the home agent's, for the
+    B bit.
 
     ``delivery`` is the foreign agent's (RFC 3024 s5). With ENCAPSULATING, what the visitor tunnels to us leaves for
     ``remote`` with our header in the place of the visitor's. It must not pass the tunnel device on the way: there it
     could not be told from what a home agent tunnels to another visitor of ours, and would loop.
+
+    With ``place`` visitors of other home agents have the same home address (RFC 3024 sA.3): the data plane delivers to
+    that link-layer address and takes what comes from it, ``beside`` those of the others.
     """
 
     home_address: IPv4Address
@@ -86,6 +99,7 @@ class InstallTunnel:
     beside: bool = False
     broadcast: BroadcastDelivery = BroadcastDelivery.NONE
     delivery: DeliveryStyle = DeliveryStyle.DIRECT
+    place: VisitorPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +169,21 @@ class InstallVisitorRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareVisitorAddress:
+    """Foreign agent: several visitors have this home address, on these links, and the data plane has them all.
+
+    Takes the place of the route of the one that had it alone: the kernel has none to the address, and forwards nothing
+    that comes from it (RFC 3024 sA.4).
+    """
+
+    home_address: IPv4Address
+    interfaces: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveVisitorRoute:
+    """The route of a visitor on ``interface``, or what stands there for several with one address."""
+
     home_address: IPv4Address
     interface: str
 
@@ -245,6 +273,7 @@ Action = (
     | ClaimAddress
     | ReleaseAddress
     | InstallVisitorRoute
+    | ShareVisitorAddress
     | RemoveVisitorRoute
     | AdoptHomeAddress
     | AttachHome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from mobileip.control.core.events import DatagramReceived
 from mobileip.control.core.policy import ReverseTunnelPolicy
 from mobileip.control.core.relay import is_authentic
+from mobileip.control.core.visitors import PendingRegistration, Visitor
 from mobileip.control.reasons import Reason
 from mobileip.control.security import AssociationTable
 from mobileip.control.types import ZERO_ADDRESS, Lifetime
@@ -98,6 +100,18 @@ def reply_refusal(
     if not _can_visit(settings, reply.home_address) or reply.home_agent != asked_home_agent:
         return Reason.FA_POORLY_FORMED_REPLY
     return None
+
+
+def sharing_refusal(pending: PendingRegistration, others: Sequence[Visitor]) -> Reason | None:
+    """Why a node cannot have the home address that ``others`` have, or ``None`` (RFC 3024 sA.4).
+
+    What is not reverse-tunnelled would be answered to any of them. So each needs a reverse tunnel; if one of the others
+    has none, it has the address alone.
+    """
+    sharing = [one for one in others if not one.co_located]
+    if sharing and not pending.reverse_tunnel:
+        return Reason.FA_REVERSE_TUNNEL_MANDATORY
+    return None if all(one.reverse_tunnel for one in sharing) else Reason.FA_HOME_ADDRESS_TAKEN
 
 
 def peer_among(

@@ -87,9 +87,10 @@ class ClearBinding:
 
 @dataclass(frozen=True, slots=True)
 class ClearVisitor:
-    """The operator wants the visitor with ``home_address`` removed."""
+    """The operator wants the visitors with ``home_address`` removed, or only the one of ``home_agent``."""
 
     home_address: IPv4Address
+    home_agent: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

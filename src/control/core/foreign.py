@@ -17,9 +17,8 @@ from mobileip.control.core.actions import (
     InstallTunnel,
     InstallVisitorRoute,
     Noted,
-    RemoveTunnel,
-    RemoveVisitorRoute,
     SendDatagram,
+    ShareVisitorAddress,
     TunnelSide,
 )
 from mobileip.control.core.admission import (
@@ -30,12 +29,14 @@ from mobileip.control.core.admission import (
     peer_among,
     reply_refusal,
     request_refusal,
+    sharing_refusal,
 )
 from mobileip.control.core.events import ActionFailed, ClearVisitor, DatagramReceived, UnreachableReceived
 from mobileip.control.core.limits import TokenBucket
 from mobileip.control.core.policy import cap_lifetime
 from mobileip.control.core.relay import authorized_length, is_authentic, to_home_agent, to_mobile_node
-from mobileip.control.core.visitors import PendingRegistration, Visitor, VisitorList
+from mobileip.control.core.sharing import arrange
+from mobileip.control.core.visitors import PendingRegistration, Visitor, VisitorKey, VisitorList
 from mobileip.control.reasons import Reason, ReplyCode
 from mobileip.control.types import (
     LIMITED_BROADCAST,
@@ -203,15 +204,14 @@ class ForeignAgent:
 
     def _no_place(self, pending: PendingRegistration, home_address: IPv4Address) -> Reason | None:
         visitors, settings = self._visitors, self._settings
-        known = visitors.get(home_address)
-        if known is None:
+        of_all = visitors.of(home_address)
+        others = [one for one in of_all if not _replaces(pending, one)]
+        if len(others) == len(of_all):
             if self.busy:
                 return Reason.FA_BUSY
             if visitors.visitors_of(pending.link_address) >= fair_share(settings.max_visitors):
                 return Reason.FA_SENDER_LIMIT
-        elif known.home_agent != pending.home_agent and known.link_address != pending.link_address:
-            return Reason.FA_HOME_ADDRESS_TAKEN
-        return None
+        return None if pending.co_located else sharing_refusal(pending, others)
 
     # ---- replies
 
@@ -229,6 +229,7 @@ class ForeignAgent:
             fields = {"home_address": reply.home_address, "source": datagram.source}
             return [Noted(Reason.UNMATCHED_REPLY, fields)]
         self._visitors.remove_pending(pending)
+        self._admission = None
         covered = authorized_length(reply)
         if covered is None:
             return self._deny(pending, Reason.FA_POORLY_FORMED_REPLY, now)
@@ -280,39 +281,17 @@ class ForeignAgent:
 
     def _admit(self, admission: _Admission) -> list[Action]:
         visitor = admission.visitor
-        previous = self._visitors.get(visitor.home_address)
+        before = self._visitors.of(visitor.home_address)
+        for one in before:
+            if _replaces(admission.pending, one):
+                self._visitors.pop(one.key)
         self._visitors.put(visitor)
         self._admission = admission
-        actions: list[Action] = []
-        if previous is not None and (visitor.co_located or previous.interface != visitor.interface):
-            actions += self._undo(previous)  # what is installed below would not replace it
-        if visitor.co_located:
-            return actions  # the node decapsulates itself; it registered through us because of the R bit
-        return [
-            *actions,
-            InstallTunnel(
-                visitor.home_address,
-                TunnelSide.CARE_OF,
-                local=visitor.care_of_address,
-                remote=visitor.home_agent,
-                reverse=visitor.reverse_tunnel,
-                delivery=visitor.delivery,
-            ),
-            InstallVisitorRoute(
-                visitor.home_address,
-                visitor.interface,
-                visitor.link_address,
-                visitor.reverse_tunnel,
-                visitor.delivery,
-            ),
-        ]
+        return self._arrange(before, visitor.home_address)
 
     def _deregistered(self, pending: PendingRegistration, home_address: IPv4Address) -> list[Action]:
         """Only the home agent that a visitor is registered with can end that."""
-        visitor = self._visitors.get(home_address)
-        if visitor is None or visitor.home_agent != pending.home_agent:
-            return []
-        return self._remove(home_address)
+        return self._remove((home_address, pending.home_agent))
 
     # ---- time, errors
 
@@ -327,8 +306,10 @@ class ForeignAgent:
 
     def on_tick(self, now: Instant) -> list[Action]:
         actions: list[Action] = []
+        self._admission = None
         for visitor in self._visitors.expire(now.mono):
-            actions += self._undo(visitor)
+            others = self._visitors.of(visitor.home_address)
+            actions += self._arrange([*others, visitor], visitor.home_address)
             actions.append(
                 Noted(
                     Reason.VISITOR_EXPIRED,
@@ -346,47 +327,53 @@ class ForeignAgent:
         The home agent keeps a binding that leads here until the node deregisters, as RFC 4636 s5 wants, or its lifetime
         ends; what it tunnels meanwhile is dropped and counted, as for any address not in the visitor list (s4.2.2).
         """
-        admission = self._admission
         match event.action:
-            case InstallTunnel(side=TunnelSide.CARE_OF) | InstallVisitorRoute() if admission is not None:
-                if event.action.home_address != admission.visitor.home_address:
-                    return []
+            case InstallTunnel(side=TunnelSide.CARE_OF) | InstallVisitorRoute() | ShareVisitorAddress():
+                home_address = event.action.home_address
             case _:
                 return []
-        undo = self._remove(admission.visitor.home_address)
+        admission, self._admission = self._admission, None
+        if admission is None or admission.visitor.home_address != home_address:
+            return self._give_up(home_address)
         return [
-            *undo,
+            *self._remove(admission.visitor.key),
             *self._relay_error(
                 admission.pending, admission.reply, admission.authorized, Reason.FA_INSUFFICIENT_RESOURCES
             ),
         ]
 
+    def _give_up(self, home_address: IPv4Address) -> list[Action]:
+        """Those that were to stay when another left cannot be installed again: then they are gone too."""
+        before = self._visitors.of(home_address)
+        for visitor in before:
+            if not visitor.co_located:
+                self._visitors.pop(visitor.key)
+        return self._arrange(before, home_address)
+
     def clear(self, event: ClearVisitor) -> list[Action]:
         """What the operator takes away; the node is not told and registers again when it renews."""
-        visitor = self._visitors.get(event.home_address)
-        if visitor is None:
-            return []
-        fields = {"home_address": visitor.home_address, "interface": visitor.interface}
-        return [*self._remove(visitor.home_address), Noted(Reason.VISITOR_CLEARED, fields)]
+        self._admission = None
+        actions: list[Action] = []
+        for visitor in self._visitors.of(event.home_address):
+            if event.home_agent in (None, visitor.home_agent):
+                actions += self._remove(visitor.key)
+                fields = {"home_address": visitor.home_address, "interface": visitor.interface}
+                actions.append(Noted(Reason.VISITOR_CLEARED, fields))
+        return actions
 
     def next_deadline(self) -> int | None:
         return self._visitors.next_deadline()
 
     # ---- parts
 
-    def _remove(self, home_address: IPv4Address) -> list[Action]:
-        visitor = self._visitors.pop(home_address)
-        if self._admission is not None and self._admission.visitor.home_address == home_address:
-            self._admission = None
-        return [] if visitor is None else self._undo(visitor)
+    def _remove(self, key: VisitorKey) -> list[Action]:
+        before = self._visitors.of(key[0])
+        self._visitors.pop(key)
+        return self._arrange(before, key[0])
 
-    def _undo(self, visitor: Visitor) -> list[Action]:
-        if visitor.co_located:
-            return []
-        return [
-            RemoveVisitorRoute(visitor.home_address, visitor.interface),
-            RemoveTunnel(visitor.home_address, TunnelSide.CARE_OF),
-        ]
+    def _arrange(self, before: list[Visitor], home_address: IPv4Address) -> list[Action]:
+        agents = {link.interface: link.address for link in self._links.values()}
+        return arrange(before, self._visitors.of(home_address), agents)
 
     # ---- to the mobile node
 
@@ -445,6 +432,14 @@ class ForeignAgent:
 
 def _accepted(reply: RegistrationReply) -> bool:
     return reply.reply_code is not None and reply.reply_code.accepted
+
+
+def _replaces(pending: PendingRegistration, visitor: Visitor) -> bool:
+    """Whether ``visitor`` is the same node: no home agent has two with one address, and no link address is two nodes'.
+
+    A node that registers with another home agent leaves the one before (RFC 3024 sA.4).
+    """
+    return pending.home_agent == visitor.home_agent or pending.link_address == visitor.link_address
 
 
 def _ends(pending: PendingRegistration, reply: RegistrationReply) -> bool:

@@ -11,6 +11,7 @@ from mobileip.control.core.actions import DeliveryStyle
 from mobileip.control.core.deadlines import Deadlines
 from mobileip.control.types import NANOSECONDS, ZERO_ADDRESS, Endpoint, Identification, Instant, Lifetime
 
+VisitorKey = tuple[IPv4Address, IPv4Address]
 PendingKey = tuple[IPv4Address, str | None, IPv4Address, int]
 
 
@@ -61,6 +62,10 @@ class Visitor:
     nai: str | None = None
 
     @property
+    def key(self) -> VisitorKey:
+        return self.home_address, self.home_agent
+
+    @property
     def expires(self) -> int | None:
         if self.lifetime.is_infinite:
             return None
@@ -68,44 +73,56 @@ class Visitor:
 
 
 class VisitorList:
-    """Visitors by home address, pending registrations by :class:`PendingRegistration`'s key.
+    """Visitors by home address and home agent, pending registrations by :class:`PendingRegistration`'s key.
 
-    A home address has one visitor: the kernel has one route and one tunnel for it. How many entries of each kind a
+    Visitors of different home agents may have the same home address (RFC 3024 sA.4). How many entries of each kind a
     link-layer address has is counted, so that one sender's share can be bounded.
     """
 
     def __init__(self) -> None:
-        self._visitors: dict[IPv4Address, Visitor] = {}
+        self._visitors: dict[VisitorKey, Visitor] = {}
+        self._agents_of: dict[IPv4Address, list[IPv4Address]] = {}  # home agents, by home address
         self._pending: dict[PendingKey, PendingRegistration] = {}
         self._awaited: dict[int, list[PendingRegistration]] = {}  # by the low half of the Identification
         self._visitors_of: Counter[bytes] = Counter()
         self._pending_of: Counter[bytes] = Counter()
-        self._expiry: Deadlines[IPv4Address] = Deadlines()
+        self._expiry: Deadlines[VisitorKey] = Deadlines()
         self._timeouts: Deadlines[PendingKey] = Deadlines()
 
     # ---- visitors
 
-    def get(self, home_address: IPv4Address) -> Visitor | None:
-        return self._visitors.get(home_address)
+    def get(self, home_address: IPv4Address, home_agent: IPv4Address) -> Visitor | None:
+        return self._visitors.get((home_address, home_agent))
+
+    def of(self, home_address: IPv4Address) -> list[Visitor]:
+        """All that have this home address, each of another home agent."""
+        return [self._visitors[home_address, agent] for agent in self._agents_of.get(home_address, ())]
 
     def put(self, visitor: Visitor) -> None:
-        self.pop(visitor.home_address)
-        self._visitors[visitor.home_address] = visitor
+        key = visitor.key
+        self.pop(key)
+        self._visitors[key] = visitor
+        self._agents_of.setdefault(visitor.home_address, []).append(visitor.home_agent)
         self._visitors_of[visitor.link_address] += 1
         if visitor.expires is not None:
-            self._expiry.set(visitor.home_address, visitor.expires)
+            self._expiry.set(key, visitor.expires)
 
-    def pop(self, home_address: IPv4Address) -> Visitor | None:
-        self._expiry.cancel(home_address)
-        visitor = self._visitors.pop(home_address, None)
-        if visitor is not None:
-            _one_less(self._visitors_of, visitor.link_address)
+    def pop(self, key: VisitorKey) -> Visitor | None:
+        self._expiry.cancel(key)
+        visitor = self._visitors.pop(key, None)
+        if visitor is None:
+            return None
+        _one_less(self._visitors_of, visitor.link_address)
+        rest = self._agents_of[visitor.home_address]
+        rest.remove(visitor.home_agent)
+        if not rest:
+            del self._agents_of[visitor.home_address]
         return visitor
 
     def expire(self, mono: int) -> Iterator[Visitor]:
         """Remove and yield every visitor whose lifetime is over."""
-        for home_address in self._expiry.due(mono):
-            visitor = self.pop(home_address)
+        for key in self._expiry.due(mono):
+            visitor = self.pop(key)
             if visitor is not None:
                 yield visitor
 

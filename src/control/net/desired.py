@@ -44,7 +44,9 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``table`` None makes unreachable what the rule selects. A rule does not depend on any interface."""
+    """``table`` None makes unreachable what the rule selects, or with ``silent`` drops it without a word to the
+    sender. A rule does not depend on any interface.
+    """
 
     priority: int
     table: int | None
@@ -52,6 +54,7 @@ class Rule:
     iif: str | None = None
     fwmark: int | None = None
     suppress_prefixlength: int | None = None
+    silent: bool = False
 
     @property
     def device(self) -> None:
@@ -68,6 +71,7 @@ class Rule:
             "iif": self.iif,
             "fwmark": self.fwmark,
             "suppress_prefixlength": self.suppress_prefixlength,
+            "silent": self.silent,
         }
 
     def install(self, netlink: Netlink) -> None:

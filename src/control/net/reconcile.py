@@ -4,6 +4,7 @@ Home agent. A binding is a host route into the tunnel device, and on a physical 
 
 Foreign agent. A visitor is a host route to its link, a pinned neighbour entry, and with reverse tunnelling of
 what it sends directly a policy rule that takes that to a table whose default route is the tunnel device.
+Several visitors with one home address are policy rules that forward nothing from it: the data plane does.
 
 Mobile node. The home address is always on the tunnel device, so sockets bound to it survive every move; what
 is sent from it follows a table of its own. The policy rules, in their order:
@@ -40,6 +41,7 @@ from mobileip.control.core.actions import (
     RemoveVisitorRoute,
     RouteThroughAgent,
     RouteThroughTunnel,
+    ShareVisitorAddress,
     Unroute,
 )
 from mobileip.control.net.arp import Announcer
@@ -98,6 +100,7 @@ class Kernel:
             ClaimAddress: self._claim_address,
             ReleaseAddress: self._release_address,
             InstallVisitorRoute: self._install_visitor_route,
+            ShareVisitorAddress: self._share_visitor_address,
             RemoveVisitorRoute: self._remove_visitor_route,
             AdoptHomeAddress: self._adopt_home_address,
             AttachHome: self._attach_home,
@@ -198,15 +201,30 @@ class Kernel:
         finally:
             self._count_reverse(action.home_address)
 
+    def _share_visitor_address(self, action: ShareVisitorAddress) -> None:
+        host = IPv4Network(action.home_address)
+        rules = [
+            Rule(_PRIORITY + 5, None, source=host, iif=interface, silent=True)
+            for interface in sorted(action.interfaces)
+        ]
+        try:
+            self._desired.put(("visitor", action.home_address), rules)
+        finally:
+            self._count_reverse(action.home_address)
+
     def _remove_visitor_route(self, action: RemoveVisitorRoute) -> None:
         group = ("visitor", action.home_address)
-        if any(entry.device == action.interface for entry in self._desired.entries(group)):
+        links = {
+            entry.iif if isinstance(entry, Rule) else entry.device for entry in self._desired.entries(group)
+        }
+        if action.interface in links:
             self._desired.drop(group)  # otherwise it has moved to another of our links since
             self._count_reverse(action.home_address)
 
     def _count_reverse(self, home_address: IPv4Address) -> None:
         """The visitors' table has its default route only while some visitor is sent there."""
-        if any(isinstance(entry, Rule) for entry in self._desired.entries(("visitor", home_address))):
+        entries = self._desired.entries(("visitor", home_address))
+        if any(isinstance(entry, Rule) and entry.table == self._visitor_table for entry in entries):
             self._reverse.add(home_address)
         else:
             self._reverse.discard(home_address)

@@ -34,7 +34,7 @@ _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS, _RTA_TABLE, _RTA_MARK = 6, 7, 8, 15, 
 _RTAX_MTU: Final = 2
 _FRA_SRC, _FRA_IIFNAME, _FRA_PRIORITY, _FRA_FWMARK = 2, 3, 6, 10
 _FRA_SUPPRESS_PREFIXLEN, _FRA_TABLE, _FRA_FWMASK, _FRA_PROTOCOL = 14, 15, 16, 21
-_FR_ACT_TO_TABLE, _FR_ACT_UNREACHABLE = 1, 7
+_FR_ACT_TO_TABLE, _FR_ACT_BLACKHOLE, _FR_ACT_UNREACHABLE = 1, 6, 7
 _NDA_DST, _NDA_LLADDR, _NDA_PROTOCOL = 1, 2, 12
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _IFA_PROTO = 1, 2, 4, 8, 11
 _IFA_F_PERMANENT, _IFA_F_NOPREFIXROUTE = 0x80, 0x200
@@ -165,13 +165,14 @@ def route_listing(*, table: int = 0, index: int = 0, protocol: int = 0) -> bytes
 
 class Selectors(TypedDict, total=False):
     """What a policy rule looks at: source network, incoming interface, mark, and the shortest route it will
-    take.
+    take. ``silent`` is for one without a table.
     """
 
     source: IPv4Network | None
     iif: str | None
     fwmark: int | None
     suppress_prefixlength: int | None
+    silent: bool
 
 
 def rule(
@@ -182,9 +183,11 @@ def rule(
     iif: str | None = None,
     fwmark: int | None = None,
     suppress_prefixlength: int | None = None,
+    silent: bool = False,
 ) -> bytes:
-    """``table`` None: what the selectors match is unreachable."""
-    number, action = table or 0, _FR_ACT_UNREACHABLE if table is None else _FR_ACT_TO_TABLE
+    """``table`` None: what the selectors match is unreachable, or with ``silent`` vanishes."""
+    nowhere = _FR_ACT_BLACKHOLE if silent else _FR_ACT_UNREACHABLE
+    number, action = table or 0, nowhere if table is None else _FR_ACT_TO_TABLE
     short, length = (number if number < 256 else 0), (source.prefixlen if source else 0)
     body = _ROUTE.pack(AF_INET, 0, length, 0, short, 0, 0, action, 0)
     body += _u32(_FRA_PRIORITY, priority) + _u32(_FRA_TABLE, number)

@@ -205,8 +205,8 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
     _R.FA_HA_FAILED_AUTHENTICATION: ("the two agents have different keys, or only one has any", ""),
     _R.FA_SENDER_LIMIT: ("one sender asks for many home addresses: a fault, an attack, or a bridge", ""),
     _R.FA_HOME_ADDRESS_TAKEN: (
-        "two home networks use the same private addresses, and a node of each is here",
-        "give the two nodes different home addresses, or serve them from different foreign agents",
+        "two home networks use the same private addresses, and the node that is here has no reverse tunnel",
+        'set reverse_tunnel of that node, or demand it here (reverse_tunnel = "required")',
     ),
     _R.FA_MISSING_NAI: ("the home agent does not know NAIs (RFC 2794)", "give the node a home_address"),
     _R.FA_MISSING_HOME_AGENT: ("the home agent is faulty", "look into the home agent's log"),

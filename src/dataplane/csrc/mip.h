@@ -39,6 +39,8 @@
 	X(WRONG_ENCAPSULATION, "wrong-encapsulation", "the tunnel uses another encapsulation")               \
 	X(NOT_REVERSE, "not-reverse", "reverse tunnelling was not registered (RFC 3024 4.4)")                \
 	X(NOT_DELIVERY, "not-delivery-style", "the node did not ask for encapsulating delivery (RFC 3024)")  \
+	X(SHARED_ADDRESS, "shared-address",                                                                  \
+	  "several visitors have this source, and nothing says which it was")                                \
 	X(ECN_CONGESTION, "ecn-congestion", "congestion marked on a packet without ECN (RFC 6040 4.2)")      \
 	X(LOOP_SOURCE_IS_EXIT, "loop-source-is-exit", "the inner source is the tunnel exit (RFC 2003 3.2)")  \
 	X(LOOP_OWN_TUNNEL, "loop-own-tunnel", "our own tunnelled datagram came back (RFC 2003 3.2)")         \
@@ -73,6 +75,9 @@
 	X(FRAGMENTS, "fragments", "fragments made of them")                                                \
 	X(DELIVERED_PACKETS, "delivered-packets", "packets nodes tunnelled to us, sent on to home agents") \
 	X(COPIED_PACKETS, "copied-packets", "copies for a second and further care-of address")             \
+	X(LINK_READ_PACKETS, "link-read-packets",                                                          \
+	  "packets of visitors with a shared address, off their link")                                     \
+	X(LINK_SENT_PACKETS, "link-sent-packets", "packets to such visitors, put on their link")           \
 	X(BROADCASTS, "broadcasts", "broadcasts received on home links")                                   \
 	X(BROADCAST_COPIES, "broadcast-copies", "copies made of them for the nodes that asked")            \
 	X(BROADCAST_LIMITED, "broadcast-rate-limited", "broadcasts some nodes missed: over the limit")     \

@@ -26,7 +26,7 @@ static uint32_t room_for(const struct mip_tunnel *t, uint32_t overhead)
 
 static const uint16_t allowed_flags[MIP_SIDES] = {
 	[MIP_HOME] = MIP_F_REVERSE | MIP_F_ECN_COMPAT | MIP_F_BROADCAST | MIP_F_NESTED,
-	[MIP_CARE_OF] = MIP_F_REVERSE | MIP_F_ECN_COMPAT | MIP_F_DELIVERY,
+	[MIP_CARE_OF] = MIP_F_REVERSE | MIP_F_ECN_COMPAT | MIP_F_DELIVERY | MIP_F_SHARED,
 	[MIP_NODE] = MIP_F_ECN_COMPAT,
 };
 

@@ -13,18 +13,20 @@
 #include "mip_broadcast.h"
 #include "mip_encap.h"
 #include "mip_group.h"
+#include "mip_links.h"
 
 enum { ICMP_BURST_SECONDS = 1 };
 
 struct mip_engine {
 	struct mip_worker worker[MIP_THREADS];
 	struct mip_broadcast broadcast;
+	struct mip_links links;
 	struct mip_table table;
 	struct mip_stats stats;
-	pthread_mutex_t lock; /* one writer of table, stats and what mip_broadcast.h says */
+	pthread_mutex_t lock; /* one writer of table, stats and what mip_broadcast.h and mip_links.h say */
 	_Atomic bool stopping;
 	struct mip_receiver receivers[MIP_ENCAPS];
-	int tun_fd, send_fd, stop_fd, event_fd;
+	int tun_fd, send_fd, link_fd, stop_fd, event_fd;
 
 	/* All the memory, mapped at once; pages come when they are touched. */
 	void *memory;
@@ -64,6 +66,9 @@ static size_t lay_out(struct mip_engine *e, uint8_t *base, uint32_t capacity, ui
 	e->stats.resting = carve(base, &used, capacity * sizeof(uint32_t));
 	e->broadcast.asked.items = carve(base, &used, capacity * sizeof(uint32_t));
 	e->broadcast.asked.place = carve(base, &used, capacity * sizeof(uint32_t));
+	e->links.shared.items = carve(base, &used, capacity * sizeof(uint32_t));
+	e->links.shared.place = carve(base, &used, capacity * sizeof(uint32_t));
+	e->links.places = carve(base, &used, capacity * sizeof(struct mip_place));
 	for (int i = 0; i < MIP_ARRAYS; i++)
 		e->stats.traffic[i] = carve(base, &used, capacity * sizeof(struct mip_traffic));
 	for (int d = 0; d < MIP_THREADS; d++)
@@ -97,6 +102,8 @@ static int open_descriptors(struct mip_engine *e, const struct mip_config *confi
 		return -errno;
 	/* Sockets first: a refusal there must not let a device appear and vanish. */
 	error = mip_broadcast_open(&e->broadcast, config->broadcast_rate, e->stop_fd);
+	if (!error)
+		error = mip_links_open(&e->links, e->stop_fd);
 	if (error)
 		return error;
 	for (int i = 0; i < MIP_ENCAPS; i++) {
@@ -107,6 +114,9 @@ static int open_descriptors(struct mip_engine *e, const struct mip_config *confi
 	e->send_fd = mip_raw_open_send(config->mark, stage);
 	if (e->send_fd < 0)
 		return e->send_fd;
+	e->link_fd = mip_packet_open_send(stage);
+	if (e->link_fd < 0)
+		return e->link_fd;
 	e->tun_fd = mip_tun_open(config->device, config->mtu, config->persist, stage);
 	return e->tun_fd < 0 ? e->tun_fd : 0;
 }
@@ -116,6 +126,9 @@ static void set_up_workers(struct mip_engine *e, const struct mip_config *config
 	e->broadcast.worker = &e->worker[MIP_BROADCAST];
 	e->broadcast.lock = &e->lock;
 	e->broadcast.stats = &e->stats;
+	e->links.worker = &e->worker[MIP_LINK];
+	e->links.lock = &e->lock;
+	e->links.stats = &e->stats;
 	for (int d = 0; d < MIP_THREADS; d++) {
 		struct mip_worker *w = &e->worker[d];
 
@@ -126,7 +139,9 @@ static void set_up_workers(struct mip_engine *e, const struct mip_config *config
 		w->tun_fd = e->tun_fd;
 		w->sequences = e->stats.sequences;
 		w->receivers = e->receivers;
+		w->places = e->links.places;
 		w->send_fd = e->send_fd;
+		w->link_fd = e->link_fd;
 		w->stop_fd = e->stop_fd;
 		w->event_fd = e->event_fd;
 		w->device_mtu = config->mtu;
@@ -148,7 +163,8 @@ int mip_engine_open(struct mip_engine **out, const struct mip_config *config, en
 	if (!e)
 		return -ENOMEM;
 	memset(e, 0, sizeof(*e));
-	e->tun_fd = e->send_fd = e->stop_fd = e->event_fd = e->broadcast.epoll_fd = -1;
+	e->tun_fd = e->send_fd = e->link_fd = e->stop_fd = e->event_fd = -1;
+	e->broadcast.epoll_fd = e->links.epoll_fd = -1;
 	for (int i = 0; i < MIP_ENCAPS; i++) {
 		e->receivers[i].type = types[i];
 		e->receivers[i].fd = -1;
@@ -180,10 +196,12 @@ void mip_engine_close(struct mip_engine *e)
 {
 	mip_engine_stop(e);
 	mip_broadcast_close(&e->broadcast);
+	mip_links_close(&e->links);
 	close_fd(e->tun_fd);
 	for (int i = 0; i < MIP_ENCAPS; i++)
 		close_fd(e->receivers[i].fd);
 	close_fd(e->send_fd);
+	close_fd(e->link_fd);
 	close_fd(e->stop_fd);
 	close_fd(e->event_fd);
 	if (e->memory)
@@ -198,11 +216,19 @@ int mip_engine_start(struct mip_engine *e)
 		[MIP_OUT] = mip_worker_out,
 		[MIP_IN] = mip_worker_in,
 		[MIP_BROADCAST] = mip_worker_broadcast,
+		[MIP_LINK] = mip_worker_link,
 	};
 	static const char *const name[MIP_THREADS] = {
 		[MIP_OUT] = "mip-out",
 		[MIP_IN] = "mip-in",
 		[MIP_BROADCAST] = "mip-broadcast",
+		[MIP_LINK] = "mip-link",
+	};
+	void *const argument[MIP_THREADS] = {
+		[MIP_OUT] = &e->worker[MIP_OUT],
+		[MIP_IN] = &e->worker[MIP_IN],
+		[MIP_BROADCAST] = &e->broadcast,
+		[MIP_LINK] = &e->links,
 	};
 	sigset_t all, before;
 	int error = 0;
@@ -212,11 +238,10 @@ int mip_engine_start(struct mip_engine *e)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (int d = 0; d < MIP_THREADS && !error; d++) {
 		struct mip_worker *w = &e->worker[d];
-		void *argument = d == MIP_BROADCAST ? (void *)&e->broadcast : w;
 
 		if (w->running)
 			continue;
-		error = pthread_create(&w->thread, NULL, run[d], argument);
+		error = pthread_create(&w->thread, NULL, run[d], argument[d]);
 		if (error)
 			break;
 		w->running = true;
@@ -254,6 +279,7 @@ int mip_engine_event_fd(const struct mip_engine *e)
 static void release(struct mip_engine *e, uint32_t index)
 {
 	mip_list_remove(&e->broadcast.asked, index);
+	mip_links_remove(&e->links, index);
 	mip_stats_release(&e->stats, index);
 }
 
@@ -280,40 +306,69 @@ static bool is_same_stream(const struct mip_tunnel *a, const struct mip_tunnel *
 	       a->key_out == b->key_out && a->key_in == b->key_in && a->flags == b->flags;
 }
 
-static int install(struct mip_engine *e, const struct mip_tunnel *wanted, bool beside)
+/* Whether a tunnel may go on with the index of the one it replaces: a place cannot change under its index. */
+static bool keeps_index(const struct mip_engine *e, const struct mip_change *c, uint32_t index)
 {
-	struct mip_tunnel t = *wanted, old[MIP_GROUP_MAX];
+	const struct mip_place *before = &e->links.places[index];
+
+	return !(c->tunnel.flags & MIP_F_SHARED) || !e->links.shared.place[index] ||
+	       (mip_place_is(before, c->spot.ifindex, c->spot.address) &&
+		mip_place_read(before).own_be == c->spot.own_be);
+}
+
+/* Only ends that can be told apart by their other end may stand beside each other. */
+static bool is_possible(const struct mip_change *c, const struct mip_tunnel *t)
+{
+	bool shared = t->flags & MIP_F_SHARED;
+
+	return (!c->beside || t->side == MIP_HOME || shared) && (!shared || c->spot.ifindex);
+}
+
+static int install(struct mip_engine *e, const struct mip_change *c)
+{
+	struct mip_tunnel t = c->tunnel, old[MIP_GROUP_MAX];
 	enum mip_side side = (enum mip_side)t.side;
 	uint32_t count, same;
 	int64_t index;
 	int error;
 
-	if (!mip_tunnel_prepare(&t) || (beside && side != MIP_HOME))
+	if (!mip_tunnel_prepare(&t) || !is_possible(c, &t))
 		return -EINVAL;
 	error = receive(e, (enum mip_encap)t.encap);
 	if (error)
 		return error;
 	count = mip_group_find(&e->table, t.home_be, side, old);
 	same = mip_group_place(old, count, t.remote_be);
-	if (same == count && !beside)
+	if (same == count && !c->beside)
 		same = 0;
-	if (beside && same == MIP_GROUP_MAX)
+	if (c->beside && same == MIP_GROUP_MAX)
 		return -EMLINK;
-	index = same < count ? old[same].index : mip_stats_take(&e->stats, t.home_be, side);
+	index = same < count && keeps_index(e, c, old[same].index)
+			? old[same].index
+			: mip_stats_take(&e->stats, t.home_be, side);
 	if (index == MIP_NO_INDEX)
 		return -ENOSPC;
 	t.index = (uint32_t)index;
+	/* A packet that waits on the link may be looked up before its tunnel is there: then it is dropped. */
+	error = t.flags & MIP_F_SHARED ? mip_links_add(&e->links, t.index, &c->spot) : 0;
+	if (error) {
+		if (same == count || old[same].index != t.index)
+			mip_stats_release(&e->stats, t.index);
+		return error;
+	}
 	/* Sequence numbers begin again with another way or another peer. */
 	if (same == count || !is_same_stream(&t, &old[same]))
 		mip_sequence_reset(&e->stats.sequences[index]);
 	/* As many indices as entries: the table cannot be full when one was free. */
-	if (beside)
+	if (c->beside)
 		mip_group_join(&e->table, &t);
 	else
 		mip_group_replace(&e->table, &t);
-	for (uint32_t i = 0; i < count && !beside; i++)
-		if (old[i].index != t.index)
+	for (uint32_t i = 0; i < count; i++)
+		if ((!c->beside || i == same) && old[i].index != t.index)
 			release(e, old[i].index);
+	if (!(t.flags & MIP_F_SHARED))
+		mip_links_remove(&e->links, t.index);
 	if (t.flags & MIP_F_BROADCAST)
 		mip_list_add(&e->broadcast.asked, t.index);
 	else
@@ -348,7 +403,7 @@ int mip_engine_apply(struct mip_engine *e, const struct mip_change *changes, siz
 		if (c->remove)
 			*removed += uninstall(e, &c->tunnel);
 		else
-			error = install(e, &c->tunnel, c->beside);
+			error = install(e, c);
 		if (error)
 			break;
 	}

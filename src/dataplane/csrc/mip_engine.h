@@ -1,8 +1,9 @@
-/* mip_engine.h - what the control plane sees: one TUN device, its tunnels, three threads. */
+/* mip_engine.h - what the control plane sees: one TUN device, its tunnels, four threads. */
 #ifndef MIP_ENGINE_H
 #define MIP_ENGINE_H
 
 #include "mip_io.h"
+#include "mip_place.h"
 #include "mip_ring.h"
 #include "mip_stats.h"
 
@@ -20,6 +21,7 @@ struct mip_config {
 
 struct mip_change {
 	struct mip_tunnel tunnel; /* for a removal only home_be, side and remote_be matter; 0: all remotes */
+	struct mip_spot spot;     /* with MIP_F_SHARED: where the visitor is */
 	bool remove, beside;
 };
 
@@ -36,10 +38,11 @@ int mip_engine_event_fd(const struct mip_engine *e);
 
 /*
  * In order, until one fails: -EINVAL for an impossible tunnel, -ENOSPC for a
- * full table, -EMLINK for more than MIP_GROUP_MAX of one home address.  *done counts those
+ * full table or too many shared addresses on a link, -EMLINK for more than MIP_GROUP_MAX of one home
+ * address, or what a packet socket was refused with.  *done counts those
  * that were made, *removed those that took something out.  A tunnel takes the place of all
- * of its home address and side; beside, which only the home end may be, that of the one with
- * the same remote end.  In the place of one or of several it keeps the counters of
+ * of its home address and side; beside, which only the home end and visitors with MIP_F_SHARED may be, that
+ * of the one with the same remote end.  In the place of one or of several it keeps the counters of
  * the one with its remote end, or else of the first.
  */
 int mip_engine_apply(struct mip_engine *e, const struct mip_change *changes, size_t count, size_t *done,

@@ -1,6 +1,7 @@
 /*
  * mip_group.h - several tunnels of one home address and side: simultaneous
- * bindings (RFC 5944 4.2.3), each towards another remote end.
+ * bindings (RFC 5944 4.2.3), each towards another remote end; or, at a foreign agent,
+ * visitors of different home agents with one address (RFC 3024 A.2).
  *
  * The first stands in the table under rank 0 and says in `beside` how many
  * others there are, under ranks 1, 2 and so on.  An address with one tunnel costs a

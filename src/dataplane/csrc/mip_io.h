@@ -16,7 +16,8 @@
 	X(TUN_OPEN, "opening /dev/net/tun")               \
 	X(TUN_ATTACH, "making the TUN device")            \
 	X(TUN_UP, "setting the TUN device up")            \
-	X(WATCH, "watching for broadcasts")
+	X(WATCH, "watching for broadcasts")               \
+	X(LINK, "opening a packet socket for visitors")
 
 #define MIP_STAGE_ENUM(name, meaning) MIP_STAGE_##name,
 
@@ -27,6 +28,8 @@ struct mip_stage_name {
 };
 
 extern const struct mip_stage_name mip_stage_names[MIP_STAGE_END];
+
+enum { MIP_SOURCES_MAX = 1000 };
 
 enum { MIP_DEVICE_NAME = 16, MIP_SOCKET_BUFFER = 4 << 20, MIP_DEVICE_QUEUE = 2048 };
 
@@ -49,6 +52,21 @@ int mip_raw_accept(int fd);
  * limited, and directed_be unless that is 0.  What this host sends is not among them.
  */
 int mip_packet_open_broadcasts(const char *interface, uint32_t directed_be, enum mip_stage *stage);
+
+/*
+ * For visitors that share an address.  What is read and sent is an Ethernet frame behind
+ * MIP_OFFLOAD_HEADER bytes.  The first receives nothing until mip_packet_accept() gives it the source
+ * addresses, at most MIP_SOURCES_MAX, of what is to be copied to it; the second sends on any interface.
+ */
+int mip_packet_open_link(uint32_t ifindex, enum mip_stage *stage);
+int mip_packet_accept(int fd, const uint32_t *sources_be, uint32_t count);
+int mip_packet_open_send(enum mip_stage *stage);
+
+/* The link-layer address of the interface that the first is bound to; 0 or -errno. */
+int mip_packet_address(int fd, uint8_t address[6]);
+
+/* Bytes, by any socket; or 0 if there is no such interface now. */
+uint32_t mip_link_mtu(int fd, uint32_t ifindex);
 
 /* Datagrams the kernel dropped since the socket was opened because its buffer was full. */
 uint32_t mip_raw_overflow(int fd);

@@ -12,6 +12,8 @@ enum mip_drop mip_path_outbound(const struct mip_table *table, const struct mip_
 		return MIP_OK;
 	if (!find(table, inner->src_be, MIP_CARE_OF, t))
 		return MIP_DROP_NO_BINDING;
+	if (t->flags & MIP_F_SHARED)
+		return MIP_DROP_SHARED_ADDRESS;
 	return t->flags & MIP_F_REVERSE ? MIP_OK : MIP_DROP_NOT_REVERSE;
 }
 
@@ -43,7 +45,7 @@ static inline enum mip_drop check_outer(const struct mip_tunnel *t, enum mip_enc
 	return check_encap(t, type, d);
 }
 
-/* Not from the first care-of address: from another one? */
+/* Not from the first other end (a care-of address, or a home agent): from another one? */
 static __attribute__((noinline)) enum mip_drop check_others(const struct mip_table *table,
 							    enum mip_encap type, const struct mip_decap *d,
 							    struct mip_tunnel *t)
@@ -58,17 +60,22 @@ static __attribute__((noinline)) enum mip_drop check_others(const struct mip_tab
 	return check_outer(t, type, d);
 }
 
+enum mip_drop mip_path_delivery(const struct mip_tunnel *t, enum mip_encap type, const struct mip_decap *d)
+{
+	if (!(t->flags & MIP_F_DELIVERY))
+		return MIP_DROP_NOT_DELIVERY;
+	if (!(t->flags & MIP_F_REVERSE))
+		return MIP_DROP_NOT_REVERSE;
+	return check_encap(t, type, d);
+}
+
 /* What a mobile node has to do with; drop is the verdict if it is neither. */
 static __attribute__((noinline)) enum mip_drop check_node(const struct mip_table *table, enum mip_encap type,
 							  const struct mip_decap *d, struct mip_tunnel *t,
 							  enum mip_drop drop)
 {
 	if (d->outer.src_be == d->inner.src_be && find(table, d->inner.src_be, MIP_CARE_OF, t)) {
-		if (!(t->flags & MIP_F_DELIVERY))
-			return MIP_DROP_NOT_DELIVERY;
-		if (!(t->flags & MIP_F_REVERSE))
-			return MIP_DROP_NOT_REVERSE;
-		return check_encap(t, type, d);
+		return t->flags & MIP_F_SHARED ? MIP_DROP_SHARED_ADDRESS : mip_path_delivery(t, type, d);
 	}
 	if (drop == MIP_DROP_NO_BINDING && find(table, d->outer.dst_be, MIP_NODE, t))
 		return check_outer(t, type, d);
@@ -82,6 +89,8 @@ enum mip_drop mip_path_inbound(const struct mip_table *table, enum mip_encap typ
 
 	if (find(table, d->inner.dst_be, MIP_CARE_OF, t)) {
 		drop = check_outer(t, type, d);
+		if (drop && t->beside)
+			drop = check_others(table, type, d, t);
 		if (!drop)
 			return MIP_OK;
 	}

@@ -8,8 +8,8 @@
 /*
  * A packet from the TUN device.  A home agent tunnels what is addressed to a
  * home address (RFC 5944 4.1); a foreign agent or a co-located mobile node what
- * comes from one, if reverse tunnelling was registered (RFC 3024 4).  If t->beside
- * is not 0, each of mip_group_find() gets a copy (RFC 5944 4.2.3).
+ * comes from one, if reverse tunnelling was registered (RFC 3024 4); but not from one
+ * that several visitors have: mip_links.h has those.  If t->beside is not 0, each of mip_group_find() gets a copy (RFC 5944 4.2.3).
  */
 enum mip_drop mip_path_outbound(const struct mip_table *table, const struct mip_ipv4 *inner,
 				struct mip_tunnel *t);
@@ -25,6 +25,9 @@ enum mip_drop mip_path_outbound(const struct mip_table *table, const struct mip_
  */
 enum mip_drop mip_path_inbound(const struct mip_table *table, enum mip_encap type, const struct mip_decap *d,
 			       struct mip_tunnel *t);
+
+/* A packet that the node of t tunnelled to the foreign agent (RFC 3024 5.2), from its home address in both headers. */
+enum mip_drop mip_path_delivery(const struct mip_tunnel *t, enum mip_encap type, const struct mip_decap *d);
 
 /* Whether what mip_path_inbound() accepted goes into t again, and not to the TUN device (RFC 3024 5.2). */
 static inline bool mip_path_is_delivery(const struct mip_decap *d, const struct mip_tunnel *t)

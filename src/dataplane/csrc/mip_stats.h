@@ -21,8 +21,8 @@
 
 enum mip_direction { MIP_OUT, MIP_IN, MIP_DIRECTIONS };
 
-/* The threads: one for each direction, and the one that forwards broadcasts. */
-enum { MIP_BROADCAST = MIP_DIRECTIONS, MIP_THREADS };
+/* The threads: one for each direction, for broadcasts, and for visitors with a shared address. */
+enum { MIP_BROADCAST = MIP_DIRECTIONS, MIP_LINK, MIP_THREADS };
 
 /* The arrays: one for each thread, and what the inward thread sends on (RFC 3024 5.2). */
 enum { MIP_DELIVERY = MIP_THREADS, MIP_ARRAYS };

@@ -31,6 +31,8 @@ enum mip_flag {
 	MIP_F_GRE_KEY = 1 << 5,
 	MIP_F_GRE_CHECKSUM = 1 << 6,
 	MIP_F_GRE_SEQUENCE = 1 << 7,
+	MIP_F_SHARED =
+		1 << 8, /* care-of end: others have this home address too (RFC 3024 A.3); mip_links.h */
 };
 
 struct mip_tunnel {

@@ -1,5 +1,5 @@
 /*
- * mip_worker.h - the threads: TUN device to wire, wire to TUN device, broadcasts to wire.
+ * mip_worker.h - the threads: TUN device to wire, wire to TUN device, broadcasts and shared links to wire.
  *
  * A worker reads a batch, finds the tunnels of all of it, and sends it; when
  * there is nothing to read it sleeps in poll() with the stop descriptor.  It
@@ -11,8 +11,9 @@
 #include <pthread.h>
 
 #include "mip_bucket.h"
+#include "mip_encap.h"
 #include "mip_io.h"
-#include "mip_ipv4.h"
+#include "mip_place.h"
 #include "mip_ring.h"
 #include "mip_segment.h"
 #include "mip_stats.h"
@@ -45,7 +46,8 @@ struct mip_worker {
 	const _Atomic bool *stopping;
 	struct mip_sequence *sequences;
 	const struct mip_receiver *receivers; /* MIP_ENCAPS of them */
-	int tun_fd, send_fd, stop_fd, event_fd;
+	const struct mip_place *places;       /* mip_links.h */
+	int tun_fd, send_fd, stop_fd, event_fd, link_fd;
 	uint32_t device_mtu;
 	uint8_t *rooms; /* MIP_ROOMS of them */
 
@@ -88,6 +90,16 @@ void mip_worker_tunnel_super(struct mip_worker *w, const struct mip_packet *p, c
 void mip_worker_too_big(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t);
 /* Sends what is queued. */
 void mip_worker_flush(struct mip_worker *w);
+/* The reason for which the kernel did not take a packet. */
+enum mip_drop mip_worker_refusal(int error);
+
+/* Visitors that share a home address: mip_worker_link.c. */
+
+/* Puts a decapsulated packet on the link of its visitor, as the kernel would: TTL, MTU and counters. */
+void mip_worker_link_deliver(struct mip_worker *w, struct mip_packet *p, const struct mip_decap *d,
+			     const struct mip_tunnel *t);
+/* mip_worker_too_big() for those: no route leads to them. */
+void mip_worker_link_too_big(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t);
 
 /* Shared by all. */
 uint64_t mip_now_ns(void);

@@ -74,6 +74,10 @@ static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packe
 		deliver_to_home_agent(w, p, d, &t);
 		return 0;
 	}
+	if (t.flags & MIP_F_SHARED) {
+		mip_worker_link_deliver(w, p, d, &t);
+		return 0;
+	}
 	return deliver(w, p, d, &t);
 }
 

@@ -8,7 +8,7 @@
 #include "mip_icmp.h"
 #include "mip_worker.h"
 
-static enum mip_drop drop_of_errno(int error)
+enum mip_drop mip_worker_refusal(int error)
 {
 	switch (error) {
 	case EMSGSIZE:
@@ -47,7 +47,7 @@ void mip_worker_flush(struct mip_worker *w)
 		struct mip_traffic *traffic = &w->sent[s->index[i]];
 
 		if (s->error[i]) {
-			enum mip_drop drop = drop_of_errno(s->error[i]);
+			enum mip_drop drop = mip_worker_refusal(s->error[i]);
 
 			mip_add(&w->drops[drop], 1);
 			mip_add(&traffic->dropped, 1);
@@ -207,9 +207,14 @@ void mip_worker_too_big(struct mip_worker *w, const struct mip_packet *p, const 
 	uint8_t message[MIP_ICMP_MAX];
 	struct mip_ipv4 ip;
 	struct sockaddr_in to = { .sin_family = AF_INET };
-	size_t len = mip_icmp_frag_needed(message, sizeof(message), p->data, p->len, t->local_be, t->mtu,
-					  mip_worker_id(w));
+	size_t len;
 
+	if (t->flags & MIP_F_SHARED) {
+		mip_worker_link_too_big(w, p, t);
+		return;
+	}
+	len = mip_icmp_frag_needed(message, sizeof(message), p->data, p->len, t->local_be, t->mtu,
+				   mip_worker_id(w));
 	if (len == 0 || mip_ipv4_parse(message, len, MIP_OUTER, &ip)) {
 		mip_add(&w->counters[MIP_COUNTER_ICMP_FORBIDDEN], 1);
 		return;

@@ -21,6 +21,7 @@ from mobileip.control.core.actions import (
     RemoveBindingRoute,
     RemoveNetworkRoute,
     RemoveVisitorRoute,
+    ShareVisitorAddress,
 )
 from mobileip.control.net import ipv4
 from mobileip.control.net.arp import Announcer
@@ -273,6 +274,42 @@ def test_visitor_that_moves_between_our_links(pair: Pair, netlink: Netlink) -> N
         assert [n["dev"] for n in pair.here.shown(f"neighbour show to {VISITOR}")] == ["eth2"]
         agent.perform(RemoveVisitorRoute(VISITOR, "eth1"))  # a late one, of the visit before
         assert pair.here.routes(f"{VISITOR}/32") == [f"{VISITOR} dev eth2 proto 44 scope link"]
+
+    playing(pair, netlink, play)
+
+
+@pytest.mark.rfc("3024", "A.4", 7)
+def test_what_comes_from_a_shared_address_is_dropped_without_a_word(pair: Pair, netlink: Netlink) -> None:
+    """The data plane has it; the kernel neither forwards nor answers, and the agent itself can still be asked."""
+    pair.there.ip(f"address add {VISITOR}/32 dev eth0")
+    pair.there.ip("route add default via 192.0.2.1")
+
+    async def play(agent: Agent) -> None:
+        agent.perform(InstallVisitorRoute(VISITOR, "eth1", pair.there.link_address("eth0"), True))
+        agent.perform(ShareVisitorAddress(VISITOR, frozenset({"eth1", "eth9"})))
+        assert pair.here.routes(f"{VISITOR}/32") == [] and pair.here.routes("table 435") == []
+        assert [rule.split("iif ")[1] for rule in pair.here.rules()] == [
+            "eth1 blackhole proto 44",
+            "eth9 [detached] blackhole proto 44",
+        ]
+        assert pair.here.shown(f"neighbour show to {VISITOR}") == []
+        with pair.there.inside():
+            there = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with there, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
+            there.bind((str(VISITOR), 4000))
+            here.settimeout(5)
+            here.bind(("192.0.2.1", 4000))
+            there.sendto(b"up", ("203.0.113.1", 9))
+            there.sendto(b"to the agent", ("192.0.2.1", 4000))
+            assert here.recv(100) == b"to the agent"
+            assert agent.from_tunnel() is None
+            there.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                there.recv(100)  # an ICMP error would be raised here
+        agent.perform(InstallVisitorRoute(VISITOR, "eth1", VISITOR_MAC, True))
+        assert [rule.split("iif ")[1] for rule in pair.here.rules()] == ["eth1 lookup 435 proto 44"]
+        agent.perform(ShareVisitorAddress(VISITOR, frozenset({"eth1"})), RemoveVisitorRoute(VISITOR, "eth1"))
+        assert pair.here.rules() == []
 
     playing(pair, netlink, play)
 

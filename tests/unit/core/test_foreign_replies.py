@@ -225,30 +225,6 @@ def test_a_named_node_deregisters_by_the_address_it_was_given() -> None:
 # ---- one home address, two home agents
 
 
-def test_a_home_address_of_another_home_agents_visitor_is_taken() -> None:
-    agent = admitted()
-    before = agent.visitors.visitors
-    other = visit(request(1, home_agent=OTHER_HOME_AGENT), mac=OTHER_MAC)
-    actions = ask(agent, other, 1)
-    assert reasons(actions) == [Reason.FA_HOME_ADDRESS_TAKEN]
-    assert sent_reply(actions).code == 66
-    assert agent.visitors.visitors == before
-
-
-def test_of_two_that_wait_for_one_home_address_the_first_accepted_has_it() -> None:
-    agent = ForeignAgent(SETTINGS)
-    ours, theirs = request(), request(0.1, home_agent=OTHER_HOME_AGENT)
-    ask(agent, ours)
-    ask(agent, visit(theirs, mac=OTHER_MAC), 0.1)
-    hear(agent, reply(to=ours))
-    actions = hear(agent, reply(to=theirs, home_agent=OTHER_HOME_AGENT), source=OTHER_HOME_AGENT)
-    assert reasons(actions) == [Reason.FA_HOME_ADDRESS_TAKEN]
-    error = sent_reply(actions).first(ForeignAgentError)
-    assert error is not None and error.status == 66
-    (visitor,) = agent.visitors.visitors
-    assert visitor.link_address == NODE_MAC and visitor.home_agent == HOME_AGENT
-
-
 def test_the_same_node_may_change_its_home_agent() -> None:
     agent = admitted()
     again = request(1, home_agent=OTHER_HOME_AGENT)

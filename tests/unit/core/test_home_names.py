@@ -87,6 +87,17 @@ def test_address_is_assigned_and_told_with_the_name() -> None:
     assert "nai" not in note(ask(agent, request()), Reason.REGISTERED_NO_SIMULTANEOUS).fields
 
 
+@pytest.mark.rfc("3024", "A.4", 11)
+@pytest.mark.parametrize("network", ["10.0.0.0/24", "172.16.0.0/24", "192.168.0.0/24"])
+def test_a_pool_may_be_of_private_addresses(network: str) -> None:
+    private = IPv4Network(network)
+    pool = IPv4Network(f"{private.network_address + 128}/25")
+    agent = home(networks=(HomeNetwork(private, "home0", pool),), associations=REALM)
+    given = assigned(by_name(agent))
+    assert given in pool and given.is_private
+    assert assigned(by_name(agent, BOB)) == given + 1
+
+
 @pytest.mark.rfc("5944", "3.8.3.3", 1)
 def test_order_of_all_three_extensions() -> None:
     payload = by_agent(request(home_address=ZERO, before=(ALICE,)))

@@ -71,9 +71,11 @@ class Twin:
 
 
 def agree(real: VisitorList, twin: Twin) -> None:
-    assert {one.home_address: one for one in real.visitors} == {
-        one.home_address: one for one in twin.visitors
-    }
+    assert {one.key: one for one in real.visitors} == {one.key: one for one in twin.visitors}
+    for home in {HOME + number for number in range(4)}:
+        ours = [one for one in twin.visitors if one.home_address == home]
+        assert real.of(home) == ours
+        assert all(real.get(home, one.home_agent) == one for one in ours)
     assert {one.key: one for one in real.pending} == {one.key: one for one in twin.pending}
     assert (real.visitor_count(), real.pending_count()) == (len(twin.visitors), len(twin.pending))
     for link in LINKS:
@@ -90,12 +92,12 @@ def test_any_history_gives_what_lists_give(rng: Random) -> None:
             case 0:
                 one = visitor(rng, time)
                 real.put(one)
-                twin.visitors = [o for o in twin.visitors if o.home_address != one.home_address] + [one]
+                twin.visitors = [o for o in twin.visitors if o.key != one.key] + [one]
             case 1:
-                home = HOME + rng.randrange(4)
-                gone = [o for o in twin.visitors if o.home_address == home]
-                assert real.pop(home) == (gone[0] if gone else None)
-                twin.visitors = [o for o in twin.visitors if o.home_address != home]
+                key = HOME + rng.randrange(4), HOME_AGENT + rng.randrange(2)
+                gone = [o for o in twin.visitors if o.key == key]
+                assert real.pop(key) == (gone[0] if gone else None)
+                twin.visitors = [o for o in twin.visitors if o.key != key]
             case 2:
                 new = pending(rng, time)
                 real.add_pending(new)
@@ -115,11 +117,11 @@ def test_any_history_gives_what_lists_give(rng: Random) -> None:
             case _:
                 now = mono(time)
                 late = {o.key for o in twin.pending if o.expires <= now}
-                over = {o.home_address for o in twin.visitors if o.expires is not None and o.expires <= now}
+                over = {o.key for o in twin.visitors if o.expires is not None and o.expires <= now}
                 assert {o.key for o in real.time_out(now)} == late
-                assert {o.home_address for o in real.expire(now)} == over
+                assert {o.key for o in real.expire(now)} == over
                 twin.pending = [o for o in twin.pending if o.key not in late]
-                twin.visitors = [o for o in twin.visitors if o.home_address not in over]
+                twin.visitors = [o for o in twin.visitors if o.key not in over]
         agree(real, twin)
 
 
@@ -132,5 +134,5 @@ def test_senders_that_have_nothing_left_take_no_room() -> None:
         real.put(replace(visitor(rng, number), link_address=link))
     assert list(real.time_out(mono(10_000))) and list(real.expire(mono(10**9)))
     for forever in real.visitors:
-        real.pop(forever.home_address)
-    assert not real._pending_of and not real._visitors_of and not real._awaited
+        real.pop(forever.key)
+    assert not real._pending_of and not real._visitors_of and not real._awaited and not real._agents_of
