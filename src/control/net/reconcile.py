@@ -166,8 +166,11 @@ class Kernel:
         self._desired.drop(("binding", action.home_address))
 
     def _install_network_route(self, action: InstallNetworkRoute) -> None:
-        route = Route(action.network, self._tunnel, metric=_METRIC)
-        self._desired.put(("network", action.network), (route,))
+        """With its broadcast address: by that a node far away asks who is home agent there (RFC 5944 s3.6.1.2)."""
+        network, entries = action.network, [Route(action.network, self._tunnel, metric=_METRIC)]
+        if network.prefixlen <= 30:
+            entries.append(self._everybody(network.broadcast_address))
+        self._desired.put(("network", network), entries)
 
     def _remove_network_route(self, action: RemoveNetworkRoute) -> None:
         self._desired.drop(("network", action.network))
@@ -312,8 +315,12 @@ class Kernel:
         there goes to the home agent, as if the tunnel device were an interface on the home link (RFC 5944 s4.3)."""
         if action.broadcast is None:
             return ()
-        everybody = IPv4Network(action.broadcast)
-        return (Route(everybody, self._tunnel, table=LOCAL_TABLE, metric=_METRIC, broadcast=True),)
+        return (self._everybody(action.broadcast),)
+
+    def _everybody(self, broadcast: IPv4Address) -> Route:
+        """A broadcast address of which the tunnel device is the link."""
+        network = IPv4Network(broadcast)
+        return Route(network, self._tunnel, table=LOCAL_TABLE, metric=_METRIC, broadcast=True)
 
     def _unroute(self, action: Unroute) -> None:
         self._desired.drop("ways")

@@ -31,6 +31,8 @@ _PKTINFO: Final = struct.Struct("=i4s4s")  # interface index, local address, des
 _EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
 _ORIGIN_ICMP, _UNREACHABLE = 2, 3
 _BATCH: Final = 64
+_REMEMBERED: Final = 4096
+_LOOPBACK: Final = "lo"
 _TTL: Final = 64
 _RECEIVE_BUFFER: Final = 4 << 20  # bytes: a burst of some 5000 requests, which are answered within a second
 _SO_RCVBUFFORCE: Final = 33
@@ -48,7 +50,9 @@ class RegistrationSockets:
     sources.
 
     A mobile node's request may have a source that the kernel has no route back to, and its UDP copy be
-    dropped by the reverse path filter or not: on a visited interface only the packet socket's copy counts.
+    dropped by the reverse path filter or not: on a visited interface only the packet socket's copy counts. The packet
+    socket gets nothing of what we send to an address of such an interface, or broadcast there: that comes as over
+    ``lo``. So the foreign agent asks the home agent in its own process (s3.6.1.2).
     ``note`` is told of every message that is dropped here. ``mark`` (SO_MARK) lets policy rules know our own
     packets. A mobile node is no router (``routes`` false): every frame to its link-layer address is for it,
     also one to the home address that the message is about to give it (RFC 2794).
@@ -71,6 +75,7 @@ class RegistrationSockets:
         self._nowhere = Endpoint(ZERO_ADDRESS, port)
         self._names: dict[int, str] = {}
         self._from: dict[int, list[tuple[int, int, bytes]]] = {}
+        self._own: dict[int, bool] = {}
         self._arrivals: dict[bytes, tuple[int, Endpoint]] = {}
         self._loop = asyncio.get_running_loop()
         self._socket = _bound(port, mark)
@@ -94,6 +99,7 @@ class RegistrationSockets:
     def refresh(self, interface: str) -> None:
         """After a LinkChanged: an interface that was deleted and made anew is listened on again."""
         self._names.clear()
+        self._own.clear()
         if interface in self._visited:
             self._visited[interface].refresh()
 
@@ -175,13 +181,28 @@ class RegistrationSockets:
                 index, destination = self._arrivals.get(data) or self._arrival(data)
             elif level == socket.IPPROTO_IP and kind == socket.IP_TTL:
                 ttl = data[0] if sys.byteorder == "little" else data[3]
-        if index in visited:
+        source = Endpoint(IPv4Address(socket.inet_aton(sender[0])), sender[1])
+        if index not in visited:
+            interface = self._name(index)
+        elif self._is_own(source.address):
+            interface = _LOOPBACK
+        else:
             return  # the packet socket has it, with its link-layer source
-        interface = self._name(index)
         if interface is None:
             return  # it came over an interface that is gone
-        source = Endpoint(IPv4Address(socket.inet_aton(sender[0])), sender[1])
         self._deliver(DatagramReceived(payload, source, destination, interface, ttl))
+
+    def _is_own(self, address: IPv4Address) -> bool:
+        """Remembered until a link changes: the question costs as much as the rest of a datagram."""
+        number = int(address)
+        known = (
+            self._own.get(number) if number else False
+        )  # a node without address: not the kernel's "myself"
+        if known is None:
+            if len(self._own) > _REMEMBERED:
+                self._own.clear()
+            known = self._own[number] = self._netlink.is_local(address)
+        return known
 
     def _arrival(self, pktinfo: bytes) -> tuple[int, Endpoint]:
         """Interface and destination; nearly all datagrams have the same."""

@@ -55,6 +55,7 @@ def registered(lab: Lab, site: Site, **keys: object) -> None:
     eventually(lambda: lab.home.show("bindings"), subset([{"broadcast": "direct" if site.own else "nested"}]))
 
 
+@pytest.mark.rfc("5944", "3.6.1.2", 8)
 @pytest.mark.rfc("5944", "4.3", 2)
 @pytest.mark.parametrize("site", [FOREIGN1, FOREIGN3], ids=["nested, by an agent", "direct, co-located"])
 def test_applications_hear_the_broadcasts_of_home(lab: Lab, site: Site) -> None:

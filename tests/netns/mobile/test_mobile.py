@@ -166,6 +166,54 @@ def test_home_agent_is_discovered(lab: Lab, site: Any) -> None:
     lab.correspondent.ping(HOME_ADDRESS.ip)
 
 
+@contextmanager
+def foreign_agent_beside_the_home_agent(lab: Lab) -> Iterator[IPv4Address]:
+    """The home agent's process serves the link of foreign1 too, by an interface of its own there."""
+    beside, agent = "beside0", FOREIGN1.router.ip + 1
+    lab.foreign1.stop()
+    configure(lab.home, "home_agent")
+    home = lab.home.namespace
+    lab.topology.access.ip(
+        f"link add {beside} type veth peer name {beside} netns {home.name}",
+        f"link set {beside} master {FOREIGN1.name} up",
+    )
+    home.ip(f"addr add {agent}/26 dev {beside}", f"link set {beside} up")
+    lab.home.configuration["foreign_agent"] = {
+        "care_of_address": str(HOME.uplink.ip),
+        "interfaces": [{"name": beside, "advertise": {"interval": 1.0, "lifetime": 3}}],
+    }
+    try:
+        yield HOME.uplink.ip
+    finally:
+        lab.home.stop()
+        lab.topology.access.ip(f"link del {beside}")
+        lab.foreign1.start()
+
+
+@pytest.mark.rfc("5944", "3.6.1.2", 15, 16)
+@pytest.mark.parametrize("virtual", [False, True], ids=["physical", "virtual"])
+def test_home_agent_in_the_foreign_agents_own_process_is_discovered(lab: Lab, virtual: bool) -> None:
+    """What it relays to the broadcast address of the home network leaves the host, and is heard on it."""
+    with foreign_agent_beside_the_home_agent(lab) as care_of_address:
+        if virtual:
+            del lab.home.configuration["home_agent"]["networks"][0]["interface"]
+            del lab.home.configuration["home_agent"]["networks"][0]["advertise"]
+        configure(lab.node, "mobile_node", home_agent=None)
+        lab.move_to("foreign1")
+        lab.start(lab.home, lab.node)
+        shown = {
+            "state": "registered",
+            "home_agent": str(HOME_AGENT),
+            "care_of_address": str(care_of_address),
+        }
+        shows(lab, **shown)
+        assert care_of_addresses(lab) == [str(care_of_address)]
+        if not virtual:  # there the home prefix is a physical link all the same
+            lab.correspondent.ping(HOME_ADDRESS.ip)
+            lab.node.ping(CORRESPONDENT, source=HOME_ADDRESS.ip)
+        lab.node.stop()
+
+
 def test_nonces_protect_as_timestamps_do(lab: Lab) -> None:
     configure(lab.home, "home_agent")
     (known,) = lab.home.configuration["home_agent"]["nodes"]

@@ -18,13 +18,14 @@ from mobileip.control.net import ipv4
 from mobileip.control.net.udp import RegistrationSockets, port_holder
 from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
-from mobileip.control.types import LIMITED_BROADCAST, Endpoint
+from mobileip.control.types import LIMITED_BROADCAST, ZERO_ADDRESS, Endpoint
 from tests.netns.net.space import HERE, HOME, THERE, Pair, eventually
 
 pytestmark = pytest.mark.netns
 
 ETH_P_IP = 0x0800
 SOL_PACKET, PACKET_AUXDATA = 263, 8
+EVERYBODY = IPv4Address("192.0.2.255")
 OURS, THEIRS = Endpoint(HERE, 434), Endpoint(THERE, 5434)
 
 
@@ -136,6 +137,25 @@ def test_interface_wins_over_a_host_route(pair: Pair) -> None:
     playing(pair, play)
 
 
+@pytest.mark.parametrize("visited", [(), ("eth1",)])
+def test_what_we_send_to_ourselves_comes_once(pair: Pair, visited: tuple[str, ...]) -> None:
+    """A home agent beside the foreign agent hears what that sends to it, or broadcasts on the home link."""
+
+    async def play(node: Node) -> None:
+        node.sockets.send(SendDatagram(b"who", OURS, Endpoint(EVERYBODY, 434)))
+        node.sockets.send(SendDatagram(b"last", OURS, OURS))
+        for payload, to in ((b"who", EVERYBODY), (b"last", HERE)):
+            event = await node.next()
+            assert isinstance(event, DatagramReceived)
+            assert (event.payload, event.source, event.destination.address) == (payload, OURS, to)
+            assert event.interface == ("lo" if visited else "eth1")
+        node.sockets.send(SendDatagram(b"and nothing twice", OURS, OURS))
+        event = await node.next()
+        assert isinstance(event, DatagramReceived) and event.payload == b"and nothing twice"
+
+    playing(pair, play, *visited)
+
+
 def test_limited_broadcast_leaves(pair: Pair) -> None:
     async def play(node: Node) -> None:
         with neighbour(pair) as plain:
@@ -190,6 +210,22 @@ def test_visited_link_gives_the_link_source_once(pair: Pair) -> None:
             assert isinstance(event, DatagramReceived)
             assert event.payload == b"last", "and no second copy of those before"
         assert node.notes == []
+
+    playing(pair, play, "eth1")
+
+
+def test_node_without_address_is_heard_once(pair: Pair) -> None:
+    """From 0.0.0.0, which to the kernel is this host itself (RFC 5944 s3.6.1.1)."""
+    nobody = ipv4.build_udp(Endpoint(ZERO_ADDRESS, 434), Endpoint(LIMITED_BROADCAST, 434), 255, b"named")
+
+    async def play(node: Node) -> None:
+        with raw_neighbour(pair) as send, neighbour(pair) as plain:
+            send(nobody, b"\xff" * 6)
+            plain.sendto(b"last", (str(HERE), 434))
+            for payload in (b"named", b"last"):
+                event = await node.next()
+                assert isinstance(event, DatagramReceived)
+                assert event.payload == payload and event.link_source == pair.there.link_address("eth0")
 
     playing(pair, play, "eth1")
 
