@@ -68,6 +68,10 @@ class Identification:
         era = 0 if self.high & 0x8000_0000 else 1 << 32
         return (self.high + era - _NTP_TO_UNIX) * NANOSECONDS + ((self.low * NANOSECONDS) >> 32)
 
+    @classmethod
+    def from_int(cls, number: int) -> Self:
+        return cls(number >> 32, number & 0xFFFF_FFFF)
+
     def to_int(self) -> int:
         return self.high << 32 | self.low
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, summarize_address_range
 from typing import Any, Final
 
 SPI: Final = 256
@@ -15,9 +15,10 @@ _FIRST: Final = IPv4Address("10.0.0.1")
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """``count`` nodes with consecutive home addresses from ``first`` on, one association each.
+    """``count`` nodes with consecutive home addresses from ``first`` on.
 
-    All share ``key``; with ``derived`` each has its own: the first 16 bytes of HMAC-SHA-256(key, home address).
+    All share ``key`` and are configured as ranges; with ``derived`` each has a key and a table of its own: the first 16
+    bytes of HMAC-SHA-256(key, home address).
     """
 
     count: int
@@ -46,12 +47,12 @@ class Population:
 
     def nodes(self) -> Iterator[dict[str, Any]]:
         """The tables ``[[home_agent.nodes]]`` of the home agent's file."""
+        if not self.derived:
+            for block in summarize_address_range(self.first, self.first + self.count - 1):
+                yield {"home_addresses": str(block), "spi": SPI, "key": self.key.hex()}
+            return
         for node in range(self.count):
-            yield {
-                "home_address": str(IPv4Address(int(self.first) + node)),
-                "spi": SPI,
-                "key": self.key_of(node).hex(),
-            }
+            yield {"home_address": str(self.first + node), "spi": SPI, "key": self.key_of(node).hex()}
 
 
 def home_agent(population: Population, address: IPv4Address, **more: Any) -> dict[str, Any]:

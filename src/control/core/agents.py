@@ -115,7 +115,7 @@ class MobilityAgents:
 
     def _on_datagram(self, event: DatagramReceived, now: Instant) -> list[Action]:
         if self.home is not None and not self._is_visited(event.interface):
-            answered = self.home.on_payload(event, now)
+            answered = self.home.on_datagram(event, now)
             if answered is not None:
                 return answered
         try:

@@ -47,7 +47,7 @@ class MobilityBinding:
 Row = tuple[bytes, int, int, int, int, int, int, int, int, int]
 """A binding at rest: the request's bytes before its Identification; Identification; granted lifetime; registered,
 mono and wall; address and port of the relay; bits; ``code`` of the last acceptance; ``look``, which tells when the node
-was last looked at in full, 0 if each of its renewals has to be (see :mod:`~mobileip.control.core.renewals`)."""
+was last looked at in full, 0 if each of its renewals has to be (see :mod:`~mobileip.control.core.shortcuts`)."""
 
 _ROW: Final = Struct(f"={plain.ASKED}sQHQQIHBBQ")  # and a NAI, if there is one; 58 bytes
 _DELIVERIES: Final = tuple(BroadcastDelivery)
@@ -210,7 +210,7 @@ def binding_at_rest(number: int, row: Row, nai: str | None = None) -> MobilityBi
         home_address=IPv4Address(number),
         care_of_address=IPv4Address(asked[plain.CARE_OF_ADDRESS]),
         home_agent=IPv4Address(asked[plain.HOME_AGENT]),
-        identification=Identification(identification >> 32, identification & 0xFFFF_FFFF),
+        identification=Identification.from_int(identification),
         lifetime=Lifetime(lifetime),
         registered=Instant(mono, wall),
         reverse_tunnel=bool(bits & _REVERSE_TUNNEL),

@@ -34,8 +34,8 @@ from mobileip.control.core.home_replies import Asked, is_at_home, reply
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks, is_host
 from mobileip.control.core.nodes import HomeAgentSettings, Marks, Nodes, read
 from mobileip.control.core.policy import ReverseTunnelPolicy, cap_lifetime
-from mobileip.control.core.renewals import Renewals
 from mobileip.control.core.replay import ReplayGuard
+from mobileip.control.core.shortcuts import Shortcuts
 from mobileip.control.reasons import Reason
 from mobileip.control.security import MobilitySecurityAssociation, verify
 from mobileip.control.types import NANOSECONDS, Identification, Instant, Lifetime
@@ -53,8 +53,8 @@ class HomeAgent:
         self._bindings = BindingList()
         self._replay = ReplayGuard()
         self._nodes = Nodes(settings, self._networks.no_hosts, self._replay.forget)
-        self._renewals = Renewals(settings, self._bindings, self._replay)
         self._limits = DenialLimits()
+        self._shortcuts = Shortcuts(settings, self._nodes, self._bindings, self._replay, self._limits)
         self._answering: Asked | None = None  # accepted last: failures come before anything else happens
 
     @property
@@ -78,22 +78,21 @@ class HomeAgent:
             raise ValueError("the home agent's address and networks cannot change while it runs")
         self._settings = settings
         self._nodes.reconfigure(settings)
-        self._renewals.reconfigure(settings)
+        self._shortcuts.reconfigure(settings)
 
     def look_again(self) -> None:
         """Something outside has changed that an acceptance depends on, such as the MTU of a route: from every node
         one renewal is looked at in full, and its tunnel installed anew.
         """
-        self._renewals.look_again()
+        self._shortcuts.look_again()
 
     def serves(self, address: IPv4Address) -> bool:
         """Is ``address`` this home agent's own?"""
         return address == self._settings.address
 
-    def on_payload(self, datagram: DatagramReceived, now: Instant) -> list[Action] | None:
+    def on_datagram(self, datagram: DatagramReceived, now: Instant) -> list[Action] | None:
         """What can be answered without taking the message apart; ``None``: take it apart."""
-        request = plain.split(datagram.payload)
-        return None if request is None else self._renewals.answer(request, datagram, now)
+        return self._shortcuts.answer(datagram, now)
 
     def on_request(
         self, request: RegistrationRequest, datagram: DatagramReceived, now: Instant
@@ -289,7 +288,7 @@ class HomeAgent:
             nai=asked.node.name,
             broadcast=broadcast,
             code=int(reason.info.code or 0),
-            look=self._renewals.look(asked, now) if link is None else 0,
+            look=self._shortcuts.look(request, now) if link is None else 0,
         )
 
     def _deregister(self, asked: Asked, identification: Identification, now: Instant) -> list[Action]:

@@ -39,7 +39,7 @@ class ReplayGuard:
         number = int(home_address)
         match association.replay:
             case ReplayMethod.TIMESTAMPS:
-                return self._is_newer(number, association, request.to_int(), now)
+                return self.is_newer(number, association, request.to_int(), now)
             case ReplayMethod.NONCES:
                 return self._nonces.get(number, _NO_NONCES).admit(request)
             case ReplayMethod.NONE:
@@ -76,25 +76,21 @@ class ReplayGuard:
         if association.replay is ReplayMethod.TIMESTAMPS:
             self._accepted[int(home_address)] = request.to_int()
 
-    def take(
+    def is_newer(
         self, number: int, association: MobilitySecurityAssociation, timestamp: int, now: Instant
     ) -> bool:
-        """:meth:`admits` and, if so, :meth:`accept`, for an association with timestamps."""
-        if not self._is_newer(number, association, timestamp, now):
-            return False
+        """:meth:`admits` for an association with timestamps, in numbers."""
+        tolerance = seconds(association.replay_tolerance_s)
+        return is_fresh(timestamp, now.wall, self._accepted.get(number), tolerance)
+
+    def renew(self, number: int, timestamp: int) -> None:
+        """:meth:`accept` for an association with timestamps, in numbers."""
         self._accepted[number] = timestamp
-        return True
 
     def forget(self, home_address: IPv4Address) -> None:
         """The address belongs to another node from now on."""
         self._accepted.pop(int(home_address), None)
         self._nonces.pop(int(home_address), None)
-
-    def _is_newer(
-        self, number: int, association: MobilitySecurityAssociation, timestamp: int, now: Instant
-    ) -> bool:
-        tolerance = seconds(association.replay_tolerance_s)
-        return is_fresh(timestamp, now.wall, self._accepted.get(number), tolerance)
 
     def _issue(
         self,

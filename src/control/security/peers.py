@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Generic, TypeVar
 
@@ -20,12 +20,13 @@ class PeerMap(Generic[V]):
     :raises ValueError: two ranges overlap, so that none would be the more particular.
     """
 
-    __slots__ = ("_by_address", "_by_name", "_ranges")
+    __slots__ = ("_by_address", "_by_name", "_firsts", "_ranges")
 
     def __init__(self) -> None:
         self._by_address: Final[dict[int, V]] = {}  # hashing an IPv4Address takes longer than the look-up
         self._by_name: Final[dict[str, V]] = {}
-        self._ranges: Final[list[tuple[int, int, V]]] = []  # first, last, value; ascending
+        self._ranges: Final[list[tuple[int, V]]] = []  # last address and value; ascending
+        self._firsts: Final[list[int]] = []  # the first address of each
 
     def setdefault(self, peer: Peer, value: V) -> V:
         """The value of exactly this peer, which is ``value`` if it had none."""
@@ -34,12 +35,15 @@ class PeerMap(Generic[V]):
         if isinstance(peer, IPv4Address):
             return self._by_address.setdefault(int(peer), value)
         first, last = int(peer.network_address), int(peer.broadcast_address)
-        for other_first, other_last, other in self._ranges:
+        place = bisect_left(self._firsts, first)
+        for other in range(max(place - 1, 0), min(place + 1, len(self._firsts))):
+            other_first, (other_last, known) = self._firsts[other], self._ranges[other]
             if (first, last) == (other_first, other_last):
-                return other
+                return known
             if first <= other_last and other_first <= last:
                 raise ValueError(f"{peer} overlaps {IPv4Address(other_first)} to {IPv4Address(other_last)}")
-        insort(self._ranges, (first, last, value), key=_first)
+        self._firsts.insert(place, first)
+        self._ranges.insert(place, (last, value))
         return value
 
     def find(self, peer: IPv4Address | str) -> V | None:
@@ -54,10 +58,11 @@ class PeerMap(Generic[V]):
         return self._of_range(number) if found is None and self._ranges else found
 
     def _of_range(self, number: int) -> V | None:
-        place = bisect_right(self._ranges, number, key=_first) - 1
-        if place < 0 or number > self._ranges[place][1]:
+        place = bisect_right(self._firsts, number) - 1
+        if place < 0:
             return None
-        return self._ranges[place][2]
+        last, value = self._ranges[place]
+        return value if number <= last else None
 
     def _of_name(self, nai: str) -> V | None:
         found = self._by_name.get(nai)
@@ -73,7 +78,3 @@ def normalised(nai: str) -> str:
     """A NAI as it is compared: the realm is a domain name, without case; the user's name is taken as it is."""
     user, at, realm = nai.rpartition("@")
     return user + at + realm.lower() if at else nai
-
-
-def _first(entry: tuple[int, int, object]) -> int:
-    return entry[0]

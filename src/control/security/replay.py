@@ -22,7 +22,7 @@ def check(
 
 def is_fresh(timestamp: int, now_wall: int, last_accepted: int | None, tolerance: int) -> bool:
     """As :func:`check`, of timestamps as 64-bit numbers."""
-    if abs(_wall(timestamp) - now_wall) > tolerance:
+    if abs(Identification.from_int(timestamp).to_wall() - now_wall) > tolerance:
         return False
     return last_accepted is None or _newer(timestamp, last_accepted)
 
@@ -67,11 +67,6 @@ class Timestamps:
 def _newer(one: int, other: int) -> bool:
     """Serial number comparison, so that the order survives the end of NTP's era 0 on 2036-02-07."""
     return 0 < (one - other) % _ERA < _ERA >> 1
-
-
-def _wall(timestamp: int) -> int:
-    """As :meth:`Identification.to_wall`."""
-    return Identification(timestamp >> 32, timestamp & 0xFFFF_FFFF).to_wall()
 
 
 def _successor(identification: Identification) -> Identification:

@@ -14,13 +14,14 @@ from mobileip.control.wire.authentication import HEADER_LENGTH, MobileHomeAuthen
 _AUTHENTICATOR: Final = 16
 _EXTENSION: Final = MobileHomeAuthentication.type << 8 | HEADER_LENGTH - 2 + _AUTHENTICATOR  # Type and Length
 _REQUEST: Final = Struct("!16sQHI16s")
-_REPLY: Final = Struct("!BBH8sQHI")
+_REPLY: Final = Struct("!BBHIIQHI")
 _REQUEST_TYPE, _REPLY_TYPE = 1, 3
 
 ASKED: Final = 16
 """Bytes of a request before its Identification: type, flags, lifetime, home address, home agent, care-of address."""
 COVERED: Final = _REQUEST.size - _AUTHENTICATOR
 """Bytes of a plain request that its authenticator is over (s3.5.1)."""
+LIFETIME: Final = slice(2, 4)
 HOME_ADDRESS: Final = slice(4, 8)
 HOME_AGENT: Final = slice(8, 12)
 CARE_OF_ADDRESS: Final = slice(12, 16)
@@ -37,7 +38,8 @@ def split(datagram: bytes) -> PlainRequest | None:
     return None if extension != _EXTENSION else (asked, identification, spi, authenticator)
 
 
-def unsigned_reply(code: int, lifetime: int, asked: bytes, identification: int, spi: int) -> bytes:
-    """The reply to a request that began with ``asked``, all that its authenticator covers; that is still to follow."""
-    both = asked[HOME_ADDRESS.start : HOME_AGENT.stop]
-    return _REPLY.pack(_REPLY_TYPE, code, lifetime, both, identification, _EXTENSION, spi)
+def unsigned_reply(
+    code: int, lifetime: int, home_address: int, home_agent: int, identification: int, spi: int
+) -> bytes:
+    """All of a reply that its authenticator covers; that is still to follow."""
+    return _REPLY.pack(_REPLY_TYPE, code, lifetime, home_address, home_agent, identification, _EXTENSION, spi)
