@@ -71,6 +71,7 @@
 	X(RECEIVE_OVERFLOW, "receive-overflow", "datagrams the kernel dropped: the buffer was full")       \
 	X(DECAPSULATED_PACKETS, "decapsulated-packets", "inner packets written to the TUN device")         \
 	X(DECAPSULATED_BYTES, "decapsulated-bytes", "bytes of these")                                      \
+	X(COALESCED_PACKETS, "coalesced-packets", "of these, written as part of a super-packet")           \
 	X(FRAGMENTED_PACKETS, "fragmented-packets", "inner packets fragmented to the tunnel MTU")          \
 	X(FRAGMENTS, "fragments", "fragments made of them")                                                \
 	X(DELIVERED_PACKETS, "delivered-packets", "packets nodes tunnelled to us, sent on to home agents") \

@@ -117,7 +117,8 @@ static int open_descriptors(struct mip_engine *e, const struct mip_config *confi
 	e->link_fd = mip_packet_open_send(stage);
 	if (e->link_fd < 0)
 		return e->link_fd;
-	e->tun_fd = mip_tun_open(config->device, config->mtu, config->persist, stage);
+	e->tun_fd = mip_tun_open(config->device, config->mtu, config->persist,
+				 &e->worker[MIP_IN].coalescer.udp, stage);
 	return e->tun_fd < 0 ? e->tun_fd : 0;
 }
 

@@ -35,9 +35,9 @@ enum { MIP_DEVICE_NAME = 16, MIP_SOCKET_BUFFER = 4 << 20, MIP_DEVICE_QUEUE = 204
 
 /*
  * Each returns a descriptor or -errno with *stage set.  The TUN descriptor does
- * not block, and reads and writes packets behind MIP_OFFLOAD_HEADER bytes.
+ * not block, and reads and writes packets behind MIP_OFFLOAD_HEADER bytes; udp: super-packets of UDP too.
  */
-int mip_tun_open(const char *device, uint32_t mtu, bool persist, enum mip_stage *stage);
+int mip_tun_open(const char *device, uint32_t mtu, bool persist, bool *udp, enum mip_stage *stage);
 int mip_raw_open_receive(enum mip_encap type, enum mip_stage *stage);
 int mip_raw_open_send(uint32_t mark, enum mip_stage *stage);
 

@@ -40,16 +40,15 @@ static int bring_up(struct ifreq *device, uint32_t mtu)
 }
 
 /* UDP segments since Linux 6.2, and there only with those of IPv6 (of which none comes: the device is for IPv4). */
-static int offer_offloads(int fd)
+static int offer_offloads(int fd, bool *udp)
 {
 	const unsigned long tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN;
 
-	if (ioctl(fd, TUNSETOFFLOAD, tcp | USO) == 0)
-		return 0;
-	return ioctl(fd, TUNSETOFFLOAD, tcp);
+	*udp = ioctl(fd, TUNSETOFFLOAD, tcp | USO) == 0;
+	return *udp ? 0 : ioctl(fd, TUNSETOFFLOAD, tcp);
 }
 
-int mip_tun_open(const char *device, uint32_t mtu, bool persist, enum mip_stage *stage)
+int mip_tun_open(const char *device, uint32_t mtu, bool persist, bool *udp, enum mip_stage *stage)
 {
 	struct ifreq request = { 0 };
 	int header = MIP_OFFLOAD_HEADER, error = 0, fd;
@@ -68,7 +67,7 @@ int mip_tun_open(const char *device, uint32_t mtu, bool persist, enum mip_stage 
 	request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
 	if (ioctl(fd, TUNSETIFF, &request) < 0)
 		error = -errno;
-	else if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 || offer_offloads(fd) < 0 ||
+	else if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 || offer_offloads(fd, udp) < 0 ||
 		 ioctl(fd, TUNSETPERSIST, (unsigned long)persist) < 0)
 		error = -errno;
 	if (!error) {

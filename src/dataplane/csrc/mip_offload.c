@@ -129,3 +129,25 @@ enum mip_drop mip_offload_read(const uint8_t in[MIP_OFFLOAD_HEADER], uint8_t *pa
 		return MIP_DROP_OFFLOAD;
 	return MIP_OK;
 }
+
+void mip_offload_merge(uint8_t *packet, struct mip_ipv4 *ip, const struct mip_super *super, uint32_t total)
+{
+	bool tcp = ip->protocol == MIP_PROTO_TCP;
+	uint8_t *transport = packet + ip->header;
+	const struct header h = {
+		.flags = NEEDS_CSUM,
+		.gso_type = tcp ? GSO_TCPV4 : GSO_UDP_L4,
+		.header_len = super->headers,
+		.gso_size = super->size,
+		.csum_start = ip->header,
+		.csum_offset = tcp ? TCP_CHECK : UDP_CHECK,
+	};
+
+	mip_store16(packet + 2, (uint16_t)total);
+	mip_store16(packet + 10, mip_checksum_update(mip_load16(packet + 10), ip->total, (uint16_t)total));
+	ip->total = (uint16_t)total;
+	if (!tcp)
+		mip_store16(transport + 4, (uint16_t)(total - ip->header));
+	mip_store16(transport + h.csum_offset, pseudo_sum(packet, ip));
+	memcpy(packet - MIP_OFFLOAD_HEADER, &h, sizeof(h));
+}

@@ -40,4 +40,10 @@ struct mip_super {
 enum mip_drop mip_offload_read(const uint8_t in[MIP_OFFLOAD_HEADER], uint8_t *packet,
 			       const struct mip_ipv4 *ip, struct mip_super *super);
 
+/*
+ * The contrary: packet, whose header is ip, now stands for super->count packets with total
+ * bytes, the others' payloads behind its own.  Its headers change, and the device's header is written in front.
+ */
+void mip_offload_merge(uint8_t *packet, struct mip_ipv4 *ip, const struct mip_super *super, uint32_t total);
+
 #endif

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "mip_bucket.h"
+#include "mip_coalesce.h"
 #include "mip_encap.h"
 #include "mip_io.h"
 #include "mip_place.h"
@@ -54,6 +55,7 @@ struct mip_worker {
 	/* The thread's own. */
 	struct mip_send send;
 	_Alignas(64) uint8_t headers[MIP_BATCH][MIP_HEADERS_ROOM]; /* of the segments in the send queue */
+	struct mip_coalescer coalescer;
 	struct mip_bucket icmp;
 	uint64_t told_ns[MIP_EVENT_END];
 	uint16_t id;

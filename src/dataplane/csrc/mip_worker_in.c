@@ -8,29 +8,78 @@
 #include "mip_path.h"
 #include "mip_worker.h"
 
-/* Hands one packet to the kernel; an errno if the device is gone, else 0. */
-static int deliver(struct mip_worker *w, const struct mip_packet *p, const struct mip_decap *d,
-		   const struct mip_tunnel *t)
+/* count packets of together so many bytes, in one write; an errno if the device is gone, else 0. */
+static int write_device(struct mip_worker *w, const struct iovec *iov, uint32_t index, uint32_t count,
+			uint32_t bytes)
+{
+	struct mip_traffic *traffic = &w->traffic[index];
+
+	if (writev(w->tun_fd, iov, (int)count) < 0) {
+		enum mip_drop drop = errno == EIO ? MIP_DROP_DEVICE_DOWN : MIP_DROP_DEVICE_REFUSED;
+
+		if (errno == EBADFD || errno == ENODEV)
+			return errno;
+		mip_add(&w->drops[drop], count);
+		mip_add(&traffic->dropped, count);
+		return 0;
+	}
+	mip_add(&w->counters[MIP_COUNTER_DECAPSULATED_PACKETS], count);
+	mip_add(&w->counters[MIP_COUNTER_DECAPSULATED_BYTES], bytes);
+	mip_add(&w->counters[MIP_COUNTER_COALESCED_PACKETS], count > 1 ? count : 0);
+	mip_add(&traffic->packets, count);
+	mip_add(&traffic->bytes, bytes);
+	return 0;
+}
+
+static int deliver_flow(struct mip_worker *w, struct mip_flow *f)
+{
+	struct iovec iov[MIP_BATCH];
+	uint32_t index = f->tunnel, bytes = f->total + (f->count - 1) * f->headers;
+
+	return write_device(w, iov, index, mip_coalesce_finish(f, iov), bytes);
+}
+
+/* All of them; after an error none is left behind for another batch. */
+static int deliver_flows(struct mip_worker *w, int error)
+{
+	for (uint32_t i = 0; i < MIP_FLOWS; i++) {
+		struct mip_flow *f = &w->coalescer.flows[i];
+
+		if (f->count && !error)
+			error = deliver_flow(w, f);
+		f->count = 0;
+	}
+	return error;
+}
+
+static int deliver_alone(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *ip,
+			 const struct mip_tunnel *t)
 {
 	/* The outer header's place is free now. */
 	uint8_t *start = p->data - MIP_OFFLOAD_HEADER;
 	uint32_t mtu = t->mtu < w->device_mtu ? t->mtu : w->device_mtu;
-	struct mip_offload offload = mip_offload_describe(start, p->data, &d->inner, mtu);
+	struct mip_offload offload = mip_offload_describe(start, p->data, ip, mtu);
+	const struct iovec iov = { start, MIP_OFFLOAD_HEADER + p->len };
 
-	if (write(w->tun_fd, start, MIP_OFFLOAD_HEADER + p->len) < 0) {
-		if (errno == EBADFD || errno == ENODEV)
-			return errno;
-		mip_worker_drop(w, errno == EIO ? MIP_DROP_DEVICE_DOWN : MIP_DROP_DEVICE_REFUSED, t);
-		return 0;
-	}
-	mip_add(&w->counters[MIP_COUNTER_DECAPSULATED_PACKETS], 1);
-	mip_add(&w->counters[MIP_COUNTER_DECAPSULATED_BYTES], p->len);
-	mip_add(&w->traffic[t->index].packets, 1);
-	mip_add(&w->traffic[t->index].bytes, p->len);
-	mip_add(&w->counters[MIP_COUNTER_ECN_UNUSED], d->ecn_unused);
 	mip_add(&w->counters[MIP_COUNTER_CHECKSUM_PENDING], offload.checksum_pending);
 	mip_add(&w->counters[MIP_COUNTER_MERGED_RECEIVED], offload.merged);
-	return 0;
+	return write_device(w, &iov, t->index, 1, p->len);
+}
+
+/* Hands one packet to the kernel, now or at the end of the batch; an errno if the device is gone, else 0. */
+static int deliver(struct mip_worker *w, const struct mip_packet *p, const struct mip_decap *d,
+		   const struct mip_tunnel *t)
+{
+	struct mip_candidate k = mip_coalesce_examine(&w->coalescer, p->data, &d->inner, t->index);
+	struct mip_flow *before;
+	int error = 0;
+
+	mip_add(&w->counters[MIP_COUNTER_ECN_UNUSED], d->ecn_unused);
+	while (!error && (before = mip_coalesce_before(&w->coalescer, &k)))
+		error = deliver_flow(w, before);
+	if (!error && !mip_coalesce_take(&w->coalescer, &k))
+		error = deliver_alone(w, p, &d->inner, t);
+	return error;
 }
 
 /*
@@ -106,6 +155,7 @@ static int in_batch(struct mip_worker *w, enum mip_encap type, const struct mmsg
 		else
 			error = in_packet(w, type, &packets[i], &decap[i]);
 	}
+	error = deliver_flows(w, error);
 	if (w->send.count)
 		mip_worker_flush(w);
 	return error;

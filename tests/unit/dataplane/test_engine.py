@@ -93,6 +93,9 @@ def test_tcp_both_ways(cable: Link, mtu: int) -> None:
             writer.join()
             assert hashlib.sha256(received).digest() == hashlib.sha256(sent).digest()
         server.close()
+        for engine in (home, away):
+            counters = engine.counters()
+            assert counters["super-packets"] > 0 and counters["coalesced-packets"] > 0
         if mtu == 900:
             assert home.counters()["icmp-sent"] > 0 and away.counters()["icmp-sent"] > 0
 

@@ -1,4 +1,4 @@
-"""Super-packets of the kernel on the TUN device: into the tunnel as the packets they stand for, and counted so."""
+"""Super-packets on the TUN device: into the tunnel as the packets they stand for, out of it from those of a batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from mobileip.control.lab.waiting import eventually
 from mobileip.dataplane import Encapsulation, Engine, Flag, Traffic
 from tests.unit.dataplane.link import Link, counted, expect
-from tests.unit.dataplane.packets import CORRESPONDENT, HOME, care_of_end, home_end
+from tests.unit.dataplane.packets import CORRESPONDENT, HOME, IP, care_of_end, home_end, inner, outer
 
 pytestmark = pytest.mark.netns
 
@@ -153,3 +153,44 @@ def test_super_packet_to_several_care_of_addresses(cable: Link) -> None:
     one, other = bodies.values()
     assert one == other and [len(body) for body in one] == [1028, 1028, 528]
     counted(engine, "copied-packets", 3)
+
+
+def test_what_comes_out_in_one_batch_is_written_at_once_and_arrives_one_by_one(cable: Link) -> None:
+    """A socket that did not ask for merged datagrams gets each, whole; the counters know only the single ones."""
+    home, away = pair(cable)
+    receiver = cable.socket(cable.away, socket.SOCK_DGRAM)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    receiver.bind((str(HOME), 4000))
+    sender = super_sender(cable, 1000, PMTUDISC_DO)
+    sent = [payload(20_500)[at : at + 1000] for at in range(0, 20_500, 1000)]
+    for _ in range(200):
+        sender.sendto(b"".join(sent), (str(HOME), 4000))
+        assert [receiver.recv(65536) for _ in sent] == sent
+        if away.counters()["coalesced-packets"] > 0:
+            break
+    else:
+        raise AssertionError("no two datagrams were ever merged")
+    eventually(
+        lambda: (home.tunnels()[0].out, away.tunnels()[0].into),
+        lambda seen: seen[0] == seen[1],
+        what="the same packets and bytes into the tunnel and out of it",
+    )
+
+
+def test_corrupted_datagrams_are_not_blessed(cable: Link) -> None:
+    """Merged packets get new checksums: a wrong one must stay wrong, or the receiver would take it."""
+    engine = cable.engine(cable.away)
+    engine.install(care_of_end())
+    engine.start()
+    receiver = cable.socket(cable.away, socket.SOCK_DGRAM)
+    receiver.bind((str(HOME), 4000))
+    good = [inner(size=500, id=7 + i, flags="DF") for i in range(8)]
+    spoiled = [bytes(outer(packet)) for packet in good]
+    spoiled[3] = spoiled[3][:-1] + bytes([spoiled[3][-1] ^ 1])
+    cable.send(cable.home, [IP(datagram) for datagram in spoiled] * 8)
+    counted(engine, "decapsulated-packets", 64)
+    body = bytes(good[0])[28:]
+    assert [receiver.recv(65536) for _ in range(7 * 8)] == [body] * 7 * 8
+    receiver.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        receiver.recv(65536)
