@@ -94,7 +94,7 @@ class _Chance:
             case "address":
                 step = Address(mobile, interface, rng.random() < 0.8)
             case "restart":
-                step = Restart(agent, rng.choice((0.0, 0.5, 4.0)))
+                step = Restart(agent, rng.choice((0.0, 0.5, 4.0)), rng.random() < 0.4)
             case "reboot":
                 step = Reboot(mobile, rng.choice((0.0, 1.5, 5.0)), rng.random() < 0.6)
             case "isolate":

@@ -59,6 +59,10 @@ class Internet(World):
                 self.links[f"home{number}"] = Link(f"home{number}", prefix, _GATEWAYS[prefix])
         for number, prefix in enumerate(_VISITED):
             self.links[f"visited{number}"] = Link(f"visited{number}", prefix, _GATEWAYS[prefix])
+        self._known: dict[Peer, Pair] = {
+            self.peer(number): self.pair(number) for number in range(plan.mobiles)
+        }
+        self._known[stranger_address()] = STRANGER, "ha"
         self._agree()
         self.home_agents = [
             self._agent(name, 1 + number, home=True, visited=0 if self._serves(name) else None)
@@ -110,14 +114,9 @@ class Internet(World):
 
     def pair_of(self, payload: bytes) -> Pair | None:
         """The mobile node and home agent that a message is about: a configured address counts before a name."""
-        named, home = name_in(payload), address(payload, 4)
-        if home == stranger_address():
-            return STRANGER, "ha"
-        for who in (home, named):
-            for number in range(self.plan.mobiles):
-                if self.peer(number) == who:
-                    return self.pair(number)
-        return self.assigned.get(home)
+        home = address(payload, 4)
+        found = self._known.get(home) or self._known.get(name_in(payload) or "")
+        return found or self.assigned.get(home)
 
     def associations_of(self, payload: bytes) -> list[MobilitySecurityAssociation]:
         """What the home agent of the node that ``payload`` is about shares with it now."""
@@ -194,6 +193,7 @@ class Internet(World):
             reverse_tunnel=plan.home_policy,
             max_simultaneous=plan.max_simultaneous,
             foreign_agents=self._associations(("fa1", name), name, CARE_OF[1]),
+            broadcasts=plan.broadcasts,
         )
 
     def foreign_settings(self, host: AgentHost) -> ForeignAgentSettings:
@@ -215,6 +215,7 @@ class Internet(World):
             plan.max_visitors,
             nodes=AssociationTable(nodes),
             home_agents=AssociationTable(home_agents),
+            encapsulating_delivery=plan.agents_encapsulate,
         )
 
     def advertised(self, host: AgentHost) -> tuple[AdvertisedLink, ...]:
@@ -273,6 +274,8 @@ class Internet(World):
             nai=nai(number) if named else None,
             hold_down=plan.hold_down,
             simultaneous=plan.simultaneous,
+            broadcasts=plan.broadcasts,
+            encapsulating_delivery=plan.encapsulating,
             foreign_agents=agents,
         )
 

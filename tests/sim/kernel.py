@@ -10,6 +10,7 @@ from mobileip.control.core.actions import (
     AdoptHomeAddress,
     AttachHome,
     ClaimAddress,
+    DeliveryStyle,
     DetachHome,
     InstallBindingRoute,
     InstallNetworkRoute,
@@ -111,7 +112,7 @@ class Kernel:
         key = action.home_address, action.interface
         self.visitor_routes[action.home_address] = action.interface
         self.neighbours[key] = action.link_address
-        if action.reverse:
+        if action.reverse and action.delivery is DeliveryStyle.DIRECT:
             self.reverse_rules.add(key)
         else:
             self.reverse_rules.discard(key)

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from ipaddress import IPv4Address
 from typing import NoReturn
 
-from mobileip.control.core.actions import Action, InstallTunnel, Noted, SendDatagram, SendIcmp, TunnelSide
-from mobileip.control.core.attachment import AtHome, CoLocated, ThroughAgent
+from mobileip.control.core.actions import (
+    Action,
+    DeliveryStyle,
+    InstallTunnel,
+    Noted,
+    RouteThroughTunnel,
+    SendDatagram,
+    SendIcmp,
+    TunnelSide,
+)
+from mobileip.control.core.attachment import AtHome, Attachment, CoLocated, ThroughAgent
 from mobileip.control.core.events import ActionFailed, DatagramReceived, Event, IcmpReceived, Stopping, Tick
 from mobileip.control.core.foreign import ForeignAgent
 from mobileip.control.core.home import HomeAgent
@@ -270,7 +280,8 @@ class Oracle(Watcher):
         self._same(node, "routes to visitors", kernel.visitor_routes, routes)
         neighbours = {(one.home_address, one.interface): one.link_address for one in visitors.values()}
         self._same(node, "neighbours", kernel.neighbours, neighbours)
-        rules = {(one.home_address, one.interface) for one in visitors.values() if one.reverse_tunnel}
+        direct = [one for one in visitors.values() if one.delivery is DeliveryStyle.DIRECT]
+        rules = {(one.home_address, one.interface) for one in direct if one.reverse_tunnel}
         self._same(node, "rules of visitors", kernel.reverse_rules, rules)
         known = [one.expires for one in foreign.visitors.pending]
         known += [one.expires for one in foreign.visitors.visitors if one.expires is not None]
@@ -282,14 +293,24 @@ class Oracle(Watcher):
             return  # nothing to route yet, or no more
         at_home = {attachment.interface} if isinstance(attachment, AtHome) else set()
         self._placed(node, "answers ARP on", set(kernel.home), at_home)
-        tunnel = kernel.tunnel(home, TunnelSide.CARE_OF)
-        co_located = attachment if isinstance(attachment, CoLocated) else None
-        if co_located is not None and node.machine.home_agent not in HOME_AGENTS.values():
+        if isinstance(attachment, CoLocated) and node.machine.home_agent not in HOME_AGENTS.values():
             return  # towards whom?
-        end = None if co_located is None else co_located.care_of_address
-        self._placed(node, "has a tunnel from", None if tunnel is None else tunnel.local, end)
+        ends = {one.local for one in kernel.tunnels_of(home, TunnelSide.CARE_OF)}
+        self._placed(node, "has tunnels from", ends, self._ends(node, attachment))
         away = isinstance(attachment, CoLocated | ThroughAgent)
         self._placed(node, "has a way out", kernel.way_out is not None, away)
+
+    def _ends(self, node: MobileHost, attachment: Attachment | None) -> set[IPv4Address]:
+        """Where its own tunnels begin; with an agent it needs one only for broadcasts or encapsulating delivery."""
+        match attachment:
+            case CoLocated():
+                return {attachment.care_of_address}
+            case ThroughAgent():
+                nested = self.net.plan.broadcasts and node.machine.home_agent in HOME_AGENTS.values()
+                inside = isinstance(node.kernel.way_out, RouteThroughTunnel)
+                return {node.home_address} if nested or inside else set()
+            case _:
+                return set()
 
     def _placed(self, node: Node, what: str, installed: object, believed: object) -> None:
         if installed != believed:

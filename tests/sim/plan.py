@@ -45,6 +45,9 @@ class Plan:
     max_simultaneous: int = 1  # bindings of one node at its home agent
     discover: bool = False  # mobile nodes do not know their home agent
     required: bool = False  # foreign agents set the R bit
+    broadcasts: bool = False  # mobile nodes want those of home, and home agents forward them
+    encapsulating: bool = False  # mobile nodes want the encapsulating delivery style
+    agents_encapsulate: bool = False  # ... and foreign agents know it
     prefixes: bool = False  # agents tell the prefix lengths of their links
 
 
@@ -86,6 +89,9 @@ def random_plan(rng: Random) -> Plan:
         max_simultaneous=rng.choice((1, 2, 3)),
         discover=discover,
         required=rng.random() < 0.3,
+        broadcasts=rng.random() < 0.3,
+        encapsulating=rng.random() < 0.3,
+        agents_encapsulate=rng.random() < 0.5,
         prefixes=rng.random() < 0.2,
     )
 

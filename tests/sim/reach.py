@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from mobileip.control.core.actions import InstallTunnel, RouteThroughAgent, RouteThroughTunnel, TunnelSide
+from mobileip.control.core.actions import (
+    BroadcastDelivery,
+    DeliveryStyle,
+    InstallTunnel,
+    RouteThroughAgent,
+    RouteThroughTunnel,
+    TunnelSide,
+)
 from mobileip.control.types import ZERO_ADDRESS
 from tests.sim.hosts import AgentHost, MobileHost
 from tests.sim.internet import Internet
@@ -44,7 +51,15 @@ def _through_tunnel(net: Internet, mobile: MobileHost, tunnel: InstallTunnel) ->
     exit_ = mobile.kernel.tunnel(mobile.home_address, TunnelSide.CARE_OF)
     if exit_ is None or (exit_.local, exit_.remote) != (tunnel.remote, tunnel.local):
         return f"mobile node does not take tunnelled packets: {exit_}"
-    return None
+    return _broadcasts(mobile, tunnel)
+
+
+def _broadcasts(mobile: MobileHost, tunnel: InstallTunnel) -> str | None:
+    """Those that the home agent forwards have to be taken out of what they come in."""
+    ends = mobile.kernel.tunnels_of(mobile.home_address, TunnelSide.CARE_OF)
+    if tunnel.broadcast in (BroadcastDelivery.NONE, *(end.broadcast for end in ends)):
+        return None
+    return f"mobile node does not take broadcasts that are {tunnel.broadcast.value}: {ends}"
 
 
 def _on_home_link(net: Internet, mobile: MobileHost, mac: bytes) -> str | None:
@@ -66,7 +81,9 @@ def _through_agent(mobile: MobileHost, agent: AgentHost, tunnel: InstallTunnel) 
     if interface is None:
         return f"{agent.name} has no route to its visitor"
     station = agent.links[interface].stations.get(agent.kernel.neighbours.get((home, interface), b""))
-    return None if station is not None and station[0] is mobile else f"visitor is not on {interface}"
+    if station is None or station[0] is not mobile:
+        return f"visitor is not on {interface}"
+    return _broadcasts(mobile, tunnel)
 
 
 def why_not_up(net: Internet, mobile: MobileHost) -> str | None:
@@ -89,6 +106,8 @@ def why_not_up(net: Internet, mobile: MobileHost) -> str | None:
             if tunnel is None or not tunnel.reverse:
                 return f"{agent.name} does not tunnel back: {tunnel}"
             return _accepted_back(net, mobile, tunnel)
+        case RouteThroughTunnel(link_address=bytes()) as route:
+            return _through_own_tunnel(net, mobile, route)
         case RouteThroughTunnel() as route:
             if not route.tunnel:
                 return None if route.interface in mobile.links else "interface is down"
@@ -96,6 +115,22 @@ def why_not_up(net: Internet, mobile: MobileHost) -> str | None:
             if tunnel is None or not tunnel.reverse or not mobile.owns(tunnel.local):
                 return f"mobile node does not tunnel back: {tunnel}"
             return _accepted_back(net, mobile, tunnel)
+
+
+def _through_own_tunnel(net: Internet, mobile: MobileHost, route: RouteThroughTunnel) -> str | None:
+    """To the foreign agent, which tunnels on what it takes out (RFC 3024 s5.2)."""
+    home, visited = mobile.home_address, mobile.links.get(route.interface)
+    station = None if visited is None else visited.stations.get(route.link_address or b"")
+    if station is None or not isinstance(station[0], AgentHost):
+        return "agent is not on the link"
+    agent = station[0]
+    own = mobile.kernel.tunnels_of(home, TunnelSide.CARE_OF)
+    if not any(one.reverse and agent.owns(one.remote) for one in own):
+        return f"mobile node does not tunnel to {agent.name}: {own}"
+    tunnel = agent.kernel.tunnel(home, TunnelSide.CARE_OF)
+    if tunnel is None or not tunnel.reverse or tunnel.delivery is not DeliveryStyle.ENCAPSULATING:
+        return f"{agent.name} does not tunnel on: {tunnel}"
+    return _accepted_back(net, mobile, tunnel)
 
 
 def _accepted_back(net: Internet, mobile: MobileHost, tunnel: InstallTunnel) -> str | None:

@@ -51,10 +51,11 @@ def behind(payload: bytes) -> set[int]:
 
 
 def name_in(payload: bytes) -> str | None:
-    """The Network Access Identifier."""
+    """The Network Access Identifier; the realm is a domain name, in which upper and lower case are the same."""
     for type_, start, end in extensions(payload):
         if type_ == NAI:
-            return payload[start + 2 : end].decode(errors="replace")
+            user, at, realm = payload[start + 2 : end].decode(errors="replace").rpartition("@")
+            return user + at + realm.lower()
     return None
 
 

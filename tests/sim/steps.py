@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from mobileip.control.core.actions import SendDatagram
-from mobileip.control.core.events import ClearBinding, ClearVisitor
+from mobileip.control.core.events import ClearBinding, ClearVisitor, Stopping
 from mobileip.control.security import sign
 from mobileip.control.types import REGISTRATION_PORT, Endpoint, Identification, Lifetime, seconds
 from mobileip.control.wire import (
@@ -84,13 +84,16 @@ class Address(Step):
 
 @dataclass(frozen=True, slots=True)
 class Restart(Step):
-    """An agent dies, forgets everything, and comes back."""
+    """An agent dies or is stopped in good order (it withdraws its advertisements), forgets everything, comes back."""
 
     agent: str
     away: float
+    farewell: bool
 
     def do(self, net: Internet) -> None:
         agent = _host(net, self.agent)
+        if self.farewell:
+            net.dispatch(agent, Stopping())
         agent.running = False
         _unless_calm(net, self.away, lambda: None if agent.running else agent.boot())
 
