@@ -18,7 +18,8 @@ quietly() {
 }
 
 system_packages() {
-	local wanted=(python3 python3-venv python3-dev gcc libc6-dev iproute2 openssl tcpdump tshark xxd "$@") missing=() name
+	local wanted=(python3 python3-venv python3-dev gcc libc6-dev iproute2 openssl tcpdump tshark \
+		wireshark-common xxd "$@") missing=() name
 	command -v dpkg-query >/dev/null ||
 		fail "this is not a Debian system: install the counterparts of ${wanted[*]} and see tools/setup.sh for the rest"
 	for name in "${wanted[@]}"; do

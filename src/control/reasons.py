@@ -429,6 +429,14 @@ class Reason(Enum):
         "packet-without-binding",
         _r("a packet came for or from an address that is in no tunnel: dropped", "5944 s4.2.2", _D),
     )
+    TUNNEL_SOURCE_REFUSED = (
+        "tunnel-source-refused",
+        _r(
+            "tunnelled packets with outer and inner source that are in no tunnel together: dropped",
+            "3024 s4.3.2",
+            _S,
+        ),
+    )
     TUNNEL_TOO_BIG = (
         "tunnel-too-big",
         _r(

@@ -19,6 +19,7 @@ from mobileip.control.core.actions import (
 )
 from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
+from mobileip.control.types import EncapsulationType
 from mobileip.dataplane import (
     MTU_MAX,
     MTU_MIN,
@@ -35,7 +36,7 @@ from mobileip.dataplane import (
     overhead,
 )
 
-__all__ = ["OUTER_HEADER", "PathMtu", "TunnelStatus", "Tunnels"]
+__all__ = ["PathMtu", "TunnelStatus", "Tunnels", "device_mtu"]
 
 OUTER_HEADER = 20  # bytes of IP-in-IP overhead (RFC 2003)
 
@@ -60,7 +61,17 @@ class Tunnels:
     :raises ActionError: the engine cannot be opened; one sentence.
     """
 
-    def __init__(self, device: str, *, mtu: int, mark: int, path_mtu: PathMtu) -> None:
+    def __init__(
+        self,
+        device: str,
+        *,
+        mtu: int,
+        mark: int,
+        path_mtu: PathMtu,
+        gre_checksum: bool = False,
+        gre_sequence: bool = False,
+    ) -> None:
+        self._gre = _gre_options(gre_checksum, gre_sequence)
         self._mtu = mtu
         self._path_mtu = path_mtu
         self._nodes: dict[IPv4Address, Tunnel] = {}  # by home address: what brings a node its broadcasts
@@ -167,7 +178,8 @@ class Tunnels:
             # What is nested is always IP-in-IP.
             nested = action.broadcast is BroadcastDelivery.NESTED
             kind = Encapsulation.IPIP if nested else _encapsulation(action)
-            node = Tunnel(local, Side.NODE, local, action.remote, self._tunnel_mtu(action), kind)
+            options = Flag.NONE if nested else self._options(action)
+            node = Tunnel(local, Side.NODE, local, action.remote, self._tunnel_mtu(action), kind, options)
         changes: list[Install | Remove] = []
         if action.broadcast is not BroadcastDelivery.NESTED:
             changes.append(Install(self._tunnel(action, Side.CARE_OF, flags)))
@@ -183,6 +195,7 @@ class Tunnels:
         self._engine.apply(changes)
 
     def _tunnel(self, action: InstallTunnel, side: Side, flags: Flag) -> Tunnel:
+        flags |= self._options(action)
         return Tunnel(
             action.home_address,
             side,
@@ -209,11 +222,32 @@ class Tunnels:
                     yield Reason.PACKET_WITHOUT_BINDING, {"address": event.address}
                 case EventType.TUNNEL_TOO_BIG:
                     yield Reason.TUNNEL_TOO_BIG, {"address": event.address, "value": event.value}
+                case EventType.WRONG_SOURCE:
+                    fields = {"source": event.address, "home_address": event.inner, "packets": event.value}
+                    yield Reason.TUNNEL_SOURCE_REFUSED, fields
 
     def _tunnel_mtu(self, action: InstallTunnel) -> int:
         path = self._path_mtu(action.remote)
-        mtu = self._mtu if path is None else min(self._mtu, path - overhead(_encapsulation(action)))
-        return max(MTU_MIN, min(mtu, MTU_MAX))
+        more = overhead(_encapsulation(action), self._options(action))
+        mtu = self._mtu if path is None else min(self._mtu, path - more)
+        return max(MTU_MIN, min(mtu, MTU_MAX - max(0, more - OUTER_HEADER)))
+
+    def _options(self, action: InstallTunnel) -> Flag:
+        return self._gre if action.encapsulation is EncapsulationType.GRE else Flag.NONE
+
+
+def _gre_options(checksum: bool, sequence: bool) -> Flag:
+    """What GRE headers that we send have in them (RFC 2784, RFC 2890)."""
+    return (Flag.GRE_CHECKSUM if checksum else Flag.NONE) | (Flag.GRE_SEQUENCE if sequence else Flag.NONE)
+
+
+def device_mtu(
+    underlay: int, encapsulation: EncapsulationType, gre_checksum: bool = False, gre_sequence: bool = False
+) -> int:
+    """For the tunnel device, in bytes: what fits through a tunnel of ``encapsulation`` over an ``underlay`` MTU."""
+    kind = Encapsulation(int(encapsulation))
+    gre = kind is Encapsulation.GRE
+    return underlay - overhead(kind, _gre_options(gre and gre_checksum, gre and gre_sequence))
 
 
 def _encapsulation(action: InstallTunnel) -> Encapsulation:

@@ -91,12 +91,14 @@ class Lifetime(int):
 
 
 class EncapsulationType(IntEnum):
-    """Tunnel encapsulations that registration can ask for, by IP protocol number (RFC 5944 s4.1).
+    """Tunnel encapsulations that registration can ask for, by IP protocol number (RFC 5944 s4.1)."""
 
-    The data plane also has MINIMAL (55) and GRE (47); the M and G bits are refused so far.
-    """
+    IPIP = 4  # RFC 2003: without a bit
+    GRE = 47  # RFC 2784: the G bit
+    MINIMAL = 55  # RFC 2004: the M bit
 
-    IPIP = 4
+    def __str__(self) -> str:
+        return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ cdef extern from "mip_ring.h" nogil:
     struct mip_event:
         uint32_t type
         uint32_t address_be
+        uint32_t inner_be
         uint64_t value
 
 cdef extern from "mip_stats.h" nogil:

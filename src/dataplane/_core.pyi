@@ -107,6 +107,7 @@ class EventType(Named):
     THREAD_FAILED = 0
     UNKNOWN_HOME = 1
     TUNNEL_TOO_BIG = 2
+    WRONG_SOURCE = 3
 
 class Drop(Exception):
     reason: DropReason
@@ -117,6 +118,7 @@ class EngineEvent:
     type: EventType
     address: IPv4Address
     value: int
+    inner: IPv4Address = ...
 
 def checksum(data: Buffer) -> int: ...
 def encapsulate(packet: Buffer, tunnel: Tunnel, ident: int, sequence: int = 0) -> bytes: ...

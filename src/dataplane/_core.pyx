@@ -65,11 +65,12 @@ class Drop(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EngineEvent:
-    """An event: what ``address`` and ``value`` mean is in ``type.meaning``."""
+    """An event: what ``address``, ``value`` and ``inner`` mean is in ``type.meaning``."""
 
     type: EventType
     address: IPv4Address
     value: int
+    inner: IPv4Address = IPv4Address(0)
 
 
 cdef int _check(int drop) except -1:
@@ -481,7 +482,8 @@ cdef class Engine:
                     return events
                 for i in range(count):
                     events.append(EngineEvent(
-                        EventType(<int>chunk[i].type), _address(chunk[i].address_be), chunk[i].value))
+                        EventType(<int>chunk[i].type), _address(chunk[i].address_be), chunk[i].value,
+                        _address(chunk[i].inner_be)))
 
 
 cdef object _traffic(const mip_sum *s):

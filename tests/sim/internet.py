@@ -7,13 +7,14 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from mobileip.control.core.actions import Action
 from mobileip.control.core.advertiser import AdvertisedLink
 from mobileip.control.core.agents import MobilityAgents
+from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
 from mobileip.control.core.events import Event, Tick
 from mobileip.control.core.foreign import ForeignAgent, ForeignAgentSettings, VisitedLink
 from mobileip.control.core.home import HomeAgent, HomeAgentSettings, HomeNetwork
 from mobileip.control.core.mobile import MobileNode, MobileNodeSettings
 from mobileip.control.core.policy import ReverseTunnelPolicy
 from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, Peer
-from mobileip.control.types import Instant, Lifetime
+from mobileip.control.types import EncapsulationType, Instant, Lifetime
 from mobileip.control.wire import AgentFlags
 from tests.sim.faults import HONEST, Fault
 from tests.sim.hosts import AgentHost, Link, MobileHost, Node
@@ -194,6 +195,7 @@ class Internet(World):
             max_simultaneous=plan.max_simultaneous,
             foreign_agents=self._associations(("fa1", name), name, CARE_OF[1]),
             broadcasts=plan.broadcasts,
+            encapsulations=plan.encapsulations,
         )
 
     def foreign_settings(self, host: AgentHost) -> ForeignAgentSettings:
@@ -216,7 +218,11 @@ class Internet(World):
             nodes=AssociationTable(nodes),
             home_agents=AssociationTable(home_agents),
             encapsulating_delivery=plan.agents_encapsulate,
+            encapsulations=self._encapsulations(host),
         )
+
+    def _encapsulations(self, host: AgentHost) -> Encapsulations:
+        return ONLY_IPIP if host.name == "fa2" else self.plan.encapsulations
 
     def advertised(self, host: AgentHost) -> tuple[AdvertisedLink, ...]:
         plan = self.plan
@@ -237,6 +243,8 @@ class Internet(World):
                         registration_required=foreign and plan.required,
                         home_agent=not foreign,
                         foreign_agent=foreign,
+                        minimal=EncapsulationType.MINIMAL in self._encapsulations(host),
+                        gre=EncapsulationType.GRE in self._encapsulations(host),
                         reverse_tunnel=policy is not ReverseTunnelPolicy.UNAVAILABLE,
                     ),
                     () if care_of is None else (care_of,),
@@ -277,6 +285,7 @@ class Internet(World):
             broadcasts=plan.broadcasts,
             encapsulating_delivery=plan.encapsulating,
             foreign_agents=agents,
+            encapsulations=plan.wanted,
         )
 
     def _associations_of(self, name: str, number: int) -> dict[IPv4Address, MobilitySecurityAssociation]:

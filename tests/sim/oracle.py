@@ -259,6 +259,8 @@ class Oracle(Watcher):
         self._same(node, "proxies", set(kernel.proxies), physical)
         for key, binding in bindings.items():
             self._same(node, f"reverse tunnel of {key}", tunnels[key].reverse, binding.reverse_tunnel)
+            kinds = tunnels[key].encapsulation, binding.encapsulation
+            self._same(node, f"encapsulation of {key}", *kinds)
         expiries = [binding.expires for binding in bindings.values() if binding.expires is not None]
         self._timed(node, home.next_deadline(), expiries)
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from mobileip.control.core.encapsulations import EVERY, ONLY_IPIP, Encapsulations
 from mobileip.control.core.policy import ReverseTunnelPolicy
 from mobileip.control.security import Algorithm
+from mobileip.control.types import EncapsulationType
+
+GRE, MINIMAL = EncapsulationType.GRE, EncapsulationType.MINIMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Plan:
     encapsulating: bool = False  # mobile nodes want the encapsulating delivery style
     agents_encapsulate: bool = False  # ... and foreign agents know it
     prefixes: bool = False  # agents tell the prefix lengths of their links
+    wanted: tuple[EncapsulationType, ...] = ()  # by mobile nodes, the best first
+    encapsulations: Encapsulations = EVERY  # of home agents, and of fa1; fa2 has IP-in-IP only
 
 
 def random_plan(rng: Random) -> Plan:
@@ -93,6 +99,8 @@ def random_plan(rng: Random) -> Plan:
         encapsulating=rng.random() < 0.3,
         agents_encapsulate=rng.random() < 0.5,
         prefixes=rng.random() < 0.2,
+        wanted=rng.choice(((), (GRE,), (MINIMAL,), (GRE, MINIMAL), (MINIMAL, GRE))),
+        encapsulations=rng.choice((EVERY, EVERY, ONLY_IPIP, ONLY_IPIP | {MINIMAL})),
     )
 
 

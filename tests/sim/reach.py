@@ -49,7 +49,11 @@ def _through_tunnel(net: Internet, mobile: MobileHost, tunnel: InstallTunnel) ->
     if not mobile.owns(tunnel.remote):
         return f"nobody at {tunnel.remote}"
     exit_ = mobile.kernel.tunnel(mobile.home_address, TunnelSide.CARE_OF)
-    if exit_ is None or (exit_.local, exit_.remote) != (tunnel.remote, tunnel.local):
+    if (
+        exit_ is None
+        or (exit_.local, exit_.remote) != (tunnel.remote, tunnel.local)
+        or _differ(exit_, tunnel)
+    ):
         return f"mobile node does not take tunnelled packets: {exit_}"
     return _broadcasts(mobile, tunnel)
 
@@ -60,6 +64,11 @@ def _broadcasts(mobile: MobileHost, tunnel: InstallTunnel) -> str | None:
     if tunnel.broadcast in (BroadcastDelivery.NONE, *(end.broadcast for end in ends)):
         return None
     return f"mobile node does not take broadcasts that are {tunnel.broadcast.value}: {ends}"
+
+
+def _differ(one: InstallTunnel, other: InstallTunnel) -> bool:
+    """Whether the two ends of a tunnel would not understand each other's packets."""
+    return one.encapsulation is not other.encapsulation
 
 
 def _on_home_link(net: Internet, mobile: MobileHost, mac: bytes) -> str | None:
@@ -75,7 +84,7 @@ def _on_home_link(net: Internet, mobile: MobileHost, mac: bytes) -> str | None:
 def _through_agent(mobile: MobileHost, agent: AgentHost, tunnel: InstallTunnel) -> str | None:
     home = mobile.home_address
     exit_ = agent.kernel.tunnel(home, TunnelSide.CARE_OF)
-    if not agent.running or exit_ is None or exit_.remote != tunnel.local:
+    if not agent.running or exit_ is None or exit_.remote != tunnel.local or _differ(exit_, tunnel):
         return f"{agent.name} does not take tunnelled packets: {exit_}"
     interface = agent.kernel.visitor_routes.get(home)
     if interface is None:
@@ -101,7 +110,7 @@ def why_not_up(net: Internet, mobile: MobileHost) -> str | None:
                 return "agent is not on the link"
             agent, interface = station
             if (home, interface) not in agent.kernel.reverse_rules:
-                return "no reverse rule" if mobile.machine.reverse_tunnel else None
+                return "no reverse rule" if mobile.machine.tunnel.reverse else None
             tunnel = agent.kernel.tunnel(home, TunnelSide.CARE_OF)
             if tunnel is None or not tunnel.reverse:
                 return f"{agent.name} does not tunnel back: {tunnel}"
@@ -136,6 +145,7 @@ def _through_own_tunnel(net: Internet, mobile: MobileHost, route: RouteThroughTu
 def _accepted_back(net: Internet, mobile: MobileHost, tunnel: InstallTunnel) -> str | None:
     agent = net.home_agent_of(mobile)
     known = agent.kernel.tunnels_of(mobile.home_address, TunnelSide.HOME)
-    if agent.running and any(one.reverse and one.remote == tunnel.local for one in known):
+    there = [one for one in known if one.reverse and one.remote == tunnel.local]
+    if agent.running and any(not _differ(one, tunnel) for one in there):
         return None
     return f"{agent.name} drops what {tunnel.local} tunnels back: {known}"

@@ -24,6 +24,7 @@ from mobileip.control.core.actions import (
 from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
 from mobileip.control.tunnels import Tunnels
+from mobileip.control.types import EncapsulationType
 from mobileip.dataplane import EngineEvent, EventType, Flag, Install, Place, Remove, Side, Tunnel
 
 HOME, LOCAL, REMOTE = IPv4Address("10.1.0.5"), IPv4Address("192.0.2.1"), IPv4Address("198.51.100.1")
@@ -59,9 +60,11 @@ class Scripted:
         return told
 
 
-def opened(monkeypatch: pytest.MonkeyPatch, path_mtu: int | None = 1500) -> tuple[Tunnels, Any]:
+def opened(
+    monkeypatch: pytest.MonkeyPatch, path_mtu: int | None = 1500, mtu: int = 1480, **options: bool
+) -> tuple[Tunnels, Any]:
     monkeypatch.setattr(tunnels, "Engine", Scripted)
-    made = Tunnels("mip0", mtu=1480, mark=0, path_mtu=lambda _address: path_mtu)
+    made = Tunnels("mip0", mtu=mtu, mark=0, path_mtu=lambda _address: path_mtu, **options)
     return made, made._engine
 
 
@@ -79,6 +82,65 @@ def test_a_tunnel_is_as_wide_as_its_path_allows(
     assert engine.take() == [Install(tunnel)]
     made.perform(RemoveTunnel(HOME, TunnelSide.HOME))
     assert engine.take() == [Remove(HOME, Side.HOME)]
+
+
+GRE, MINIMAL, IPIP = EncapsulationType.GRE, EncapsulationType.MINIMAL, EncapsulationType.IPIP
+BOTH_OPTIONS = {"gre_checksum": True, "gre_sequence": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "path", "mtu", "flags"),
+    [
+        (IPIP, BOTH_OPTIONS, 1500, 1480, Flag.NONE),
+        (MINIMAL, BOTH_OPTIONS, 1500, 1488, Flag.NONE),
+        (GRE, {}, 1500, 1476, Flag.NONE),
+        (GRE, {"gre_sequence": True}, 1500, 1472, Flag.GRE_SEQUENCE),
+        (GRE, BOTH_OPTIONS, 1500, 1468, Flag.GRE_CHECKSUM | Flag.GRE_SEQUENCE),
+        (GRE, {}, None, 1488, Flag.NONE),
+        (IPIP, {}, 576, 556, Flag.NONE),
+        (MINIMAL, {}, 576, 564, Flag.NONE),
+        (GRE, {"gre_checksum": True}, 576, 548, Flag.GRE_CHECKSUM),
+    ],
+)
+def test_every_encapsulation_takes_its_own_room(
+    monkeypatch: pytest.MonkeyPatch,
+    kind: EncapsulationType,
+    options: dict[str, bool],
+    path: int | None,
+    mtu: int,
+    flags: Flag,
+) -> None:
+    made, engine = opened(monkeypatch, path, 1488, **options)
+    for side in TunnelSide:
+        made.perform(replace(action(), side=side, encapsulation=kind))
+        (change,) = engine.take()
+        assert (change.tunnel.encapsulation, change.tunnel.mtu) == (int(kind), mtu)
+        assert change.tunnel.flags == flags | Flag.REVERSE
+    at_care_of = replace(
+        action(), side=TunnelSide.CARE_OF, broadcast=BroadcastDelivery.DIRECT, encapsulation=kind
+    )
+    made.perform(at_care_of)
+    node = engine.take()[-1].tunnel
+    assert (node.side, node.encapsulation, node.flags) == (Side.NODE, int(kind), flags)
+    made.perform(replace(at_care_of, broadcast=BroadcastDelivery.NESTED))
+    nested = engine.take()[-1].tunnel
+    assert (nested.side, nested.encapsulation, nested.flags) == (Side.NODE, 4, Flag.NONE)
+
+
+def test_the_widest_device_can_have_every_encapsulation(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in EncapsulationType:
+        made, _ = opened(monkeypatch, None, 65515, **BOTH_OPTIONS)
+        made.perform(replace(action(), encapsulation=kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "mtu"),
+    [(IPIP, BOTH_OPTIONS, 1480), (MINIMAL, BOTH_OPTIONS, 1488), (GRE, {}, 1476), (GRE, BOTH_OPTIONS, 1468)],
+)
+def test_the_device_is_as_wide_as_the_usual_tunnel(
+    kind: EncapsulationType, options: dict[str, bool], mtu: int
+) -> None:
+    assert tunnels.device_mtu(1500, kind, **options) == mtu
 
 
 def test_several_care_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,9 +249,16 @@ def test_what_the_engine_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch
 
 def test_every_event_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     made, engine = opened(monkeypatch)
-    engine.told = [EngineEvent(kind, HOME, errno.ENODEV) for kind in EventType]
+    engine.told = [EngineEvent(kind, HOME, errno.ENODEV, REMOTE) for kind in EventType]
     told = dict(made.events())
-    assert set(told) == {Reason.DEVICE_LOST, Reason.PACKET_WITHOUT_BINDING, Reason.TUNNEL_TOO_BIG}
+    assert set(told) == {
+        Reason.DEVICE_LOST,
+        Reason.PACKET_WITHOUT_BINDING,
+        Reason.TUNNEL_TOO_BIG,
+        Reason.TUNNEL_SOURCE_REFUSED,
+    }
     assert told[Reason.DEVICE_LOST] == {"error": "No such device"}
     assert told[Reason.PACKET_WITHOUT_BINDING] == {"address": HOME}
     assert told[Reason.TUNNEL_TOO_BIG] == {"address": HOME, "value": errno.ENODEV}
+    refused = {"source": HOME, "home_address": REMOTE, "packets": errno.ENODEV}
+    assert told[Reason.TUNNEL_SOURCE_REFUSED] == refused

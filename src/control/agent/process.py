@@ -43,7 +43,7 @@ from mobileip.control.ops.control_socket import ControlError, ControlServer
 from mobileip.control.ops.journal import Journal
 from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
-from mobileip.control.tunnels import OUTER_HEADER, Tunnels
+from mobileip.control.tunnels import Tunnels, device_mtu
 
 _MARK = 434  # SO_MARK of a mobile node's own packets, so that they never enter their own tunnel
 _MOST_TOLD = 100  # changes of a reload that are logged one by one
@@ -115,9 +115,11 @@ class _Daemon:
             self._note(Reason.LEFTOVER_REMOVED, {"what": leftover})
         sysctls = Sysctls(daemon.sysctl_file)
         self._stack.callback(_tell, "sysctl-not-restored", sysctls.restore)
-        mtu = (
-            daemon.tunnel_mtu
-            or host.underlay_mtu(self._netlink, self._ends(), self._tunnel_links()) - OUTER_HEADER
+        mtu = daemon.tunnel_mtu or device_mtu(
+            host.underlay_mtu(self._netlink, self._ends(), self._tunnel_links()),
+            settings.usual_encapsulation(self.config),
+            daemon.gre_checksum,
+            daemon.gre_sequence,
         )
         self._path_mtus = host.PathMtus(self._netlink, mark, clock.now)
         self._tunnels = self._stack.enter_context(
@@ -127,6 +129,8 @@ class _Daemon:
                     mtu=mtu,
                     mark=mark or 0,
                     path_mtu=self._path_mtus,
+                    gre_checksum=daemon.gre_checksum,
+                    gre_sequence=daemon.gre_sequence,
                 )
             )
         )

@@ -16,6 +16,7 @@ from mobileip.control.config.model import (
     VisitingNodeConfig,
 )
 from mobileip.control.core.advertiser import AdvertisedLink
+from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
 from mobileip.control.core.foreign import ForeignAgentSettings, VisitedLink
 from mobileip.control.core.home import HomeAgentSettings, HomeNetwork
 from mobileip.control.core.mobile import MobileNodeSettings
@@ -23,7 +24,7 @@ from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
 from mobileip.control.ports import ActionError
 from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, PeerMap
 from mobileip.control.security.peers import normalised
-from mobileip.control.types import ALL_SYSTEMS, LIMITED_BROADCAST, Lifetime, Spi
+from mobileip.control.types import ALL_SYSTEMS, LIMITED_BROADCAST, EncapsulationType, Lifetime, Spi
 from mobileip.control.wire import AgentFlags
 
 AddressOf = Callable[[str], IPv4Interface]
@@ -41,11 +42,12 @@ _POLICY = {
 def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
     policies: PeerMap[NodePolicy] = PeerMap()
     for node in config.nodes:
-        if any(node.policy):
+        if any(one is not None for one in node.policy):
             policy = NodePolicy(
                 node.max_lifetime or config.max_lifetime,
                 _POLICY[node.reverse_tunnel or config.reverse_tunnel],
                 node.max_simultaneous or config.max_simultaneous,
+                _with_ipip(config.encapsulations if node.encapsulations is None else node.encapsulations),
             )
             for peer in node.peers:
                 policies.setdefault(peer, policy)
@@ -77,7 +79,12 @@ def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
             if node.nai is not None and node.home_address is not None
         },
         broadcasts=config.broadcasts,
+        encapsulations=_with_ipip(config.encapsulations),
     )
+
+
+def _with_ipip(others: Iterable[EncapsulationType]) -> Encapsulations:
+    return ONLY_IPIP | set(others)
 
 
 def foreign_agent(
@@ -108,6 +115,7 @@ def foreign_agent(
         nodes=AssociationTable((peer, _association(node)) for node in config.nodes for peer in node.peers),
         home_agents=AssociationTable((agent.address, _association(agent)) for agent in config.home_agents),
         encapsulating_delivery=config.encapsulating_delivery,
+        encapsulations=_with_ipip(config.encapsulations),
     )
 
 
@@ -139,7 +147,14 @@ def mobile_node(config: MobileNodeConfig) -> MobileNodeSettings:
         solicit_by_broadcast=frozenset(config.solicit_by_broadcast),
         solicitation_delay=config.solicitation_delay,
         foreign_agents={agent.address: _association(agent) for agent in config.foreign_agents},
+        encapsulations=config.encapsulation,
     )
+
+
+def usual_encapsulation(config: Config) -> EncapsulationType:
+    """The one that the tunnel device is made for: a mobile node's first choice, at an agent the one of every node."""
+    node = config.mobile_node
+    return EncapsulationType.IPIP if node is None or not node.encapsulation else node.encapsulation[0]
 
 
 def advertised_links(config: Config, address_of: AddressOf) -> tuple[AdvertisedLink, ...]:
@@ -167,7 +182,12 @@ def _home_link(
         address_of(interface),
         advertise,
         registration_lifetime=advertise.registration_lifetime or config.max_lifetime,
-        flags=AgentFlags(home_agent=True, reverse_tunnel=config.reverse_tunnel != "forbidden"),
+        flags=AgentFlags(
+            home_agent=True,
+            minimal=EncapsulationType.MINIMAL in config.encapsulations,
+            gre=EncapsulationType.GRE in config.encapsulations,
+            reverse_tunnel=config.reverse_tunnel != "forbidden",
+        ),
     )
 
 
@@ -182,6 +202,8 @@ def _visited_link(
         flags=AgentFlags(
             foreign_agent=True,
             registration_required=config.registration_required,
+            minimal=EncapsulationType.MINIMAL in config.encapsulations,
+            gre=EncapsulationType.GRE in config.encapsulations,
             reverse_tunnel=config.reverse_tunnel != "unavailable",
         ),
         care_of_addresses=(config.care_of_address, *config.care_of_addresses),

@@ -28,6 +28,7 @@ from mobileip.control.config.problem import Problem, Severity
 from mobileip.control.security.association import ReplayMethod
 from mobileip.control.security.peers import ANY_USER, Peer, normalised
 from mobileip.control.security.secret import Secret
+from mobileip.control.types import EncapsulationType
 
 _MOST_CARE_OF_ADDRESSES = 62  # RFC 5944 s2.1.1: 6 + 4*N bytes in the one byte of Length
 _SHORTEST_GOOD_ANSWER = 60  # seconds
@@ -130,8 +131,8 @@ def _nodes(parts: Parts) -> Iterator[Problem]:
             if other.policy != node.policy or _names(other) != _names(node):
                 yield Problem(
                     where,
-                    f"{peer} is also {place}: nai, home_address, max_lifetime, reverse_tunnel and"
-                    " max_simultaneous must be the same there",
+                    f"{peer} is also {place}: nai, home_address, max_lifetime, reverse_tunnel,"
+                    " max_simultaneous and encapsulations must be the same there",
                 )
         yield from _place(parts, where, node)
         if node.home_addresses is not None:
@@ -310,6 +311,13 @@ def _mobile_node(node: MobileNodeConfig) -> Iterator[Problem]:
             "mobile_node.encapsulating_delivery",
             "needs reverse_tunnel: it is a way into that (RFC 3024 s3.3)",
         )
+    wanted = node.encapsulation
+    for index, kind in enumerate(wanted):
+        if EncapsulationType.IPIP in wanted[:index]:
+            where = f"mobile_node.encapsulation[{index}]"
+            yield _warning(where, f"{kind} is never asked for: ipip before it is never denied")
+        elif kind in wanted[:index]:
+            yield Problem(f"mobile_node.encapsulation[{index}]", f"{kind} is there already")
     if node.replay is ReplayMethod.NONE:
         yield Problem("mobile_node.replay", '"none" is the home agent\'s: a node uses timestamps or nonces')
     yield from _key("mobile_node.key", node.key)

@@ -18,6 +18,8 @@ _DAEMON: Final = """\
 # state_directory = "/run/mobileip"
 # tunnel_device = "mip0"         # made by the daemon; give each daemon on a host its own
 # tunnel_mtu = 1480              # default: what the network below carries, less 20 bytes of outer header
+# gre_checksum = false           # what GRE headers that we send have in them; what comes is understood anyway
+# gre_sequence = false
 # log_level = "info"             # debug, info, warning, error
 # log_format = "text"            # text, json
 # log_rate = 50                  # lines a second of one reason; 0: all
@@ -34,6 +36,7 @@ max_lifetime = 600               # s; registrations are granted no longer than t
 reverse_tunnel = "optional"      # the node may send through the tunnel too: optional, required, forbidden
 # max_bindings = 100000          # nodes away at one time
 # max_simultaneous = 1           # bindings of one node at one time, up to 8: packets go to each (the S bit)
+# encapsulations = ["gre", "minimal"]  # what nodes may ask for beside IP-in-IP
 # broadcasts = false             # send broadcasts of a home link on to nodes that ask for it (the B bit)
 # gratuitous_arp_count = 3       # how often the home link is told that a node's address moved, and
 # gratuitous_arp_interval = 1.0  # s between
@@ -55,7 +58,7 @@ key = "{key}"   # CHANGE at both ends: openssl rand -hex 16
 # algorithm = "hmac-md5"         # or "keyed-md5", for nodes that follow RFC 2002
 # replay = "timestamps"          # or "nonces", which need no clock; the same at both ends
 # replay_tolerance = 7.0         # s that the node's clock may differ; a node that is told so corrects itself
-# max_lifetime, reverse_tunnel and max_simultaneous may stand here too, for this node alone.
+# max_lifetime, reverse_tunnel, max_simultaneous and encapsulations may stand here too, for this node alone.
 #
 # Other tables of nodes have, in place of home_address,
 #   home_addresses = "10.1.0.16/28"    a range whose nodes share the key (and could take each other's place), or
@@ -80,6 +83,7 @@ reverse_tunnel = "optional"      # optional, required (as where sources are filt
 # pending_timeout = 7.0          # s that each waits
 # registration_required = true   # nodes must register here even with an address of this link (the R bit)
 # encapsulating_delivery = true  # nodes may tunnel to the agent what it is to reverse-tunnel, and only that
+# encapsulations = ["gre", "minimal"]  # advertised and accepted beside IP-in-IP
 # care_of_addresses = []         # more care-of addresses of this host, advertised behind the first
 
 # A link that visitors come to. Any number of these tables.
@@ -117,6 +121,7 @@ key = "{key}"   # CHANGE at both ends: openssl rand -hex 16
 # agent_wait = 0.2               # s to listen for an agent on such a link first. Longer: an agent is found
                                  # where there is one. Shorter: the handover is quicker where there is none
 # replay = "timestamps"          # or "nonces", as at the home agent; they need no clock
+# encapsulation = ["ipip"]       # how to be tunnelled to, the best first: "gre", "minimal", "ipip"
 # agents = []                    # foreign agents preferred to others on the same link, the best first
 # hold_down = 2.0                # s that a better link or agent must last before a working one is left for it
 # simultaneous = false           # register over a better link before leaving the other; costs every packet twice

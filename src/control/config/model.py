@@ -17,6 +17,8 @@ from mobileip.control.config.values import (
     Address,
     AdvertisementDestination,
     AlgorithmName,
+    Alternative,
+    AnyEncapsulation,
     Boolean,
     DaemonName,
     ForeignReverseTunnel,
@@ -37,7 +39,7 @@ from mobileip.control.config.values import (
 )
 from mobileip.control.security.association import Algorithm, ReplayMethod
 from mobileip.control.security.peers import Peer
-from mobileip.control.types import Lifetime
+from mobileip.control.types import EncapsulationType, Lifetime
 
 MULTIPLES_OF_INTERVAL: Final = 3  # RFC 5944 s2.1: the interval should be no more than a third of the lifetime
 
@@ -98,7 +100,12 @@ class DaemonConfig(_Table):
     tunnel_device: InterfaceName = "mip0"
     """The TUN device that the daemon makes; give each daemon on a host its own."""
     tunnel_mtu: Annotated[int | None, integer(576, 65515, "bytes")] = None
-    """``None``: the underlay's MTU less 20, the outer header (RFC 2003)."""
+    """``None``: the underlay's MTU less 20, the outer header (RFC 2003); a mobile node's less what its preferred
+    encapsulation adds: 24 or more for GRE, 12 for minimal. Tunnels that add more are narrower."""
+    gre_checksum: Boolean = False
+    """Whether GRE headers that we send have a checksum (RFC 2784); one that comes is always verified."""
+    gre_sequence: Boolean = False
+    """Whether GRE headers that we send have sequence numbers, and what then comes late is dropped (RFC 2890)."""
     log_level: LogLevel = "info"
     """The least that is logged; ``debug`` has each message, and the contents of what is discarded."""
     log_format: LogFormat = "text"
@@ -162,6 +169,8 @@ class NodeConfig(_Table):
     """``None``: the home agent's."""
     max_simultaneous: Annotated[int | None, MAX_SIMULTANEOUS] = None
     """``None``: the home agent's."""
+    encapsulations: tuple[Alternative, ...] | None = None
+    """``None``: the home agent's."""
 
     @property
     def peers(self) -> tuple[Peer, ...]:
@@ -169,9 +178,9 @@ class NodeConfig(_Table):
         return tuple(peer for peer in (self.nai, self.home_address, self.home_addresses) if peer is not None)
 
     @property
-    def policy(self) -> tuple[Lifetime | None, str | None, int | None]:
-        """What is other than the home agent's."""
-        return self.max_lifetime, self.reverse_tunnel, self.max_simultaneous
+    def policy(self) -> tuple[object, ...]:
+        """What is other than the home agent's, where it is not ``None``."""
+        return self.max_lifetime, self.reverse_tunnel, self.max_simultaneous, self.encapsulations
 
 
 class PeerAgentConfig(_Table):
@@ -198,6 +207,8 @@ class HomeAgentConfig(_Table):
     """Nodes away at one time."""
     max_simultaneous: Annotated[int, MAX_SIMULTANEOUS] = 1
     """Bindings that one node may have at one time (the S bit); packets go to each. 1: unsupported."""
+    encapsulations: tuple[Alternative, ...] = (EncapsulationType.GRE, EncapsulationType.MINIMAL)
+    """What nodes may ask for beside IP-in-IP (the G and M bits, RFC 5944 s4.1); anything else is denied (code 139)."""
     broadcasts: Boolean = False
     """Whether broadcasts of a home link are sent on to nodes that ask for them (the B bit, RFC 5944 s4.3)."""
     gratuitous_arp_count: Annotated[int, integer(1, 100)] = 3
@@ -263,6 +274,8 @@ class ForeignAgentConfig(_Table):
     encapsulating_delivery: Boolean = True
     """Whether nodes may tunnel what is to be reverse-tunnelled to us, and send the rest directly (RFC 3024 s5.2);
     if not, requests that ask for it are denied (code 79)."""
+    encapsulations: tuple[Alternative, ...] = (EncapsulationType.GRE, EncapsulationType.MINIMAL)
+    """What is advertised beside IP-in-IP (the G and M bits, RFC 5944 s2.1.1) and accepted; others get code 72."""
     registration_required: Boolean = True
     """The R bit: nodes register here even with a co-located care-of address (RFC 5944 s2.1.1)."""
     nodes: tuple[VisitingNodeConfig, ...] = ()
@@ -311,6 +324,9 @@ class MobileNodeConfig(_Table):
     """Whether to register directly from a link that gives an address but has no agent (RFC 5944 s1.6)."""
     agent_wait: Annotated[float, number(0, 60, "s")] = 0.2
     """How long to wait for an agent on a link with an address before that becomes the care-of address."""
+    encapsulation: tuple[AnyEncapsulation, ...] = (EncapsulationType.IPIP,)
+    """How to be tunnelled to, the best first (the G and M bits): of a foreign agent only what it advertises is asked
+    for, and what is denied (codes 72 and 139) gives way to the next. IP-in-IP is always the last resort."""
     agents: tuple[Address, ...] = ()
     """Agents preferred to others on the same link, the best first, by the source of their advertisements."""
     no_router_discovery: tuple[InterfaceName, ...] = ()

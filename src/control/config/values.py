@@ -17,7 +17,7 @@ from pydantic import PlainValidator
 
 from mobileip.control.security.association import Algorithm, ReplayMethod
 from mobileip.control.security.secret import Secret
-from mobileip.control.types import Lifetime, Spi
+from mobileip.control.types import EncapsulationType, Lifetime, Spi
 
 FIRST_SPI: Final = 256  # RFC 5944 s1.6: 0-255 are reserved
 LONGEST_FINITE_LIFETIME: Final = 0xFFFE  # RFC 5944 s3.3
@@ -212,6 +212,18 @@ def _replay(value: object) -> ReplayMethod:
     return ReplayMethod(value)
 
 
+def _encapsulation(*allowed: EncapsulationType) -> PlainValidator:
+    kinds = {str(kind): kind for kind in allowed}
+    sentence = "must be " + _alternatives([f'"{word}"' for word in kinds])
+
+    def convert(value: object) -> EncapsulationType:
+        if not isinstance(value, str) or value not in kinds:
+            raise ValueError(sentence)
+        return kinds[value]
+
+    return PlainValidator(convert)
+
+
 def _nai(value: object) -> str:
     sentence = (
         'must be a Network Access Identifier, in quotes, such as "user@example.net",'
@@ -241,6 +253,11 @@ Key = Annotated[Secret, PlainValidator(parse_key)]
 AlgorithmName = Annotated[Algorithm, PlainValidator(_algorithm)]
 ReplayName = Annotated[ReplayMethod, PlainValidator(_replay)]
 Nai = Annotated[str, PlainValidator(_nai)]
+Alternative = Annotated[EncapsulationType, _encapsulation(EncapsulationType.GRE, EncapsulationType.MINIMAL)]
+AnyEncapsulation = Annotated[
+    EncapsulationType,
+    _encapsulation(EncapsulationType.GRE, EncapsulationType.MINIMAL, EncapsulationType.IPIP),
+]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"], choice("debug", "info", "warning", "error")
 ]

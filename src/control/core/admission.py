@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
+from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
+from mobileip.control.core.encapsulations import asked as asked_encapsulation
 from mobileip.control.core.events import DatagramReceived
 from mobileip.control.core.policy import ReverseTunnelPolicy
 from mobileip.control.core.relay import is_authentic
@@ -57,6 +59,7 @@ class ForeignAgentSettings:
     nodes: AssociationTable = field(default_factory=AssociationTable)
     home_agents: AssociationTable = field(default_factory=AssociationTable)
     encapsulating_delivery: bool = False
+    encapsulations: Encapsulations = ONLY_IPIP
 
     def offers(self, care_of_address: IPv4Address) -> bool:
         """Is it one of the addresses that we advertise?"""
@@ -147,7 +150,9 @@ def _home_address_refusal(settings: ForeignAgentSettings, request: RegistrationR
 def _service_refusal(settings: ForeignAgentSettings, request: RegistrationRequest) -> Reason | None:
     if request.lifetime > settings.max_lifetime:
         return Reason.FA_LIFETIME_TOO_LONG
-    if request.flags.minimal or request.flags.gre:
+    # The tunnel of a co-located node does not end here (s3.6.1.2), and what is deregistered needs none.
+    ours = not request.flags.decapsulation_by_mn and request.lifetime != 0
+    if ours and asked_encapsulation(request.flags) not in settings.encapsulations:
         return Reason.FA_ENCAPSULATION_UNAVAILABLE
     return None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
 from mobileip.control.core.discovery import AgentTable, KnownAgent, Link, is_home_agent
+from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations, offered
 from mobileip.control.core.refusals import Refusals
 from mobileip.control.types import Lifetime, seconds
 
@@ -32,6 +33,7 @@ class ThroughAgent:
     care_of_address: IPv4Address
     lifetime_limit: Lifetime
     reverse_tunnel: bool  # offered (T bit of the advertisement)
+    encapsulations: Encapsulations = ONLY_IPIP  # offered (M and G bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,7 @@ def _through(link: Link, agent: KnownAgent, care_of_address: IPv4Address) -> Thr
         care_of_address,
         mobility.registration_lifetime,
         mobility.flags.reverse_tunnel,
+        offered(mobility.flags),
     )
 
 

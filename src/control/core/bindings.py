@@ -10,7 +10,14 @@ from typing import Final
 
 from mobileip.control.core.actions import BroadcastDelivery
 from mobileip.control.core.deadlines import Deadlines
-from mobileip.control.types import NANOSECONDS, Endpoint, Identification, Instant, Lifetime
+from mobileip.control.types import (
+    NANOSECONDS,
+    EncapsulationType,
+    Endpoint,
+    Identification,
+    Instant,
+    Lifetime,
+)
 from mobileip.control.wire import plain
 
 
@@ -34,6 +41,7 @@ class MobilityBinding:
     asked: bytes
     nai: str | None = None  # by which the node named itself (RFC 2794)
     broadcast: BroadcastDelivery = BroadcastDelivery.NONE
+    encapsulation: EncapsulationType = EncapsulationType.IPIP
     code: int = 0
     look: int = 0
 
@@ -51,7 +59,9 @@ was last looked at in full, 0 if each of its renewals has to be (see :mod:`~mobi
 
 _ROW: Final = Struct(f"={plain.ASKED}sQHQQIHBBQ")  # and a NAI, if there is one; 58 bytes
 _DELIVERIES: Final = tuple(BroadcastDelivery)
-_REVERSE_TUNNEL, _CO_LOCATED, _DELIVERY = 1, 2, 2  # bits; the last from there on
+_ENCAPSULATIONS: Final = tuple(EncapsulationType)
+_REVERSE_TUNNEL, _CO_LOCATED = 1, 2  # bits of Row
+_DELIVERY, _ENCAPSULATION = 2, 4  # from which bits on: two bits each
 
 
 class BindingList:
@@ -183,6 +193,7 @@ def _pack(binding: MobilityBinding) -> bytes:
         binding.reverse_tunnel * _REVERSE_TUNNEL
         | binding.co_located * _CO_LOCATED
         | _DELIVERIES.index(binding.broadcast) << _DELIVERY
+        | _ENCAPSULATIONS.index(binding.encapsulation) << _ENCAPSULATION
     )
     packed = _ROW.pack(
         binding.asked,
@@ -218,7 +229,8 @@ def binding_at_rest(number: int, row: Row, nai: str | None = None) -> MobilityBi
         relay=Endpoint(IPv4Address(address), port),
         asked=asked,
         nai=nai,
-        broadcast=_DELIVERIES[bits >> _DELIVERY],
+        broadcast=_DELIVERIES[bits >> _DELIVERY & 3],
+        encapsulation=_ENCAPSULATIONS[bits >> _ENCAPSULATION & 3],
         code=code,
         look=look,
     )
@@ -233,6 +245,8 @@ def describe(binding: MobilityBinding) -> dict[str, object]:
         "co_located": binding.co_located,
         "reverse_tunnel": binding.reverse_tunnel,
     }
+    if binding.encapsulation is not EncapsulationType.IPIP:
+        fields["encapsulation"] = binding.encapsulation
     if binding.nai is not None:
         fields["nai"] = binding.nai
     return fields

@@ -31,6 +31,7 @@ from mobileip.control.core.admission import (
     request_refusal,
     sharing_refusal,
 )
+from mobileip.control.core.encapsulations import asked as asked_encapsulation
 from mobileip.control.core.events import ActionFailed, ClearVisitor, DatagramReceived, UnreachableReceived
 from mobileip.control.core.limits import TokenBucket
 from mobileip.control.core.policy import cap_lifetime
@@ -42,6 +43,7 @@ from mobileip.control.types import (
     LIMITED_BROADCAST,
     REGISTRATION_PORT,
     ZERO_ADDRESS,
+    EncapsulationType,
     Endpoint,
     Instant,
     seconds,
@@ -188,6 +190,7 @@ class ForeignAgent:
             nai=None if nai is None else nai.nai,
             authenticated_to_home=to_authenticate
             and settings.home_agents.preferred(request.home_agent) is not None,
+            encapsulation=asked_encapsulation(request.flags) or EncapsulationType.IPIP,
         )
 
     def _no_room(self, pending: PendingRegistration) -> Reason | None:
@@ -277,6 +280,7 @@ class ForeignAgent:
             care_of_address=pending.care_of_address,
             delivery=pending.delivery,
             nai=pending.nai,
+            encapsulation=pending.encapsulation,
         )
 
     def _admit(self, admission: _Admission) -> list[Action]:

@@ -29,6 +29,7 @@ from mobileip.control.core.actions import (
 )
 from mobileip.control.core.bindings import BindingList, MobilityBinding, describe
 from mobileip.control.core.denials import DenialLimits
+from mobileip.control.core.encapsulations import asked as asked_encapsulation
 from mobileip.control.core.events import ActionFailed, ClearBinding, DatagramReceived
 from mobileip.control.core.home_replies import Asked, is_at_home, reply
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks, is_host
@@ -38,7 +39,7 @@ from mobileip.control.core.replay import ReplayGuard
 from mobileip.control.core.shortcuts import Shortcuts
 from mobileip.control.reasons import Reason
 from mobileip.control.security import MobilitySecurityAssociation, verify
-from mobileip.control.types import NANOSECONDS, Identification, Instant, Lifetime
+from mobileip.control.types import NANOSECONDS, EncapsulationType, Identification, Instant, Lifetime
 from mobileip.control.wire import RegistrationRequest, plain
 
 __all__ = ["HomeAgent", "HomeAgentSettings", "HomeNetwork"]
@@ -212,7 +213,7 @@ class HomeAgent:
             return None
         if not is_host(request.care_of_address) or request.care_of_address == home_address:
             return Reason.HA_POORLY_FORMED
-        if flags.minimal or flags.gre:
+        if asked_encapsulation(flags) not in policy.encapsulations:
             return Reason.HA_ENCAPSULATION_UNAVAILABLE
         if flags.reverse_tunnel:
             if policy.reverse_tunnel is ReverseTunnelPolicy.UNAVAILABLE:
@@ -249,6 +250,7 @@ class HomeAgent:
                 reverse=binding.reverse_tunnel,
                 beside=beside,
                 broadcast=binding.broadcast,
+                encapsulation=binding.encapsulation,
             )
         ]
         if not previous and link is not None:
@@ -287,6 +289,7 @@ class HomeAgent:
             asked=request.raw[: plain.ASKED],
             nai=asked.node.name,
             broadcast=broadcast,
+            encapsulation=asked_encapsulation(request.flags) or EncapsulationType.IPIP,
             code=int(reason.info.code or 0),
             look=self._shortcuts.look(request, now) if link is None else 0,
         )

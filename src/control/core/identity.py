@@ -12,7 +12,15 @@ from ipaddress import IPv4Address, IPv4Interface
 from mobileip.control.core.actions import Noted
 from mobileip.control.reasons import Reason
 from mobileip.control.security import MobilitySecurityAssociation, Nonces, ReplayMethod, Timestamps
-from mobileip.control.types import NANOSECONDS, ZERO_ADDRESS, Identification, Instant, Lifetime, seconds
+from mobileip.control.types import (
+    NANOSECONDS,
+    ZERO_ADDRESS,
+    EncapsulationType,
+    Identification,
+    Instant,
+    Lifetime,
+    seconds,
+)
 
 Entropy = Callable[[int], bytes]
 
@@ -24,7 +32,8 @@ class MobileNodeSettings:
     """Configuration of the mobile node. ``agent_wait``, ``hold_down``, ``solicitation_delay`` in s.
 
     Without ``home_address`` the node is known by its ``nai`` and is given one (RFC 2794); without ``home_agent`` it
-    asks who is one on its home network (s3.6.1.2). ``interfaces`` and ``agents`` have the preferred one first.
+    asks who is one on its home network (s3.6.1.2). ``interfaces``, ``agents`` and ``encapsulations`` have the preferred
+    one first; IP-in-IP is asked for behind the last.
     """
 
     home_address: IPv4Interface | None
@@ -46,12 +55,13 @@ class MobileNodeSettings:
     solicit_by_broadcast: frozenset[str] = frozenset()
     solicitation_delay: float = 0.0
     foreign_agents: Mapping[IPv4Address, MobilitySecurityAssociation] = field(default_factory=dict)
+    encapsulations: tuple[EncapsulationType, ...] = ()
 
     @property
     def fixed(self) -> tuple[object, ...]:
         """What cannot change while the node runs: its routes and its tunnel hang on it."""
         addresses = self.home_address, self.home_agent, self.home_gateway
-        ways = self.reverse_tunnel, self.broadcasts, self.encapsulating_delivery
+        ways = self.reverse_tunnel, self.broadcasts, self.encapsulating_delivery, self.encapsulations
         return *addresses, self.nai, self.interfaces, self.no_router_discovery, *ways
 
 
@@ -68,6 +78,9 @@ class Identity:
         self.reverse_tunnel = (
             settings.reverse_tunnel
         )  # as configured, or as the home agent wants it (137, 138)
+        self.encapsulations = (
+            settings.encapsulations
+        )  # as configured, without what the home agent denied (139)
 
     def reconfigure(self, settings: MobileNodeSettings) -> None:
         """Another key, perhaps another replay method; everything else that was learned stays.
@@ -116,6 +129,10 @@ class Identity:
             return False
         self.home_agent = self._settings.home_agent
         return True
+
+    def refuse_encapsulation(self, denied: EncapsulationType) -> None:
+        """The home agent does not have it: it is not asked for again, wherever we go."""
+        self.encapsulations = tuple(kind for kind in self.encapsulations if kind is not denied)
 
     # ---- Identification (s5.7)
 

@@ -55,6 +55,7 @@ from mobileip.control.core.registrar import (
     Registration,
     Verdict,
 )
+from mobileip.control.core.repairs import TunnelAsked
 from mobileip.control.core.ways import Ways, place
 from mobileip.control.reasons import Reason
 from mobileip.control.types import ALL_ROUTERS, LIMITED_BROADCAST, ZERO_ADDRESS, Instant, seconds
@@ -175,8 +176,8 @@ class MobileNode:
         return self._registrar.pending
 
     @property
-    def reverse_tunnel(self) -> bool:
-        return self._registrar.reverse_tunnel
+    def tunnel(self) -> TunnelAsked:
+        return self._registrar.tunnel
 
     @property
     def settled_at(self) -> int | None:
@@ -345,7 +346,7 @@ class MobileNode:
         if verdict.assigned:
             actions += self._ways.adopt()
         if registrar is self._registrar:
-            actions += self._ways.follow(self._attachment, registrar.reverse_tunnel, registrar.delivery_to)
+            actions += self._ways.follow(self._attachment, registrar.tunnel)
         return actions + self._on_refused(verdict, now)
 
     def _on_left(self, verdict: Verdict) -> list[Action]:
@@ -434,11 +435,7 @@ class MobileNode:
             for link in self._table.links:
                 if link.up and not link.agents and not self._table.is_soliciting(link):
                     self._table.solicit_now(link, now.mono)
-        return self._enter(target, request)
-
-    def _enter(self, target: Attachment | None, request: list[Action]) -> list[Action]:
-        registrar = self._registrar
-        return self._ways.enter(target, request, registrar.reverse_tunnel, registrar.delivery_to)
+        return self._ways.enter(target, request, self._registrar.tunnel)
 
     # ---- make before break
 
@@ -473,7 +470,7 @@ class MobileNode:
         self._coming = None
         self._attachment = coming.attachment
         self._registrar.keep_others(False)
-        actions = self._enter(coming.attachment, [])
+        actions = self._ways.enter(coming.attachment, [], self._registrar.tunnel)
         if self._registrar.registration is None or not self._registrar.registration.beside:
             return actions
         self._going = old

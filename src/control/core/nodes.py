@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
+from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
 from mobileip.control.core.networks import HomeNetwork
 from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
 from mobileip.control.core.pool import AddressPool
@@ -26,9 +27,10 @@ class HomeAgentSettings:
     """Configuration of the home agent.
 
     ``associations`` and ``policies`` are by home address, range of home addresses, or name; a node without a policy
-    of its own has the one made of ``max_lifetime``, ``reverse_tunnel`` and ``max_simultaneous``. ``addresses`` are the
-    home addresses of names that have a fixed one; such a node is in ``associations`` by both. ``foreign_agents`` are
-    the associations with other agents, by address. ``broadcasts`` says whether the B bit is honoured (s4.3).
+    of its own has the one made of ``max_lifetime``, ``reverse_tunnel``, ``max_simultaneous`` and ``encapsulations``.
+    ``addresses`` are the home addresses of names that have a fixed one; such a node is in ``associations`` by both.
+    ``foreign_agents`` are the associations with other agents, by address. ``broadcasts`` says whether the B bit is
+    honoured (s4.3).
     """
 
     address: IPv4Address
@@ -42,6 +44,7 @@ class HomeAgentSettings:
     policies: PeerMap[NodePolicy] = field(default_factory=PeerMap)
     addresses: Mapping[str, IPv4Address] = field(default_factory=dict)
     broadcasts: bool = False
+    encapsulations: Encapsulations = ONLY_IPIP
 
 
 @dataclass(slots=True)
@@ -139,4 +142,6 @@ class Nodes:
 
 
 def default_policy(settings: HomeAgentSettings) -> NodePolicy:
-    return NodePolicy(settings.max_lifetime, settings.reverse_tunnel, settings.max_simultaneous)
+    return NodePolicy(
+        settings.max_lifetime, settings.reverse_tunnel, settings.max_simultaneous, settings.encapsulations
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
 from mobileip.control.types import Lifetime
 
 
@@ -21,11 +22,13 @@ class NodePolicy:
     """What the home agent grants one mobile node.
 
     ``max_simultaneous`` is how many bindings it may have at a time; 1 means that the S bit is not supported.
+    ``encapsulations`` are those that it may ask for.
     """
 
     max_lifetime: Lifetime
     reverse_tunnel: ReverseTunnelPolicy = ReverseTunnelPolicy.OPTIONAL
     max_simultaneous: int = 1
+    encapsulations: Encapsulations = ONLY_IPIP
 
 
 def cap_lifetime(requested: Lifetime, maximum: Lifetime) -> Lifetime:

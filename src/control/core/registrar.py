@@ -13,11 +13,12 @@ from ipaddress import IPv4Address
 from mobileip.control.core.actions import Action, Noted, SendDatagram
 from mobileip.control.core.attachment import AtHome, Attachment, ThroughAgent, is_same_place, relay_of
 from mobileip.control.core.deadlines import Deadlines
+from mobileip.control.core.encapsulations import EVERY, worth_asking
 from mobileip.control.core.events import DatagramReceived
 from mobileip.control.core.identity import Identity, MobileNodeSettings
 from mobileip.control.core.mobile_replies import Denial, authentic, denial_of
 from mobileip.control.core.refusals import Place
-from mobileip.control.core.repairs import Remedy, Repair, Wishes, repair_of
+from mobileip.control.core.repairs import Remedy, Repair, TunnelAsked, Wishes, repair_of
 from mobileip.control.core.request import addressed, care_of_address, compose, names_an_agent
 from mobileip.control.reasons import REASON_BY_CODE, Reason, ReplyCode
 from mobileip.control.types import (
@@ -129,14 +130,13 @@ class Registrar:
         return self._settled_at
 
     @property
-    def reverse_tunnel(self) -> bool:
-        """Whether the present attachment is registered, or asked for, with a reverse tunnel."""
-        return self._wishes.reverse_tunnel
+    def tunnel(self) -> TunnelAsked:
+        """How the present attachment is registered, or asked for."""
+        wishes = self._wishes
+        return TunnelAsked(wishes.reverse_tunnel, wishes.encapsulation, self._delivery_to())
 
-    @property
-    def delivery_to(self) -> IPv4Address | None:
-        """Where to tunnel what is to be reverse-tunnelled (RFC 3024 s5.2.2): the foreign agent by the source of its
-        latest accepting reply. ``None``: nowhere, by direct delivery."""
+    def _delivery_to(self) -> IPv4Address | None:
+        """The foreign agent by the source of its latest accepting reply (RFC 3024 s5.2.2)."""
         wishes, relay = self._wishes, relay_of(self._attachment)
         if relay is None or not (wishes.encapsulating_delivery and wishes.reverse_tunnel):
             return None
@@ -171,12 +171,18 @@ class Registrar:
         if attachment is None or isinstance(attachment, AtHome):
             return Wishes()
         relay = relay_of(attachment)
+        # Where the tunnel ends at the agent it has to have what is asked for (s3.6.1.2).
+        available = attachment.encapsulations if isinstance(attachment, ThroughAgent) else EVERY
+        encapsulations = worth_asking(self._identity.encapsulations, available)
         if relay is None:
-            return Wishes(self._identity.reverse_tunnel, self._settings.lifetime)
+            return Wishes(
+                self._identity.reverse_tunnel, self._settings.lifetime, encapsulations=encapsulations
+            )
         reverse = self._identity.reverse_tunnel and relay.reverse_tunnel
         return Wishes(
             reverse,
             min(self._settings.lifetime, relay.lifetime_limit),
+            encapsulations=encapsulations,
             # With an address of its own on the link the node tunnels to the home agent.
             encapsulating_delivery=self._settings.encapsulating_delivery
             and isinstance(attachment, ThroughAgent),
@@ -417,6 +423,8 @@ class Registrar:
                 before, self._wishes = self._wishes, repair.change(self._wishes, reply.lifetime)
                 if not denial.by_foreign_agent and before.reverse_tunnel != self._wishes.reverse_tunnel:
                     identity.reverse_tunnel = self._wishes.reverse_tunnel  # it will be the same everywhere
+                if not denial.by_foreign_agent and before.encapsulation is not self._wishes.encapsulation:
+                    identity.refuse_encapsulation(before.encapsulation)  # likewise
                 return self._wishes != before, []
             case _:
                 return False, []

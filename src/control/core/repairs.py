@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final
+from ipaddress import IPv4Address
+from typing import Final, NamedTuple
 
 from mobileip.control.reasons import ReplyCode
-from mobileip.control.types import Lifetime
+from mobileip.control.types import EncapsulationType, Lifetime
 
 _NO_LIMIT: Final = Lifetime(Lifetime.INFINITE)
 
@@ -20,9 +21,25 @@ class Wishes:
     reverse_tunnel: bool = False
     lifetime: Lifetime = _NO_LIMIT
     simultaneous: bool = False
-    minimal: bool = False
-    gre: bool = False
+    encapsulations: tuple[EncapsulationType, ...] = (EncapsulationType.IPIP,)
     encapsulating_delivery: bool = False
+
+    @property
+    def encapsulation(self) -> EncapsulationType:
+        """The one to ask for; ``encapsulations`` are behind it those for when it is denied. IP-in-IP never is."""
+        return self.encapsulations[0]
+
+
+class TunnelAsked(NamedTuple):
+    """What a request says of the tunnel.
+
+    ``delivery_to`` is where what is to be reverse-tunnelled is tunnelled to first (RFC 3024 s5.2.2): the foreign agent.
+    ``None``: nowhere, by direct delivery.
+    """
+
+    reverse: bool
+    encapsulation: EncapsulationType
+    delivery_to: IPv4Address | None = None
 
 
 class Remedy(Enum):
@@ -50,11 +67,15 @@ def _change(said: str, change: Callable[[Wishes, Lifetime], Wishes]) -> Repair:
     return Repair(Remedy.CHANGE, said, change)
 
 
+def _next_encapsulation(wishes: Wishes, _: Lifetime) -> Wishes:
+    return replace(wishes, encapsulations=wishes.encapsulations[1:] or wishes.encapsulations)
+
+
 def _shorter(wishes: Wishes, offered: Lifetime) -> Wishes:
     return replace(wishes, lifetime=offered) if 0 < offered < wishes.lifetime else wishes
 
 
-_PLAIN_TUNNEL: Final = _change("with IP-in-IP", lambda wishes, _: replace(wishes, minimal=False, gre=False))
+_ANOTHER_TUNNEL: Final = _change("with another encapsulation", _next_encapsulation)
 _NO_REVERSE: Final = _change(
     "without reverse tunnel", lambda wishes, _: replace(wishes, reverse_tunnel=False)
 )
@@ -66,7 +87,7 @@ _LATER: Final = Repair(Remedy.LATER, "later")
 
 REPAIRS: Final[Mapping[ReplyCode, Repair]] = {
     ReplyCode.FA_LIFETIME_TOO_LONG: _change("with the lifetime offered", _shorter),
-    ReplyCode.FA_ENCAPSULATION_UNAVAILABLE: _PLAIN_TUNNEL,
+    ReplyCode.FA_ENCAPSULATION_UNAVAILABLE: _ANOTHER_TUNNEL,
     ReplyCode.FA_REVERSE_TUNNEL_UNAVAILABLE: _NO_REVERSE,
     ReplyCode.FA_REVERSE_TUNNEL_MANDATORY: _REVERSE,
     ReplyCode.FA_INVALID_CARE_OF_ADDRESS: replace(_ELSEWHERE, whole_agent=False),
@@ -83,7 +104,7 @@ REPAIRS: Final[Mapping[ReplyCode, Repair]] = {
     ReplyCode.HA_UNKNOWN_HOME_AGENT_ADDRESS: _NAMED_AGENT,
     ReplyCode.HA_REVERSE_TUNNEL_UNAVAILABLE: _NO_REVERSE,
     ReplyCode.HA_REVERSE_TUNNEL_MANDATORY: _REVERSE,
-    ReplyCode.HA_ENCAPSULATION_UNAVAILABLE: _PLAIN_TUNNEL,
+    ReplyCode.HA_ENCAPSULATION_UNAVAILABLE: _ANOTHER_TUNNEL,
 }
 
 

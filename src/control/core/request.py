@@ -9,7 +9,14 @@ from mobileip.control.core.attachment import AtHome, Attachment, CoLocated, Thro
 from mobileip.control.core.identity import Identity, MobileNodeSettings
 from mobileip.control.core.repairs import Wishes
 from mobileip.control.security import sign
-from mobileip.control.types import REGISTRATION_PORT, ZERO_ADDRESS, Endpoint, Identification, Lifetime
+from mobileip.control.types import (
+    REGISTRATION_PORT,
+    ZERO_ADDRESS,
+    EncapsulationType,
+    Endpoint,
+    Identification,
+    Lifetime,
+)
 from mobileip.control.wire import (
     EncapsulatingDelivery,
     Extension,
@@ -54,8 +61,8 @@ def compose(
             simultaneous=wishes.simultaneous and lifetime > 0,
             broadcast=settings.broadcasts and lifetime > 0,
             decapsulation_by_mn=isinstance(attachment, CoLocated),
-            minimal=wishes.minimal,
-            gre=wishes.gre,
+            minimal=wishes.encapsulation is EncapsulationType.MINIMAL,
+            gre=wishes.encapsulation is EncapsulationType.GRE,
             reverse_tunnel=wishes.reverse_tunnel,
         ),
         extensions=extensions,

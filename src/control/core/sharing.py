@@ -70,6 +70,7 @@ def _tunnel(visitor: Visitor, agent: IPv4Address | None = None) -> InstallTunnel
         local=visitor.care_of_address,
         remote=visitor.home_agent,
         reverse=visitor.reverse_tunnel,
+        encapsulation=visitor.encapsulation,
         beside=agent is not None,
         delivery=visitor.delivery,
         place=None if agent is None else VisitorPlace(visitor.interface, visitor.link_address, agent),

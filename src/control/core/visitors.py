@@ -9,7 +9,15 @@ from ipaddress import IPv4Address
 
 from mobileip.control.core.actions import DeliveryStyle
 from mobileip.control.core.deadlines import Deadlines
-from mobileip.control.types import NANOSECONDS, ZERO_ADDRESS, Endpoint, Identification, Instant, Lifetime
+from mobileip.control.types import (
+    NANOSECONDS,
+    ZERO_ADDRESS,
+    EncapsulationType,
+    Endpoint,
+    Identification,
+    Instant,
+    Lifetime,
+)
 
 VisitorKey = tuple[IPv4Address, IPv4Address]
 PendingKey = tuple[IPv4Address, str | None, IPv4Address, int]
@@ -38,6 +46,7 @@ class PendingRegistration:
     delivery: DeliveryStyle = DeliveryStyle.DIRECT
     nai: str | None = None
     authenticated_to_home: bool = False
+    encapsulation: EncapsulationType = EncapsulationType.IPIP
 
     @property
     def key(self) -> PendingKey:
@@ -60,6 +69,7 @@ class Visitor:
     care_of_address: IPv4Address
     delivery: DeliveryStyle = DeliveryStyle.DIRECT
     nai: str | None = None
+    encapsulation: EncapsulationType = EncapsulationType.IPIP
 
     @property
     def key(self) -> VisitorKey:

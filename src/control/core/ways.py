@@ -26,6 +26,7 @@ from mobileip.control.core.actions import (
 )
 from mobileip.control.core.attachment import AtHome, Attachment, CoLocated, ThroughAgent
 from mobileip.control.core.identity import Identity, MobileNodeSettings
+from mobileip.control.core.repairs import TunnelAsked
 from mobileip.control.reasons import Reason
 
 
@@ -45,19 +46,12 @@ class Ways:
         self._outward: tuple[Action, ...] = ()  # the latest tunnel and route away from home
 
     def enter(
-        self,
-        attachment: Attachment | None,
-        request: list[Action],
-        reverse: bool,
-        delivery_to: IPv4Address | None = None,
+        self, attachment: Attachment | None, request: list[Action], tunnel: TunnelAsked
     ) -> list[Action]:
-        """All for a new place, in the order of s4.6, with the ``request`` where it belongs.
-
-        ``delivery_to``: the foreign agent that is tunnelled to (RFC 3024 s5.2).
-        """
+        """All for a new place, in the order of s4.6, with the ``request`` where it belongs."""
         if self._identity.home is None:
             return [_moved(attachment), *request]
-        self._outward = self._away(attachment, reverse, delivery_to)
+        self._outward = self._away(attachment, tunnel)
         return [_moved(attachment), *self._enter(attachment, request)]
 
     def _enter(self, attachment: Attachment | None, request: list[Action]) -> list[Action]:
@@ -71,11 +65,9 @@ class Ways:
             return [*leaving, *self._leave_tunnel(), Unroute(self._identity.home.ip)]
         return [*leaving, *self._outward, *self._unless_tunnel()]
 
-    def follow(
-        self, attachment: Attachment | None, reverse: bool, delivery_to: IPv4Address | None = None
-    ) -> list[Action]:
-        """What a reply changed: the home address, the home agent, the reverse tunnel or who answers for the agent."""
-        outward = self._away(attachment, reverse, delivery_to)
+    def follow(self, attachment: Attachment | None, tunnel: TunnelAsked) -> list[Action]:
+        """What a reply changed: the home address, the home agent, the tunnel or who answers for the agent."""
+        outward = self._away(attachment, tunnel)
         if not outward or outward == self._outward:
             return []
         self._outward = outward
@@ -103,26 +95,32 @@ class Ways:
         attach = AttachHome(self._identity.home, attachment.interface, gateway)
         return [*moved_link, attach, *request, *self._leave_tunnel()]
 
-    def _away(
-        self, attachment: Attachment | None, reverse: bool, delivery_to: IPv4Address | None
-    ) -> tuple[Action, ...]:
+    def _away(self, attachment: Attachment | None, tunnel: TunnelAsked) -> tuple[Action, ...]:
         """s4.6, leaving: no more ARP for the home address, then the request; an agent is the default router."""
         home, home_agent = self._identity.home, self._identity.home_agent
         if home is None:
             return ()
         match attachment:
             case ThroughAgent():
-                return self._through_agent(attachment, home.ip, delivery_to)
+                return self._through_agent(attachment, home.ip, tunnel)
             case CoLocated() if home_agent is not None:
                 local, broadcast = attachment.care_of_address, self._broadcast
                 wanted = BroadcastDelivery.DIRECT if self._broadcasts else BroadcastDelivery.NONE
                 return (
-                    InstallTunnel(home.ip, TunnelSide.CARE_OF, local, home_agent, reverse, broadcast=wanted),
+                    InstallTunnel(
+                        home.ip,
+                        TunnelSide.CARE_OF,
+                        local,
+                        home_agent,
+                        tunnel.reverse,
+                        tunnel.encapsulation,
+                        broadcast=wanted,
+                    ),
                     RouteThroughTunnel(
                         home.ip,
                         attachment.interface,
                         attachment.gateway,
-                        reverse,
+                        tunnel.reverse,
                         outer=self._several,
                         broadcast=broadcast,
                     ),
@@ -131,10 +129,10 @@ class Ways:
                 return ()
 
     def _through_agent(
-        self, place: ThroughAgent, home: IPv4Address, delivery_to: IPv4Address | None
+        self, place: ThroughAgent, home: IPv4Address, tunnel: TunnelAsked
     ) -> tuple[Action, ...]:
         """The agent takes the tunnel off; broadcasts come inside a second one, to the home address (s4.3)."""
-        home_agent, nested = self._identity.home_agent, []
+        home_agent, nested, delivery_to = self._identity.home_agent, [], tunnel.delivery_to
         if self._broadcasts and home_agent is not None:
             nested = [
                 InstallTunnel(
@@ -147,7 +145,8 @@ class Ways:
             return *nested, RouteThroughAgent(home, place.interface, *agent, broadcast=self._broadcast)
         return (
             InstallTunnel(
-                home, TunnelSide.CARE_OF, home, delivery_to, True, delivery=DeliveryStyle.ENCAPSULATING
+                home, TunnelSide.CARE_OF, home, delivery_to, True, tunnel.encapsulation,
+                delivery=DeliveryStyle.ENCAPSULATING,
             ),
             *nested,
             RouteThroughTunnel(

@@ -62,6 +62,10 @@ class AgentDiscoverySocket:
         if interface in self._links:
             self._links[interface].refresh()
 
+    def suspects(self, interface: str) -> bool:
+        """Whether ``interface`` was set down, so that it may have been deleted unseen since."""
+        return self._links[interface].suspect
+
     def send(self, action: SendIcmp) -> None:
         """Raises :class:`ActionError` with one sentence when it cannot leave."""
         link = self._links.get(action.interface)

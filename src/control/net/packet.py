@@ -60,7 +60,7 @@ class PacketSocket:
         self._socket: socket.socket | None = None
         self._member: socket.socket | None = None
         self._retry: asyncio.TimerHandle | None = None
-        self._suspect = False  # was set down: a deletion that follows is not reported to the socket
+        self.suspect = False  # was set down: a deletion that follows is not reported to the socket
         self.refresh()
 
     def refresh(self) -> None:
@@ -76,7 +76,7 @@ class PacketSocket:
             self._shut()
             if index is not None:
                 self._open(index)
-        if self._socket is None or self._suspect:
+        if self._socket is None or self.suspect:
             self._look_again()
 
     def send(self, packet: bytes, link_destination: bytes) -> None:
@@ -115,7 +115,7 @@ class PacketSocket:
                 return
             what = f"cannot listen on {self.interface}"
             raise ActionError(sentence(what, error.errno or 0)) from error
-        self._socket, self._member, self.index, self._suspect = fresh, member, index, False
+        self._socket, self._member, self.index, self.suspect = fresh, member, index, False
         self._loop.add_reader(fresh, self._readable)
 
     def _shut(self) -> None:
@@ -146,10 +146,10 @@ class PacketSocket:
             except BlockingIOError:
                 return
             except OSError:
-                self._suspect = True  # ENETDOWN: watch the index until something arrives again
+                self.suspect = True  # ENETDOWN: watch the index until something arrives again
                 self._look_again()
                 return
-            self._suspect = False
+            self.suspect = False
             status = 0
             for level, kind, data in ancillary:
                 if (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA):

@@ -235,6 +235,10 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "packets of a node that has just left, or traffic to addresses nobody has",
         "none needed",
     ),
+    _R.TUNNEL_SOURCE_REFUSED: (
+        "somebody tunnels in a node's name, or a node has moved and its last packets from there come late",
+        "none needed after a move; else find out who sends from the address in source",
+    ),
     _R.TUNNEL_TOO_BIG: (
         "the path to the other end of the tunnel carries less than the tunnel's MTU says",
         "set daemon.tunnel_mtu to the path's MTU less 20",

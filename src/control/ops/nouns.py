@@ -23,6 +23,7 @@ _REMAINING: Final = "seconds until it ends; null: never"
 _LIFETIME: Final = 'seconds that were granted, or "infinite"'
 _REVERSE: Final = "whether the node's packets come back through the tunnel too (T bit)"
 _CO_LOCATED: Final = "whether the node ends the tunnel itself (D bit)"
+_ENCAPSULATION: Final = "how packets are tunnelled, both ways: ipip, gre (G bit) or minimal (M bit)"
 _NAI: Final = "Network Access Identifier (RFC 2794), or null"
 _KEYS: Final = "the Security Parameter Index that names the key; the key itself is never shown"
 
@@ -36,6 +37,7 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "lifetime_s": _LIFETIME,
             "remaining_s": _REMAINING,
             "reverse_tunnel": _REVERSE,
+            "encapsulation": _ENCAPSULATION,
             "co_located": _CO_LOCATED,
             "broadcast": "how broadcasts of the home link reach it (B bit): none, direct or nested",
             "nai": _NAI,
@@ -67,6 +69,7 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "lifetime_s": _LIFETIME,
             "remaining_s": _REMAINING,
             "reverse_tunnel": _REVERSE,
+            "encapsulation": _ENCAPSULATION,
             "co_located": _CO_LOCATED,
             "delivery": "how the node hands us its packets (RFC 3024 s5): direct or encapsulating",
             "state": "always registered; a registration that waits for its home agent is under pending",
@@ -120,6 +123,7 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "remaining_s": _REMAINING,
             "clock_offset_s": "seconds by which the home agent's clock is ahead, as far as its replies told",
             "reverse_tunnel": "whether what it sends goes through the tunnel (T bit)",
+            "encapsulation": _ENCAPSULATION,
             "registering_on": "a better link on which it registers while the present one works, or null",
             "pending": "whether a request waits for its reply",
             "code": "code of the reply that granted the registration",
@@ -146,7 +150,7 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "home_address": "the home address that was claimed, or null",
             "interface": "where it came in, or null",
             "spi": "the Security Parameter Index that was used, or null",
-            "count": "how often this source did this for this home address",
+            "count": "how often this source did this for this home address; of tunnelled packets, how many",
             "first_at": "when for the first time, in seconds since 1970",
             "last_at": "when for the last time, in seconds since 1970",
         },
@@ -158,7 +162,7 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "side": "which end we are: home or care-of",
             "local": "our end",
             "remote": "the other end",
-            "encapsulation": "ipip",
+            "encapsulation": _ENCAPSULATION,
             "mtu": "largest inner packet that needs no fragments, in bytes",
             "packets_in": "packets that came out of the tunnel",
             "bytes_in": "their bytes, without outer headers",

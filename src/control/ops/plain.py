@@ -11,7 +11,7 @@ from typing import Final
 
 from mobileip.control.reasons import Reason
 from mobileip.control.security.secret import Secret
-from mobileip.control.types import Endpoint, Identification, Lifetime
+from mobileip.control.types import EncapsulationType, Endpoint, Identification, Lifetime
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
@@ -34,6 +34,8 @@ def plain(value: object) -> Plain:
             return str(value)
         case Reason():
             return value.label
+        case EncapsulationType():  # tunnels are known by name
+            return str(value)
         case Enum() if not isinstance(
             value, int
         ):  # an IntEnum is a number of the standard: a code, a protocol

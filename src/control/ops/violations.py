@@ -38,13 +38,14 @@ class Violations:
         self._kept: Final[dict[tuple[str, int, int], _Violation]] = {}
 
     def note(self, reason: Reason, fields: Mapping[str, object], wall: int) -> None:
-        """One more of ``reason``; the fields ``source`` and ``home_address`` say who."""
+        """One more of ``reason``, or as many as the field ``packets`` says; ``source`` and ``home_address`` say who."""
         source, home_address = fields.get("source"), fields.get("home_address")
         if type(source) is Endpoint:
             source = source.address  # a sender may take another port for each message
         key = (reason.label, _number(source), _number(home_address))
         violation = self._kept.pop(key, None) or _Violation(reason, source, home_address, wall)
-        violation.count += 1
+        packets = fields.get("packets")
+        violation.count += packets if isinstance(packets, int) else 1
         violation.last = wall
         violation.interface = fields.get("interface")
         violation.spi = fields.get("spi")

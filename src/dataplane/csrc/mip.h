@@ -96,7 +96,10 @@
 	X(THREAD_FAILED, "thread-failed", "a thread gave up; value is the errno, address is 0")          \
 	X(UNKNOWN_HOME, "unknown-home", "address is in no tunnel; at most one a second for each thread") \
 	X(TUNNEL_TOO_BIG, "tunnel-too-big",                                                              \
-	  "a datagram of value bytes to address was over a device's MTU; sampled too")
+	  "a datagram of value bytes to address was over a device's MTU; sampled too")                   \
+	X(WRONG_SOURCE, "wrong-source",                                                                  \
+	  "value packets since the last such event failed the source check (RFC 3024 4.3.2), the last "  \
+	  "with address outside and inner inside; sampled too")
 
 #define MIP_DROP_ENUM(name, label, meaning) MIP_DROP_##name,
 #define MIP_COUNTER_ENUM(name, label, meaning) MIP_COUNTER_##name,

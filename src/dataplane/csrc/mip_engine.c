@@ -357,9 +357,11 @@ static int install(struct mip_engine *e, const struct mip_change *c)
 			mip_stats_release(&e->stats, t.index);
 		return error;
 	}
-	/* Sequence numbers begin again with another way or another peer. */
+	/* Sequence numbers begin again with another way or another peer.  The peer may have had another way meanwhile. */
 	if (same == count || !is_same_stream(&t, &old[same]))
 		mip_sequence_reset(&e->stats.sequences[index]);
+	else
+		mip_sequence_expect_any(&e->stats.sequences[index]);
 	/* As many indices as entries: the table cannot be full when one was free. */
 	if (c->beside)
 		mip_group_join(&e->table, &t);

@@ -17,7 +17,7 @@ enum { MIP_RING_SIZE = 256 };
 
 struct mip_event {
 	uint32_t type; /* enum mip_event_type */
-	uint32_t address_be;
+	uint32_t address_be, inner_be;
 	uint64_t value;
 };
 

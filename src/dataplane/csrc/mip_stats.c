@@ -5,7 +5,12 @@
 void mip_sequence_reset(struct mip_sequence *s)
 {
 	atomic_store_explicit(&s->next, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->last, UINT32_MAX, memory_order_relaxed);
+	mip_sequence_expect_any(s);
+}
+
+void mip_sequence_expect_any(struct mip_sequence *s)
+{
+	atomic_store_explicit(&s->late, MIP_SEQUENCE_LATE, memory_order_relaxed);
 }
 
 uint32_t mip_sequence_next(struct mip_sequence *s)
@@ -16,10 +21,15 @@ uint32_t mip_sequence_next(struct mip_sequence *s)
 bool mip_sequence_accept(struct mip_sequence *s, uint32_t received)
 {
 	uint32_t ahead = received - atomic_load_explicit(&s->last, memory_order_relaxed);
+	uint32_t late = atomic_load_explicit(&s->late, memory_order_relaxed);
 
-	if (ahead == 0 || ahead > UINT32_MAX / 2 + 1)
+	if ((ahead == 0 || ahead > UINT32_MAX / 2 + 1) && late < MIP_SEQUENCE_LATE) {
+		atomic_store_explicit(&s->late, late + 1, memory_order_relaxed);
 		return false;
+	}
 	atomic_store_explicit(&s->last, received, memory_order_relaxed);
+	if (late)
+		atomic_store_explicit(&s->late, 0, memory_order_relaxed);
 	return true;
 }
 

@@ -33,10 +33,16 @@ struct mip_traffic {
 	_Atomic uint64_t packets, bytes, dropped, reserved;
 };
 
-/* GRE sequence numbers of a tunnel (RFC 2890 2.2): the next to be sent, the last that was received. */
+/*
+ * GRE sequence numbers of a tunnel (RFC 2890 2.2): the next to be sent, the last that was received.
+ * RFC 2890 has no sign that a sender began anew, as one that was restarted does.  Here it is that so
+ * many packets in a row came late: the next is taken as the first of another stream.
+ */
 struct mip_sequence {
-	_Atomic uint32_t next, last;
+	_Atomic uint32_t next, last, late;
 };
+
+enum { MIP_SEQUENCE_LATE = 4 };
 
 struct mip_sum {
 	uint64_t packets, bytes, dropped;
@@ -62,8 +68,10 @@ struct mip_status {
 	struct mip_sum direction[MIP_DIRECTIONS];
 };
 
-/* Writer: the first to be sent is 0, and the first to be received may be 0. */
+/* Writer: the first to be sent is 0, and the first to be received may be any. */
 void mip_sequence_reset(struct mip_sequence *s);
+/* Writer: the other end may have begun anew, what we send goes on. */
+void mip_sequence_expect_any(struct mip_sequence *s);
 uint32_t mip_sequence_next(struct mip_sequence *s);
 /* For the one thread that receives: false if it is out of sequence, and then it does not count. */
 bool mip_sequence_accept(struct mip_sequence *s, uint32_t received);

@@ -15,12 +15,11 @@ uint64_t mip_now_ns(void)
 	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
 }
 
-void mip_worker_event(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value)
+static void tell(struct mip_worker *w, const struct mip_event *event)
 {
-	const struct mip_event event = { .type = type, .address_be = address_be, .value = value };
 	const uint64_t one = 1;
 
-	if (!mip_ring_put(&w->ring, &event)) {
+	if (!mip_ring_put(&w->ring, event)) {
 		mip_add(&w->counters[MIP_COUNTER_EVENTS_LOST], 1);
 		return;
 	}
@@ -29,14 +28,42 @@ void mip_worker_event(struct mip_worker *w, enum mip_event_type type, uint32_t a
 		return;
 }
 
-void mip_worker_sample(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value)
+void mip_worker_event(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value)
+{
+	const struct mip_event event = { .type = type, .address_be = address_be, .value = value };
+
+	tell(w, &event);
+}
+
+/* Whether the last event of this type is a second old; then the next has to wait as long. */
+static bool may_tell(struct mip_worker *w, enum mip_event_type type)
 {
 	uint64_t now = mip_now_ns();
 
 	if (w->told_ns[type] && now - w->told_ns[type] < SECOND_NS)
-		return;
+		return false;
 	w->told_ns[type] = now;
-	mip_worker_event(w, type, address_be, value);
+	return true;
+}
+
+void mip_worker_sample(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value)
+{
+	if (may_tell(w, type))
+		mip_worker_event(w, type, address_be, value);
+}
+
+void mip_worker_wrong_source(struct mip_worker *w, uint32_t outer_be, uint32_t inner_be)
+{
+	struct mip_event event = { .type = MIP_EVENT_WRONG_SOURCE,
+				   .address_be = outer_be,
+				   .inner_be = inner_be };
+
+	w->wrong_sources++;
+	if (!may_tell(w, MIP_EVENT_WRONG_SOURCE))
+		return;
+	event.value = w->wrong_sources;
+	w->wrong_sources = 0;
+	tell(w, &event);
 }
 
 bool mip_worker_wait(struct mip_worker *w, const int *fds, uint32_t count)

@@ -58,6 +58,7 @@ struct mip_worker {
 	struct mip_coalescer coalescer;
 	struct mip_bucket icmp;
 	uint64_t told_ns[MIP_EVENT_END];
+	uint64_t wrong_sources; /* not told yet */
 	uint16_t id;
 
 	pthread_t thread;
@@ -108,6 +109,8 @@ uint64_t mip_now_ns(void);
 void mip_worker_event(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value);
 /* The same for events that may come with every packet: one a second of each type. */
 void mip_worker_sample(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value);
+/* A packet that failed the source check: who sent it, and as whom. */
+void mip_worker_wrong_source(struct mip_worker *w, uint32_t outer_be, uint32_t inner_be);
 /* Sleeps until one of at most MIP_ENCAPS descriptors is readable; false if it is time to stop. */
 bool mip_worker_wait(struct mip_worker *w, const int *fds, uint32_t count);
 

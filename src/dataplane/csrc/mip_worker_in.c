@@ -107,11 +107,15 @@ static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packe
 
 	if (drop == MIP_DROP_NO_BINDING) {
 		mip_worker_drop(w, drop, NULL);
-		mip_worker_sample(w, MIP_EVENT_UNKNOWN_HOME,
-				  mip_table_has(w->table, MIP_CARE_OF) ? d->inner.dst_be : d->inner.src_be,
-				  0);
+		/* A visitor may have left.  Where there are only home ends, somebody speaks for another. */
+		if (mip_table_has(w->table, MIP_CARE_OF) || !mip_table_has(w->table, MIP_HOME))
+			mip_worker_sample(w, MIP_EVENT_UNKNOWN_HOME, d->inner.dst_be, 0);
+		else
+			mip_worker_wrong_source(w, d->outer.src_be, d->inner.src_be);
 		return 0;
 	}
+	if (drop == MIP_DROP_WRONG_OUTER_SOURCE)
+		mip_worker_wrong_source(w, d->outer.src_be, d->inner.src_be);
 	if (!drop && t.flags & MIP_F_GRE_SEQUENCE && d->has_sequence &&
 	    !mip_sequence_accept(&w->sequences[t.index], d->sequence))
 		drop = MIP_DROP_GRE_SEQUENCE;

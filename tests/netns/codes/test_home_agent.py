@@ -93,6 +93,7 @@ def lab(networks: Lab) -> Iterator[Lab]:
     node = {"spi": SPI, "key": KEY}
     table = networks.home.configuration["home_agent"]
     table["max_bindings"] = 3
+    table["encapsulations"] = []
     table["nodes"] += [
         {"home_address": str(SEVERAL), "max_simultaneous": 2, **node},
         {"home_address": str(NEVER_REVERSE), "reverse_tunnel": "forbidden", **node},

@@ -33,8 +33,10 @@ class Message:
 
 
 @contextmanager
-def captured(lab: Lab, space: Namespace, interface: str, file: Path) -> Iterator[None]:
-    """Registration messages that pass ``interface``."""
+def captured(
+    lab: Lab, space: Namespace, interface: str, file: Path, what: str = "udp port 434"
+) -> Iterator[None]:
+    """What passes ``interface``: registration messages, or what another filter lets through."""
     options = [
         "-i",
         interface,
@@ -47,9 +49,7 @@ def captured(lab: Lab, space: Namespace, interface: str, file: Path) -> Iterator
         "0",
         "-w",
         str(file),
-        "udp",
-        "port",
-        "434",
+        *what.split(),
     ]
     process = lab.processes.start(f"tcpdump-{file.stem}", space, ["tcpdump", *options])
     eventually(

@@ -129,6 +129,7 @@ def start(lab: Lab, policy: str) -> None:
     agent.configuration["foreign_agent"] |= {
         "reverse_tunnel": policy,
         "encapsulating_delivery": False,
+        "encapsulations": [],
         "pending_timeout": 0.5,
         "max_pending": 4,
         "nodes": [{"home_address": str(KEYED_HOME), "spi": NODE_AGENT.spi, "key": NODE_KEY}],

@@ -216,7 +216,7 @@ def test_deleted_and_made_anew_without_being_told(pair: Pair, downed_first: bool
     async def play(node: Node) -> None:
         if downed_first:
             pair.here.ip("link set eth1 down")
-            await asyncio.sleep(0.3)
+            await eventually(lambda: node.socket.suspects("eth1"))
         pair.here.ip("link del eth1")
         pair.connect()
         with tap(pair) as raw:

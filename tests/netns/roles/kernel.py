@@ -29,3 +29,8 @@ def _ip(space: Namespace, *arguments: str) -> str:
 
 def has_device(space: Namespace, device: str) -> bool:
     return f" {device}:" in _ip(space, "-o", "link", "show")
+
+
+def device_mtu(space: Namespace, device: str) -> int:
+    shown = _ip(space, "-o", "link", "show", "dev", device).split()
+    return int(shown[shown.index("mtu") + 1])

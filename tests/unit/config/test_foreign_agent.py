@@ -10,9 +10,10 @@ import pytest
 from mobileip.control.agent import settings
 from mobileip.control.config.load import examine, load
 from mobileip.control.config.problem import Severity
+from mobileip.control.core.encapsulations import EVERY, ONLY_IPIP, offered
 from mobileip.control.ports import ActionError
 from mobileip.control.security import Algorithm
-from mobileip.control.types import ALL_SYSTEMS, LIMITED_BROADCAST, Spi
+from mobileip.control.types import ALL_SYSTEMS, LIMITED_BROADCAST, EncapsulationType, Spi
 from tests.unit.config.texts import KEY, Write
 
 KEY2 = "51d0c4f7a2293b8e6a0f9d1c77e5b342"
@@ -41,6 +42,18 @@ algorithm = "keyed-md5"
 
 def address_of(interface: str) -> IPv4Interface:
     return IPv4Interface({"eth1": "203.0.113.1/26", "eth2": "203.0.113.129/25"}[interface])
+
+
+@pytest.mark.parametrize(("line", "granted"), [("", EVERY), ("encapsulations = []", ONLY_IPIP)])
+def test_encapsulations_are_accepted_and_advertised(
+    write: Write, line: str, granted: frozenset[EncapsulationType]
+) -> None:
+    config = load(write(AGENT.replace("[foreign_agent]", f"[foreign_agent]\n{line}")))
+    assert config.foreign_agent is not None
+    made = settings.foreign_agent(config.foreign_agent, None, address_of, [FIRST, SECOND, THIRD])
+    assert made.encapsulations == granted
+    for link in settings.advertised_links(config, address_of):
+        assert offered(link.flags) == granted
 
 
 @pytest.mark.rfc("5944", "3.7.1", 1)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
 
-from mobileip.control.agent.settings import home_agent
+from mobileip.control.agent.settings import advertised_links, home_agent
 from mobileip.control.config.load import examine, load
 from mobileip.control.config.problem import Severity
+from mobileip.control.core.encapsulations import EVERY, ONLY_IPIP, offered
 from mobileip.control.core.home import HomeAgentSettings
 from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
 from mobileip.control.security import ReplayMethod, Secret
-from mobileip.control.types import Lifetime, Spi
+from mobileip.control.types import EncapsulationType, Lifetime, Spi
 from tests.unit.config.texts import HOME, KEY, Write, problems, replaced
 
 OTHER_KEY = "0e7c41d98ab2356fc0ffee1122334477"
@@ -56,16 +57,35 @@ def test_range_name_and_name_with_address(write: Write) -> None:
     assert [net.pool for net in found.networks] == [None, IPv4Network("10.2.1.0/24")]
 
 
+@pytest.mark.parametrize(
+    ("line", "granted"),
+    [
+        ("", EVERY),
+        ('encapsulations = ["minimal"]', {EncapsulationType.IPIP, EncapsulationType.MINIMAL}),
+        ("encapsulations = []", ONLY_IPIP),
+    ],
+)
+def test_encapsulations_are_granted_and_advertised(
+    write: Write, line: str, granted: frozenset[EncapsulationType]
+) -> None:
+    text = replaced(HOME, 'address = "192.0.2.1"', f'address = "192.0.2.1"\n{line}')
+    assert settings(write, text).encapsulations == granted
+    (link,) = advertised_links(load(write(text)), lambda _: IPv4Interface("10.1.0.1/24"))
+    assert offered(link.flags) == granted
+
+
 def test_policies_fill_up_from_the_home_agents(write: Write) -> None:
     text = replaced(
         HOME, 'address = "192.0.2.1"', 'address = "192.0.2.1"\nmax_simultaneous = 2\nmax_lifetime = 50'
     )
     text += node('home_address = "10.1.0.6"\nmax_lifetime = "infinite"')
     text += node('home_address = "10.1.0.7"\nreverse_tunnel = "required"\nmax_simultaneous = 8')
+    text += node('home_address = "10.1.0.8"\nencapsulations = []')
     found = settings(write, text)
     optional, required = ReverseTunnelPolicy.OPTIONAL, ReverseTunnelPolicy.REQUIRED
-    assert found.policies.find(IPv4Address("10.1.0.6")) == NodePolicy(Lifetime(0xFFFF), optional, 2)
-    assert found.policies.find(IPv4Address("10.1.0.7")) == NodePolicy(Lifetime(50), required, 8)
+    assert found.policies.find(IPv4Address("10.1.0.6")) == NodePolicy(Lifetime(0xFFFF), optional, 2, EVERY)
+    assert found.policies.find(IPv4Address("10.1.0.7")) == NodePolicy(Lifetime(50), required, 8, EVERY)
+    assert found.policies.find(IPv4Address("10.1.0.8")) == NodePolicy(Lifetime(50), optional, 2, ONLY_IPIP)
     assert found.policies.find(IPv4Address("10.1.0.5")) is None
 
 

@@ -9,6 +9,7 @@ import pytest
 from mobileip.control.agent import settings
 from mobileip.control.config.load import load
 from mobileip.control.security import ReplayMethod
+from mobileip.control.types import EncapsulationType
 from tests.unit.config.texts import KEY, MOBILE, Write, problems, replaced
 
 KEY2 = "51d0c4f7a2293b8e6a0f9d1c77e5b342"
@@ -23,6 +24,7 @@ hold_down = 5
 simultaneous = true
 broadcasts = true
 encapsulating_delivery = true
+encapsulation = ["gre", "minimal"]
 [[mobile_node.foreign_agents]]
 address = "198.51.100.1"
 spi = 300
@@ -43,6 +45,7 @@ def test_everything_reaches_the_node(write: Write) -> None:
         True,
     )
     assert made.broadcasts and made.encapsulating_delivery
+    assert made.encapsulations == (EncapsulationType.GRE, EncapsulationType.MINIMAL)
     assert made.association.replay is ReplayMethod.NONCES
     (agent,) = made.foreign_agents
     shared = made.foreign_agents[agent]
@@ -56,6 +59,23 @@ def test_defaults(write: Write) -> None:
     assert (made.nai, made.agents, made.hold_down, made.simultaneous) == (None, (), 2.0, False)
     assert not made.broadcasts and not made.encapsulating_delivery
     assert made.association.replay is ReplayMethod.TIMESTAMPS and made.foreign_agents == {}
+
+
+def test_nothing_is_asked_for_behind_ip_in_ip(write: Write) -> None:
+    text = MOBILE + 'encapsulation = ["ipip", "gre"]\n'
+    (told,) = problems(write(text)).items()
+    assert told == (
+        "mobile_node.encapsulation[1]",
+        "warning: gre is never asked for: ipip before it is never denied",
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [("", "ipip"), ('encapsulation = ["minimal"]', "minimal"), ("encapsulation = []", "ipip")],
+)
+def test_the_device_is_made_for_the_first_choice(write: Write, line: str, kind: str) -> None:
+    assert str(settings.usual_encapsulation(load(write(f"{MOBILE}{line}\n")))) == kind
 
 
 def test_home_address_or_home_agent_may_be_left_out(write: Write) -> None:

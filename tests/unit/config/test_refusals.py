@@ -115,6 +115,28 @@ BAD_VALUES = [
     (MOBILE, '["eth0", "wlan0"]', '["eth0", 5]', "mobile_node.interfaces[1]", "5 must be the name"),
     (MOBILE, "spi = 256", "agent_wait = -1\nspi = 256", "mobile_node.agent_wait", "0 to 60 s"),
     (MOBILE, f'key = "{KEY}"', "", "mobile_node.key", "is missing: key (hexadecimal digits) or key_file"),
+    (
+        MOBILE,
+        "spi",
+        'encapsulation = ["gre", "esp"]\nspi',
+        "mobile_node.encapsulation[1]",
+        '"minimal" or "ipip"',
+    ),
+    (
+        MOBILE,
+        "spi",
+        'encapsulation = ["gre", "gre"]\nspi',
+        "mobile_node.encapsulation[1]",
+        "is there already",
+    ),
+    (MOBILE, "spi", 'encapsulation = "gre"\nspi', "mobile_node.encapsulation", "must be a list"),
+    (
+        FOREIGN,
+        "max_lifetime",
+        'encapsulations = ["ipip"]\nmax_lifetime',
+        "foreign_agent.encapsulations[0]",
+        'must be "gre" or "minimal"',
+    ),
     (MOBILE, "[mobile_node]", "daemon = 5\n[mobile_node]", "daemon", "must be a table"),
     (MOBILE, "[mobile_node]", "[daemons]\n[mobile_node]", "daemons", "is it daemon?"),
     (

@@ -155,12 +155,16 @@ def advertisement(
     lifetime: int = 3,
     registration_lifetime: int = 300,
     routers: tuple[IPv4Address, ...] = (),
+    minimal: bool = False,
+    gre: bool = False,
 ) -> IcmpReceived:
     flags = AgentFlags(
         registration_required=required,
         busy=busy,
         home_agent=home,
         foreign_agent=foreign,
+        minimal=minimal,
+        gre=gre,
         reverse_tunnel=reverse_tunnel,
     )
     mobility = MobilityAgentAdvertisement(

@@ -24,7 +24,16 @@ from mobileip.control.core.repairs import Wishes
 from mobileip.control.core.request import compose
 from mobileip.control.reasons import Reason
 from mobileip.control.security import MobilitySecurityAssociation, ReplayMethod, Secret, sign, verify
-from mobileip.control.types import ZERO_ADDRESS, Endpoint, Identification, Instant, Lifetime, Spi, seconds
+from mobileip.control.types import (
+    ZERO_ADDRESS,
+    EncapsulationType,
+    Endpoint,
+    Identification,
+    Instant,
+    Lifetime,
+    Spi,
+    seconds,
+)
 from mobileip.control.wire import (
     EncapsulatingDelivery,
     MobileForeignAuthentication,
@@ -396,7 +405,8 @@ def test_delivery_style_stands_between_the_authentications_and_only_with_a_rever
 
 
 def test_flags_are_the_wishes() -> None:
-    flags = composed(Wishes(minimal=True, gre=True, simultaneous=True), None).flags
-    assert (flags.minimal, flags.gre, flags.simultaneous, flags.reverse_tunnel) == (True, True, True, False)
+    flags = composed(Wishes(encapsulations=(EncapsulationType.GRE,), simultaneous=True), None).flags
+    assert (flags.minimal, flags.gre, flags.simultaneous, flags.reverse_tunnel) == (False, True, True, False)
+    assert int(composed(Wishes(encapsulations=(EncapsulationType.MINIMAL,)), THROUGH).flags) == 0x10
     assert flags.decapsulation_by_mn and not flags.broadcast
     assert int(composed(Wishes(), THROUGH).flags) == 0

@@ -13,7 +13,7 @@ from mobileip.control.core.events import Tick
 from mobileip.control.core.mobile import State
 from mobileip.control.core.repairs import REPAIRS, Remedy, Wishes, repair_of
 from mobileip.control.reasons import Reason, ReplyCode
-from mobileip.control.types import Lifetime
+from mobileip.control.types import EncapsulationType, Lifetime
 from mobileip.control.wire import ForeignAgentError
 from tests.unit.core.factory import (
     CARE_OF,
@@ -44,6 +44,7 @@ from tests.unit.core.mobile import (
 )
 from tests.unit.core.test_mobile import SETTINGS, node, request_times
 
+GRE, MINIMAL, IPIP = EncapsulationType.GRE, EncapsulationType.MINIMAL, EncapsulationType.IPIP
 NO_REVERSE = replace(SETTINGS, reverse_tunnel=False)
 
 # ---- the table
@@ -53,8 +54,8 @@ NO_REVERSE = replace(SETTINGS, reverse_tunnel=False)
     ("code", "before", "after"),
     [
         (69, Wishes(lifetime=Lifetime(100)), Wishes(lifetime=Lifetime(30))),
-        (72, Wishes(minimal=True), Wishes()),
-        (139, Wishes(gre=True), Wishes()),
+        (72, Wishes(encapsulations=(MINIMAL, IPIP)), Wishes()),
+        (139, Wishes(encapsulations=(GRE, IPIP)), Wishes()),
         (74, Wishes(reverse_tunnel=True), Wishes()),
         (137, Wishes(reverse_tunnel=True), Wishes()),
         (75, Wishes(), Wishes(reverse_tunnel=True)),
@@ -121,7 +122,7 @@ def test_what_the_home_agent_wants_is_known_at_the_next_place() -> None:
 def test_what_a_foreign_agent_wants_is_its_own_affair() -> None:
     machine, payload = visiting()
     answer(machine, asked(denied(machine, payload, 0.1, 74)), 0.2)
-    assert machine.state is State.REGISTERED and not machine.reverse_tunnel
+    assert machine.state is State.REGISTERED and not machine.tunnel.reverse
     down(machine, 1)
     up(machine, 2)
     other = advertisement(source=SECOND_AGENT, mac=OTHER_MAC)

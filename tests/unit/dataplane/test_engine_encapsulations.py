@@ -165,12 +165,26 @@ def test_sequence_numbers(cable: Link) -> None:
     device.take(7)
     counted(engine, "gre-out-of-sequence", 4)
     assert engine.counters()["decapsulated-packets"] == 7
-    engine.install(replace(home, mtu=1000))  # the same way: goes on
-    send(0x80000001)
+    engine.install(replace(home, mtu=1000))  # registered again: the peer may have begun anew
+    send(3, 2)
+    device.take(1)
     counted(engine, "gre-out-of-sequence", 5)
     engine.install(replace(home, key_out=9))
     send(0)
     device.take(1)
+
+
+def test_a_peer_that_was_restarted_is_heard_again_after_a_few_packets(cable: Link) -> None:
+    home, away = ends("gre-all")
+    engine = cable.engine(cable.home)
+    engine.install(home)
+    engine.start()
+    device = cable.tap(cable.home, "mip0")
+    cable.socket(cable.home, socket.SOCK_DGRAM).bind((str(CORRESPONDENT), 4000))
+    for number in (700, 0, 1, 2, 701, 0, 1, 2, 3, 4, 5):
+        cable.send(cable.away, [IP(encapsulate(bytes(PACKET), away, 1, number))])
+    device.take(4)  # 700, 701, and from 4 on
+    counted(engine, "gre-out-of-sequence", 7)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,7 +11,7 @@ from socket import SOCK_DGRAM
 import pytest
 
 from mobileip.control.lab.waiting import eventually
-from mobileip.dataplane import Engine, EventType, Flag, Side, Traffic, Tunnel, encapsulate
+from mobileip.dataplane import Engine, EngineEvent, EventType, Flag, Side, Traffic, Tunnel, encapsulate
 from tests.unit.dataplane.link import Link, counted, expect, moved
 from tests.unit.dataplane.packets import (
     AGENT,
@@ -256,6 +256,30 @@ def test_unknown_home_address_is_counted_always_and_told_once_a_second(cable: Li
     expect(engine, {"device-read-packets": 20, "device-read-bytes": 2000, "no-binding": 20})
     events = eventually(engine.drain_events, what="an event")
     assert [(event.type, event.address) for event in events] == [(EventType.UNKNOWN_HOME, OTHER_HOME)]
+
+
+@pytest.mark.rfc("3024", "4.3.2", 5)
+def test_who_speaks_in_the_name_of_a_node_is_told_once_a_second_with_a_count(cable: Link) -> None:
+    """RFC 3024 4.3.2: from a wrong care-of address, and as a node that has no binding."""
+    engine = cable.engine(cable.home)
+    engine.install(home_end())
+    engine.start()
+    for source, inside in [(STRANGER, HOME)] * 5 + [(CARE_OF, OTHER_HOME)] * 3:
+        cable.send(cable.away, [outer(inner(inside, CORRESPONDENT), source, AGENT)])
+    counted(engine, "wrong-outer-source", 5)
+    counted(engine, "no-binding", 3)
+    (event,) = engine.drain_events()
+    assert (event.type, event.address, event.inner) == (EventType.WRONG_SOURCE, STRANGER, HOME)
+    assert event.value == 1
+
+    def told() -> list[EngineEvent]:
+        cable.send(cable.away, [outer(inner(OTHER_HOME, CORRESPONDENT), CARE_OF, AGENT)])
+        return engine.drain_events()
+
+    (event,) = eventually(told, what="the next event, a second later")
+    assert (event.type, event.address, event.inner) == (EventType.WRONG_SOURCE, CARE_OF, OTHER_HOME)
+    seen = moved(engine)
+    assert event.value in range(8, seen["no-binding"] + seen["wrong-outer-source"])
 
 
 def test_what_the_kernel_drops_for_us_is_counted(cable: Link) -> None:

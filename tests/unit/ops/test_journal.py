@@ -111,6 +111,17 @@ def test_violations_say_who_when_why_and_how_often(clock: Clock) -> None:
     assert (later["reason"], later["source"], later["interface"]) == (Reason.FA_MN_TOO_DISTANT, None, "eth1")
 
 
+@pytest.mark.rfc("3024", "4.3.2", 5)
+def test_tunnelled_packets_that_fail_the_source_check_are_counted_as_many_as_they_are() -> None:
+    violations = Violations()
+    for packets in (1, 41):
+        fields = {"source": SENDER, "home_address": NODE, "packets": packets}
+        violations.note(Reason.TUNNEL_SOURCE_REFUSED, fields, 0)
+    (row,) = violations.rows()
+    assert (row["reason"], row["source"], row["home_address"]) == (Reason.TUNNEL_SOURCE_REFUSED, SENDER, NODE)
+    assert row["count"] == 42
+
+
 def test_the_list_of_violations_is_bounded_and_keeps_the_latest() -> None:
     violations = Violations(limit=3)
     for last in (1, 2, 3, 1, 4):
