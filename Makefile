@@ -2,9 +2,10 @@
 
 BIN := .venv/bin
 CLANG := clang-format clang-14 libclang-rt-14-dev
+PEERS := kmod user-mode-linux
 TUNNELS := wireguard-go wireguard-tools openvpn fastd tinc vtun
 SECONDS_EACH ?= 20
-C_FILES = $(wildcard src/dataplane/csrc/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch] benchmarks/*/*.c)
+C_FILES = $(wildcard src/dataplane/csrc/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch] benchmarks/*/*.c tests/netns/*/*.c)
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test unit check bench bench-handover bench-registration bench-throughput docs fuzz clean distclean
@@ -19,6 +20,7 @@ demo: build ## a host roams through an internet of namespaces (root); ARGS="--js
 	$(BIN)/mobileip demo $(ARGS)
 
 test: build ## every test; those in network namespaces need root
+	@for package in $(PEERS); do tools/setup.sh $$package || echo "goes on without $$package"; done
 	$(BIN)/python -m pytest $(ARGS)
 
 unit: build ## the tests that take seconds and no root

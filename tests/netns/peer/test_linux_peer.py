@@ -1,0 +1,163 @@
+"""The engine and a real Linux kernel as the two ends of a tunnel: ipip, gre, gre with key, checksum and sequence.
+
+The peer is the mobile node's end: the home address is on its tunnel device. What it has to do with offloads is
+its driver's: without, it sends finished packets of at most 1500 bytes; with, whatever Linux leaves to a device.
+Linux has no minimal encapsulation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mobileip.control.lab.hosts import Host
+from mobileip.control.lab.namespaces import LabError, Namespaces
+from mobileip.control.lab.processes import Processes
+from mobileip.control.lab.waiting import eventually
+from mobileip.dataplane import DropReason, Encapsulation, Engine, Flag, Side, Tunnel, overhead
+from tests.netns.peer.uml import OFFLOADING, PLAIN, Driver, Peer, required
+from tests.unit.dataplane.link import SETTINGS
+from tests.unit.dataplane.packets import AGENT, CARE_OF, CORRESPONDENT, HOME
+
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(180)]
+
+BYTES = 8 << 20
+LINES = 1_000_000  # 7 MB of numbers
+PORT = 5000
+GRE_OPTIONS = Flag.GRE_KEY | Flag.GRE_CHECKSUM | Flag.GRE_SEQUENCE
+KEY_OUT, KEY_IN = 0x2890, 0x6245
+
+# How the peer makes its end; keys as seen from there.
+TUNNELS = {
+    "ipip": (Encapsulation.IPIP, Flag.NONE, "type ipip"),
+    "gre": (Encapsulation.GRE, Flag.NONE, "type gre"),
+    "gre-options": (
+        Encapsulation.GRE,
+        GRE_OPTIONS,
+        f"type gre ikey {KEY_OUT} okey {KEY_IN} icsum ocsum iseq oseq",
+    ),
+}
+
+
+class Ends:
+    """Our end in a namespace, the peer's at its TAP device."""
+
+    def __init__(self, driver: Driver, spaces: Namespaces, processes: Processes) -> None:
+        (self.space,) = spaces.add(f"peer{driver.device}")
+        self.space.set_sysctls(SETTINGS)
+        self.peer = Peer(self.space, processes, driver, "wire")
+        self.space.ip(f"addr add {AGENT}/24 dev wire", f"addr add {CORRESPONDENT}/32 dev lo")
+        self.peer.run(f"ip addr add {CARE_OF}/24 dev {driver.device} && ip link set {driver.device} up")
+        Host(self.space).ping(CARE_OF)
+
+    @contextmanager
+    def tunnel(self, name: str) -> Iterator[Engine]:
+        """Both ends of a new tunnel, the peer's in the place of the one before; ours is the engine."""
+        encapsulation, flags, words = TUNNELS[name]
+        mtu = 1500 - overhead(encapsulation, flags)
+        keys = (KEY_OUT, KEY_IN) if flags else ()
+        with self.space.inside(lambda: Engine("mip0", mtu=mtu)) as engine:
+            engine.install(
+                Tunnel(HOME, Side.HOME, AGENT, CARE_OF, mtu, encapsulation, Flag.REVERSE | flags, *keys)
+            )
+            engine.start()
+            self.space.ip(f"route add {HOME}/32 dev mip0 src {CORRESPONDENT}")
+            self.peer.run(
+                f"ip link del t0 2>/dev/null; ip link add t0 {words} local {CARE_OF} remote {AGENT} ttl 64 &&"
+                f" ip addr add {HOME}/32 dev t0 && ip link set t0 up && ip route add {CORRESPONDENT} dev t0 src {HOME}"
+            )
+            yield engine
+
+
+@pytest.fixture(scope="module", params=[PLAIN, OFFLOADING], ids=["plain", "offloading"])
+def ends(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ends]:
+    required()
+    directory: Path = tmp_path_factory.mktemp("peer")
+    with Namespaces() as spaces, Processes(directory) as processes:
+        made = Ends(request.param, spaces, processes)
+        yield made
+        made.peer.stop()
+
+
+def drops(engine: Engine) -> dict[str, int]:
+    counters = engine.counters()
+    return {reason.label: counters[reason.label] for reason in DropReason if counters[reason.label]}
+
+
+def unfinished(ends: Ends, name: str) -> bool:
+    """Whether GRE checksums of the peer can be missing.
+
+    Linux leaves them to the device, and between a virtual machine and its host no device ever makes them: the field
+    is 0, and nothing tells a raw socket why. Those of TCP, whose own checksum is the device's, Linux makes itself.
+    """
+    return name == "gre-options" and ends.peer.device == OFFLOADING.device
+
+
+def listening(ends: Ends) -> socket.socket:
+    listener = ends.space.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((str(CORRESPONDENT), PORT))
+    listener.listen()
+    listener.settimeout(30)
+    return listener
+
+
+@pytest.mark.parametrize("name", TUNNELS)
+def test_ping(ends: Ends, name: str) -> None:
+    with ends.tunnel(name) as engine:
+        host = Host(ends.space)
+        if unfinished(ends, name):
+            with pytest.raises(LabError):
+                host.ping(HOME, source=CORRESPONDENT, within=0.5)
+            assert drops(engine).keys() == {"gre-bad-checksum"}
+            return
+        for size in (0, 1, 56, 1300):
+            host.ping(HOME, source=CORRESPONDENT, size=size)
+        eventually(lambda: engine.counters()["decapsulated-packets"], lambda count: count >= 4)
+        assert drops(engine) == {}
+
+
+@pytest.mark.parametrize("name", TUNNELS)
+def test_bulk_to_the_peer(ends: Ends, name: str) -> None:
+    content = hashlib.shake_128(b"to the peer").digest(BYTES)
+    with ends.tunnel(name) as engine, listening(ends) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(content)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        said = ends.peer.run(f"sha256sum < /dev/tcp/{CORRESPONDENT}/{PORT}", within=60)
+        server.join(10)
+        assert said.split()[0] == hashlib.sha256(content).hexdigest()
+        assert drops(engine) == {}
+
+
+@pytest.mark.parametrize("name", TUNNELS)
+def test_bulk_from_the_peer(ends: Ends, name: str) -> None:
+    with ends.tunnel(name) as engine, listening(ends) as listener:
+        received = hashlib.sha256()
+
+        def take() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(30)
+                while more := connection.recv(1 << 16):
+                    received.update(more)
+
+        taker = threading.Thread(target=take)
+        taker.start()
+        ends.peer.run(f"seq 1 {LINES} > /dev/tcp/{CORRESPONDENT}/{PORT}", within=60)
+        taker.join(30)
+        content = "".join(f"{number}\n" for number in range(1, LINES + 1)).encode()
+        assert received.hexdigest() == hashlib.sha256(content).hexdigest()
+        # What a connection that is gone answers is made without the device's help.
+        assert drops(engine).keys() <= ({"gre-bad-checksum"} if unfinished(ends, name) else set())
