@@ -5,10 +5,12 @@ CLANG := clang-format clang-14 libclang-rt-14-dev
 PEERS := kmod user-mode-linux
 TUNNELS := wireguard-go wireguard-tools openvpn fastd tinc vtun
 SECONDS_EACH ?= 20
+HISTORIES ?= 10000
+SEED ?= 1
 C_FILES = $(wildcard src/dataplane/csrc/*.[ch] tests/c/*.[ch] tests/c/*/*.[ch] benchmarks/*/*.c tests/netns/*/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit check bench bench-handover bench-registration bench-throughput docs fuzz clean distclean
+.PHONY: help build demo test unit check bench bench-handover bench-registration bench-throughput docs sim fuzz clean distclean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -54,6 +56,9 @@ bench-throughput: build ## the tunnel beside others: TCP, UDP, round trips, CPU 
 docs: build ## write the generated pages of docs/: configuration, reasons, show, compliance
 	$(BIN)/python tools/docs.py
 	$(BIN)/python tools/rfc_matrix.py
+
+sim: build ## random histories of the simulator, on every core; HISTORIES=10000 SEED=1
+	$(BIN)/python -m tests.sim $(SEED) --histories $(HISTORIES)
 
 fuzz: build ## hostile bytes into every parser and machine, for a bounded time; SECONDS_EACH=20
 	@tools/setup.sh $(CLANG)

@@ -150,9 +150,14 @@ class Internet(World):
         links: dict[str, Link] = {}
         own = {HOME_AGENTS[name]} if home else set()
         for network, server in enumerate(self.plan.homes):
-            if home and server == name and network not in self.plan.virtual:
+            if not home or server != name:
+                continue
+            own.add(
+                HOME_NETWORKS[network].broadcast_address
+            )  # of a virtual network too: it asks for an agent there
+            if network not in self.plan.virtual:
                 links[f"home{network}"] = self.links[f"home{network}"]
-                own |= {links[f"home{network}"].gateway, HOME_NETWORKS[network].broadcast_address}
+                own.add(links[f"home{network}"].gateway)
         if visited is not None:
             links["eth1"] = self.links[f"visited{visited}"]
             own |= {CARE_OF[visited], links["eth1"].gateway}
@@ -211,7 +216,7 @@ class Internet(World):
             CARE_OF[visited],
             (VisitedLink("eth1", link.gateway),),
             Lifetime(self.foreign_max_lifetime),
-            host.addresses,
+            host.addresses - {prefix.broadcast_address for prefix in HOME_NETWORKS},
             HOME_AGENTS.get(host.name),
             plan.foreign_policy,
             plan.max_visitors,
