@@ -175,6 +175,11 @@ class Reason(Enum):
         _r("denials to this sender or node are limited: discarded silently", "5944 s3.8.2.1", _D),
     )
 
+    OVERLOADED = (
+        "overloaded",
+        _r("more messages than can be handled: one of no known sender discarded", "", _W),
+    )
+
     # denied by the home agent
     HA_UNSPECIFIED = "ha-unspecified", _r("denied by the home agent", "5944 s3.4", _W, _C.HA_UNSPECIFIED)
     HA_PROHIBITED = "ha-prohibited", _r("administratively prohibited", "5944 s3.4", _W, _C.HA_PROHIBITED)

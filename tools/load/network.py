@@ -161,8 +161,9 @@ class Network:
                 "daemon": self._daemon,
                 "foreign_agent": {
                     "care_of_address": str(backbone),
-                    "max_visitors": self.population.count,
-                    "max_pending": 10_000,
+                    # All nodes on a link have one link-layer address here, which may have a quarter of the places.
+                    "max_visitors": 4 * self.population.count,
+                    "max_pending": 40_000,
                     "interfaces": [{"name": "eth1"}],
                 },
             },

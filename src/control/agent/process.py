@@ -108,6 +108,7 @@ class _Daemon:
                     visited=links,
                     mark=mark,
                     routes=self.config.mobile_node is None,
+                    expects=self._expects,
                 )
             )
         )
@@ -261,6 +262,9 @@ class _Daemon:
         self.journal.datagram = event.payload if isinstance(event, DatagramReceived | IcmpReceived) else None
         self._runner.submit(event)
         self.journal.datagram = None
+
+    def _expects(self, payload: bytes, address: int, port: int) -> bool:
+        return self.agents is None or self.agents.expects(payload, address, port)
 
     def _on_link(self, event: LinkChanged) -> None:
         """An interface that came back lost what hung on it: put that back before the machine hears of it."""

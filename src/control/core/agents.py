@@ -113,6 +113,13 @@ class MobilityAgents:
 
     # ---- registration messages
 
+    def expects(self, payload: bytes, address: int, port: int) -> bool:
+        """Whether a message is to be looked at before others when there are too many (see :meth:`HomeAgent.expects`).
+
+        Foreign agents hear visitors on packet sockets; elsewhere, replies from home agents, which all matter.
+        """
+        return self.foreign is not None or self.home is None or self.home.expects(payload, address, port)
+
     def _on_datagram(self, event: DatagramReceived, now: Instant) -> list[Action]:
         if self.home is not None and not self._is_visited(event.interface):
             answered = self.home.on_datagram(event, now)

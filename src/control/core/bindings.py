@@ -94,6 +94,14 @@ class BindingList:
         row: Row = _ROW.unpack_from(packed)
         return row
 
+    def relayed(self, number: int, address: int, port: int) -> bool:
+        """Whether a binding of the node with home address ``number`` was asked for from there."""
+        newest = self._newest.get(number)
+        if newest is None:
+            return False
+        rows = (newest, *self._older[number]) if number in self._older else (newest,)
+        return any(_ROW.unpack_from(packed)[5:7] == (address, port) for packed in rows)
+
     @property
     def nodes(self) -> int:
         """How many home addresses are bound."""

@@ -91,6 +91,10 @@ class HomeAgent:
         """Is ``address`` this home agent's own?"""
         return address == self._settings.address
 
+    def expects(self, payload: bytes, address: int, port: int) -> bool:
+        """Whether this seems to be the renewal of a binding. Nothing is verified: it tells what to look at first."""
+        return self._bindings.relayed(int.from_bytes(payload[plain.HOME_ADDRESS]), address, port)
+
     def on_datagram(self, datagram: DatagramReceived, now: Instant) -> list[Action] | None:
         """What can be answered without taking the message apart; ``None``: take it apart."""
         return self._shortcuts.answer(datagram, now)

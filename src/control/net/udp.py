@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Final
 from mobileip.control.core.actions import SendDatagram
 from mobileip.control.core.events import DatagramReceived, UnreachableReceived
 from mobileip.control.net import bpf, ipv4
+from mobileip.control.net.batch import BatchReceiver, Received
 from mobileip.control.net.failures import sentence
 from mobileip.control.net.netlink import Netlink
 from mobileip.control.net.packet import Frame, PacketSocket
@@ -30,8 +32,18 @@ _SO_MARK: Final = 36
 _PKTINFO: Final = struct.Struct("=i4s4s")  # interface index, local address, destination in the header
 _EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
 _ORIGIN_ICMP, _UNREACHABLE = 2, 3
-_BATCH: Final = 64
+_SENDER: Final = struct.Struct("!2xHI")  # of a struct sockaddr_in: port, address
+_CONTROL: Final = struct.Struct("@Nii")  # struct cmsghdr: length with itself, level, type
+_DEPTH: Final = 256  # datagrams that are received at once
+_BATCHES: Final = (
+    16  # before others get their turn: no crowd waits in the kernel, which cannot tell who is who
+)
+_TURN: Final = 64  # of unexpected datagrams that are delivered before looking for expected ones again
+_WAITING: Final = 1024  # unexpected datagrams
+_MOST_ARRIVALS: Final = 256
+_MOST_ERRORS: Final = 64
 _REMEMBERED: Final = 4096
+_OWN_AGE: Final = 10.0  # s
 _LOOPBACK: Final = "lo"
 _TTL: Final = 64
 _RECEIVE_BUFFER: Final = 4 << 20  # bytes: a burst of some 5000 requests, which are answered within a second
@@ -41,6 +53,8 @@ _SPACE: Final = (
 )
 
 Deliver = Callable[[DatagramReceived | UnreachableReceived], None]
+Expects = Callable[[bytes, int, int], bool]
+"""Whether a payload from an address and port, as numbers, seems to be somebody's who is known. It can be a lie."""
 Addressed = tuple[list[tuple[int, int, bytes]], tuple[str, int]]
 Note = Callable[[Reason, Mapping[str, object]], None]
 
@@ -56,6 +70,9 @@ class RegistrationSockets:
     ``note`` is told of every message that is dropped here. ``mark`` (SO_MARK) lets policy rules know our own
     packets. A mobile node is no router (``routes`` false): every frame to its link-layer address is for it,
     also one to the home address that the message is about to give it (RFC 2794).
+
+    While more comes than can be handled, what ``expects`` says no to waits, and is dropped when too much waits:
+    strangers, or who pretends to be many, shall not keep out those who are known.
     """
 
     def __init__(
@@ -67,6 +84,7 @@ class RegistrationSockets:
         mark: int | None = None,
         port: int = REGISTRATION_PORT,
         routes: bool = True,
+        expects: Expects = lambda payload, address, port: True,
     ) -> None:
         self._deliver = deliver
         self._note = note
@@ -76,9 +94,14 @@ class RegistrationSockets:
         self._names: dict[int, str] = {}
         self._from: dict[int, list[tuple[int, int, bytes]]] = {}
         self._own: dict[int, bool] = {}
-        self._arrivals: dict[bytes, tuple[int, Endpoint]] = {}
+        self._own_until = 0.0
+        self._arrivals: dict[bytes, tuple[int, Endpoint, int]] = {}
+        self._expects = expects
+        self._waiting: deque[Received] = deque()
+        self._serving = False
         self._loop = asyncio.get_running_loop()
         self._socket = _bound(port, mark)
+        self._batch = BatchReceiver(self._socket, depth=_DEPTH, control=_SPACE)
         self._netlink = Netlink()
         try:
             accept = bpf.udp_to_port(port)
@@ -91,6 +114,7 @@ class RegistrationSockets:
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket)
+        self._waiting.clear()
         self._socket.close()
         self._netlink.close()
         for link in self._visited.values():
@@ -157,34 +181,50 @@ class RegistrationSockets:
     # receiving
 
     def _readable(self) -> None:
-        visited = {link.index for link in self._visited.values()}
-        for _ in range(_BATCH):
+        for _ in range(_BATCHES):
             try:
-                payload, ancillary, _, sender = self._socket.recvmsg(1 << 16, _SPACE)
-            except BlockingIOError:
-                break
+                received = self._batch.receive()
             except OSError:
-                continue  # an ICMP error; its details are in the error queue
-            self._datagram(payload, ancillary, sender, visited)
+                break  # an ICMP error; its details are in the error queue
+            crowd = len(received) == _DEPTH
+            for one in self._expected(received) if crowd or self._waiting else received:
+                self._datagram(one)
+            if not crowd:
+                break
         self._read_errors()
 
-    def _datagram(
-        self,
-        payload: bytes,
-        ancillary: list[tuple[int, int, bytes]],
-        sender: tuple[str, int],
-        visited: set[int | None],
-    ) -> None:
-        index, destination, ttl = 0, self._nowhere, 0
-        for level, kind, data in ancillary:
-            if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
-                index, destination = self._arrivals.get(data) or self._arrival(data)
-            elif level == socket.IPPROTO_IP and kind == socket.IP_TTL:
-                ttl = data[0] if sys.byteorder == "little" else data[3]
-        source = Endpoint(IPv4Address(socket.inet_aton(sender[0])), sender[1])
-        if index not in visited:
+    def _expected(self, received: list[Received]) -> list[Received]:
+        """There is more than can be handled at once: these first, the others wait."""
+        expected = []
+        for one in received:
+            payload, sender, _ = one
+            port, address = _SENDER.unpack_from(sender)
+            if self._expects(payload, address, port):
+                expected.append(one)
+            elif len(self._waiting) < _WAITING:
+                self._waiting.append(one)
+            else:
+                self._note(Reason.OVERLOADED, {})
+        if self._waiting and not self._serving:
+            self._serving = True
+            self._loop.call_soon(self._serve)
+        return expected
+
+    def _serve(self) -> None:
+        """Some of those that wait."""
+        for _ in range(min(_TURN, len(self._waiting))):
+            self._datagram(self._waiting.popleft())
+        self._serving = bool(self._waiting)
+        if self._serving:
+            self._loop.call_soon(self._serve)
+
+    def _datagram(self, received: Received) -> None:
+        payload, _, control = received
+        index, destination, ttl = self._arrivals.get(control) or self._arrival(control)
+        source = _source(received)
+        if not self._visited or index not in [link.index for link in self._visited.values()]:
             interface = self._name(index)
-        elif self._is_own(source.address):
+        elif source.address != ZERO_ADDRESS and self._is_own(source.address):
             interface = _LOOPBACK
         else:
             return  # the packet socket has it, with its link-layer source
@@ -193,24 +233,35 @@ class RegistrationSockets:
         self._deliver(DatagramReceived(payload, source, destination, interface, ttl))
 
     def _is_own(self, address: IPv4Address) -> bool:
-        """Remembered until a link changes: the question costs as much as the rest of a datagram."""
-        number = int(address)
-        known = (
-            self._own.get(number) if number else False
-        )  # a node without address: not the kernel's "myself"
+        """Whether the kernel calls ``address`` local. The question costs as much as the rest of a datagram, so the
+        answer is believed until a link changes, or for ten seconds: addresses come and go on other links too.
+        """
+        number, now = int(address), self._loop.time()
+        if now >= self._own_until or len(self._own) > _REMEMBERED:
+            self._own.clear()
+            self._own_until = now + _OWN_AGE
+        known = self._own.get(number)
         if known is None:
-            if len(self._own) > _REMEMBERED:
-                self._own.clear()
             known = self._own[number] = self._netlink.is_local(address)
         return known
 
-    def _arrival(self, pktinfo: bytes) -> tuple[int, Endpoint]:
-        """Interface and destination; nearly all datagrams have the same."""
-        index, _, address = _PKTINFO.unpack(pktinfo)
-        if len(self._arrivals) > _BATCH:
+    def _arrival(self, control: bytes) -> tuple[int, Endpoint, int]:
+        """Interface, destination and TTL; most datagrams have the same, so they are looked up by the bytes of all."""
+        index, destination, ttl = 0, self._nowhere, 0
+        at = 0
+        while at + _CONTROL.size <= len(control):
+            length, level, kind = _CONTROL.unpack_from(control, at)
+            data = control[at + _CONTROL.size : at + length]
+            if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
+                index, _, address = _PKTINFO.unpack(data)
+                destination = Endpoint(IPv4Address(address), self._port)
+            elif level == socket.IPPROTO_IP and kind == socket.IP_TTL:
+                ttl = int.from_bytes(data, sys.byteorder)
+            at += socket.CMSG_SPACE(len(data))
+        if len(self._arrivals) >= _MOST_ARRIVALS:
             self._arrivals.clear()
-        arrival = self._arrivals[pktinfo] = index, Endpoint(IPv4Address(address), self._port)
-        return arrival
+        self._arrivals[control] = index, destination, ttl
+        return index, destination, ttl
 
     def _name(self, index: int) -> str | None:
         """Asked once: the question costs more than the rest of a datagram, and an index is not used twice."""
@@ -228,7 +279,7 @@ class RegistrationSockets:
         )
         if isinstance(datagram, Reason):
             self._note(datagram, {"interface": frame.interface, "link_source": frame.link_source.hex(":")})
-        elif not (self._routes and frame.unicast) or self._netlink.is_local(datagram.destination.address):
+        elif not (self._routes and frame.unicast) or self._is_own(datagram.destination.address):
             self._deliver(  # otherwise it is being routed through us, and not our business
                 DatagramReceived(
                     payload=datagram.payload,
@@ -242,7 +293,7 @@ class RegistrationSockets:
 
     def _read_errors(self) -> None:
         """ICMP destination unreachable about what we sent; other errors of the queue concern nobody."""
-        for _ in range(_BATCH):
+        for _ in range(_MOST_ERRORS):
             try:
                 _, ancillary, _, destination = self._socket.recvmsg(0, _SPACE, socket.MSG_ERRQUEUE)
             except OSError:
@@ -253,6 +304,11 @@ class RegistrationSockets:
                     if origin == _ORIGIN_ICMP and icmp_type == _UNREACHABLE:
                         about = Endpoint(IPv4Address(destination[0]), destination[1])
                         self._deliver(UnreachableReceived(about, code))
+
+
+def _source(received: Received) -> Endpoint:
+    port, address = _SENDER.unpack_from(received[1])
+    return Endpoint(IPv4Address(address), port)
 
 
 def _bound(port: int, mark: int | None) -> socket.socket:

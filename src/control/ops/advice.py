@@ -96,6 +96,11 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "somebody sends requests that are denied quicker than a node may",
         "see mobileip show violations",
     ),
+    _R.OVERLOADED: (
+        "very many nodes register for the first time at once, or an attack; nodes with a binding come first",
+        "if the load is legitimate, a faster machine or a second home agent; else filter the sources: "
+        "mobileip show violations",
+    ),
     # denied by the home agent
     _R.HA_UNSPECIFIED: ("the home agent gives no reason", "look into the home agent's log"),
     _R.HA_PROHIBITED: (

@@ -36,10 +36,15 @@ class Node:
         self.pair = pair
         self.events: list[DatagramReceived | UnreachableReceived] = []
         self.notes: list[Reason] = []
-        self.sockets = RegistrationSockets(self.events.append, self._note, visited=visited, mark=mark)
+        self.sockets = RegistrationSockets(
+            self.events.append, self._note, visited=visited, mark=mark, expects=self._expects
+        )
 
     def _note(self, reason: Reason, fields: object) -> None:
         self.notes.append(reason)
+
+    def _expects(self, payload: bytes, address: int, port: int) -> bool:
+        return payload == b"known" and (address, port) == (int(THERE), 5434)
 
     async def next(self) -> DatagramReceived | UnreachableReceived:
         await eventually(lambda: self.events)
@@ -93,6 +98,38 @@ def test_receives_with_destination_interface_and_ttl(pair: Pair) -> None:
             plain.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 17)
             plain.sendto(b"request", (str(HERE), 434))
         assert await node.next() == DatagramReceived(b"request", THEIRS, OURS, "eth1", 17)
+
+    playing(pair, play)
+
+
+def test_of_a_crowd_those_who_are_expected_come_first_and_not_everybody_else_comes(pair: Pair) -> None:
+    """More than wait at one time, all there before the loop looks."""
+    crowd, behind = 2000, 2
+
+    async def play(node: Node) -> None:
+        with neighbour(pair) as plain:
+            for _ in range(crowd):
+                plain.sendto(b"stranger", (str(HERE), 434))
+            for _ in range(behind):
+                plain.sendto(b"known", (str(HERE), 434))
+        await eventually(lambda: len(node.events) + len(node.notes) == crowd + behind)
+        payloads = [event.payload for event in node.events if isinstance(event, DatagramReceived)]
+        assert payloads[:behind] == [b"known"] * behind
+        assert 0 < len(node.notes) < crowd and set(node.notes) == {Reason.OVERLOADED}
+        assert payloads.count(b"stranger") == crowd - len(node.notes)
+
+    playing(pair, play)
+
+
+def test_few_strangers_are_all_served_in_their_order(pair: Pair) -> None:
+    async def play(node: Node) -> None:
+        sent = [b"%d" % number for number in range(100)]
+        with neighbour(pair) as plain:
+            for payload in sent:
+                plain.sendto(payload, (str(HERE), 434))
+        await eventually(lambda: len(node.events) == len(sent))
+        assert [event.payload for event in node.events if isinstance(event, DatagramReceived)] == sent
+        assert not node.notes
 
     playing(pair, play)
 

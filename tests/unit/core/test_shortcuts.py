@@ -390,3 +390,21 @@ def test_a_reply_goes_where_the_request_came_from() -> None:
     event = datagram(request(1), port=5434)
     (sent,) = [action for action in agents.handle(event, at(1)) if isinstance(action, SendDatagram)]
     assert (sent.source, sent.destination) == (event.destination, event.source)
+
+
+# ---- who comes first
+
+
+def test_whoever_asks_from_where_its_binding_came_is_expected() -> None:
+    agents = virtual(max_simultaneous=2)
+    payload, there = request(1), (int(CARE_OF), 434)
+    assert not agents.expects(payload, *there)
+    ask(agents, 0)
+    assert agents.expects(payload, *there)
+    assert not agents.expects(payload, int(CARE_OF) + 1, 434)
+    assert not agents.expects(payload, int(CARE_OF), 435)
+    assert not agents.expects(request(1, home_address=HOME + 1), *there)
+    assert not agents.expects(b"", *there)
+    event = datagram(request(2, care_of=CARES[1], flags=RequestFlags(simultaneous=True)), source=CARES[1])
+    assert sent_reply(agents.handle(event, at(2))).code == 0
+    assert agents.expects(payload, *there) and agents.expects(payload, int(CARES[1]), 434)
