@@ -204,6 +204,8 @@ class Tunnels:
             mtu=self._tunnel_mtu(action),
             encapsulation=_encapsulation(action),
             flags=flags | Flag.REVERSE if action.reverse else flags,
+            key_out=0 if action.keys is None else action.keys.out,
+            key_in=0 if action.keys is None else action.keys.into,
         )
 
     def status(self) -> list[TunnelStatus]:
@@ -233,7 +235,9 @@ class Tunnels:
         return max(MTU_MIN, min(mtu, MTU_MAX - max(0, more - OUTER_HEADER)))
 
     def _options(self, action: InstallTunnel) -> Flag:
-        return self._gre if action.encapsulation is EncapsulationType.GRE else Flag.NONE
+        if action.encapsulation is not EncapsulationType.GRE:
+            return Flag.NONE
+        return self._gre if action.keys is None else self._gre | Flag.GRE_KEY
 
 
 def _gre_options(checksum: bool, sequence: bool) -> Flag:

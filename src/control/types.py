@@ -102,6 +102,14 @@ class EncapsulationType(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class GreKeys:
+    """What the GRE headers of a tunnel carry (RFC 2890, RFC 6245): those that are sent, those that come."""
+
+    out: int
+    into: int
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A UDP endpoint."""
 

@@ -24,7 +24,7 @@ from mobileip.control.core.actions import (
 from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
 from mobileip.control.tunnels import Tunnels
-from mobileip.control.types import EncapsulationType
+from mobileip.control.types import EncapsulationType, GreKeys
 from mobileip.dataplane import EngineEvent, EventType, Flag, Install, Place, Remove, Side, Tunnel
 
 HOME, LOCAL, REMOTE = IPv4Address("10.1.0.5"), IPv4Address("192.0.2.1"), IPv4Address("198.51.100.1")
@@ -125,6 +125,15 @@ def test_every_encapsulation_takes_its_own_room(
     made.perform(replace(at_care_of, broadcast=BroadcastDelivery.NESTED))
     nested = engine.take()[-1].tunnel
     assert (nested.side, nested.encapsulation, nested.flags) == (Side.NODE, 4, Flag.NONE)
+
+
+def test_keys_of_gre_headers_take_room_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, engine = opened(monkeypatch, gre_checksum=True)
+    made.perform(replace(action(), encapsulation=GRE, keys=GreKeys(out=7, into=0xFFFF_FFFF)))
+    (change,) = engine.take()
+    tunnel = change.tunnel
+    assert (tunnel.key_out, tunnel.key_in, tunnel.mtu) == (7, 0xFFFF_FFFF, 1468)
+    assert tunnel.flags == Flag.REVERSE | Flag.GRE_CHECKSUM | Flag.GRE_KEY
 
 
 def test_the_widest_device_can_have_every_encapsulation(monkeypatch: pytest.MonkeyPatch) -> None:

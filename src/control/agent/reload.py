@@ -39,6 +39,7 @@ IN_PLACE: Final = frozenset(
         "foreign_agent.registration_required",
         "foreign_agent.encapsulating_delivery",
         "foreign_agent.encapsulations",
+        "foreign_agent.gre_keys",
         "foreign_agent.interfaces.advertise",
         "foreign_agent.nodes",
         "foreign_agent.home_agents",

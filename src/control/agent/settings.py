@@ -116,6 +116,7 @@ def foreign_agent(
         home_agents=AssociationTable((agent.address, _association(agent)) for agent in config.home_agents),
         encapsulating_delivery=config.encapsulating_delivery,
         encapsulations=_with_ipip(config.encapsulations),
+        gre_keys=config.gre_keys,
     )
 
 

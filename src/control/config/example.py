@@ -84,6 +84,7 @@ reverse_tunnel = "optional"      # optional, required (as where sources are filt
 # registration_required = true   # nodes must register here even with an address of this link (the R bit)
 # encapsulating_delivery = true  # nodes may tunnel to the agent what it is to reverse-tunnel, and only that
 # encapsulations = ["gre", "minimal"]  # advertised and accepted beside IP-in-IP
+# gre_keys = false               # agree on keys for GRE headers; home agents have to know RFC 6245
 # care_of_addresses = []         # more care-of addresses of this host, advertised behind the first
 
 # A link that visitors come to. Any number of these tables.

@@ -276,6 +276,8 @@ class ForeignAgentConfig(_Table):
     if not, requests that ask for it are denied (code 79)."""
     encapsulations: tuple[Alternative, ...] = (EncapsulationType.GRE, EncapsulationType.MINIMAL)
     """What is advertised beside IP-in-IP (the G and M bits, RFC 5944 s2.1.1) and accepted; others get code 72."""
+    gre_keys: Boolean = False
+    """Whether to agree on keys for GRE headers (RFC 6245). Home agents that do not know it discard such requests."""
     registration_required: Boolean = True
     """The R bit: nodes register here even with a co-located care-of address (RFC 5944 s2.1.1)."""
     nodes: tuple[VisitingNodeConfig, ...] = ()

@@ -13,7 +13,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from mobileip.control.reasons import Reason
-from mobileip.control.types import EncapsulationType, Endpoint
+from mobileip.control.types import EncapsulationType, Endpoint, GreKeys
 
 
 class BroadcastDelivery(Enum):
@@ -100,6 +100,7 @@ class InstallTunnel:
     broadcast: BroadcastDelivery = BroadcastDelivery.NONE
     delivery: DeliveryStyle = DeliveryStyle.DIRECT
     place: VisitorPlace | None = None
+    keys: GreKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from mobileip.control.core.relay import is_authentic
 from mobileip.control.core.visitors import PendingRegistration, Visitor
 from mobileip.control.reasons import Reason
 from mobileip.control.security import AssociationTable
-from mobileip.control.types import ZERO_ADDRESS, Lifetime
+from mobileip.control.types import ZERO_ADDRESS, GreKeys, Lifetime
 from mobileip.control.wire import (
     EncapsulatingDelivery,
+    GreKey,
     MobileForeignAuthentication,
     NetworkAccessIdentifier,
     RegistrationReply,
@@ -60,6 +61,7 @@ class ForeignAgentSettings:
     home_agents: AssociationTable = field(default_factory=AssociationTable)
     encapsulating_delivery: bool = False
     encapsulations: Encapsulations = ONLY_IPIP
+    gre_keys: bool = False
 
     def offers(self, care_of_address: IPv4Address) -> bool:
         """Is it one of the addresses that we advertise?"""
@@ -115,6 +117,21 @@ def sharing_refusal(pending: PendingRegistration, others: Sequence[Visitor]) -> 
     if sharing and not pending.reverse_tunnel:
         return Reason.FA_REVERSE_TUNNEL_MANDATORY
     return None if all(one.reverse_tunnel for one in sharing) else Reason.FA_HOME_ADDRESS_TAKEN
+
+
+def gre_key_sent(settings: ForeignAgentSettings, request: RegistrationRequest) -> int | None:
+    """The GRE key for the tunnel that ends here: the node's address, 0 (the home agent's choice) if it has none yet.
+
+    In every request for GRE, deregistrations too (RFC 6245 s4.1). ``None``: none is sent.
+    """
+    keyed = settings.gre_keys and not request.flags.decapsulation_by_mn
+    return int(request.home_address) if keyed and request.flags.gre else None
+
+
+def gre_keys(sent: int | None, reply: RegistrationReply) -> GreKeys | None:
+    """What was agreed (RFC 6245 s5); ``None``: GRE headers have no keys."""
+    chosen = reply.first(GreKey)
+    return None if sent is None or chosen is None else GreKeys(out=chosen.key, into=sent or chosen.key)
 
 
 def peer_among(

@@ -14,6 +14,7 @@ from mobileip.control.types import (
     NANOSECONDS,
     EncapsulationType,
     Endpoint,
+    GreKeys,
     Identification,
     Instant,
     Lifetime,
@@ -26,7 +27,8 @@ class MobilityBinding:
     """One home address bound to one care-of address until ``expires`` (monotonic ns; ``None``: infinite lifetime).
 
     ``relay`` is where the request came from: the foreign agent, or the node itself. ``asked`` are the request's bytes
-    before its Identification; ``code`` and ``look`` are those of a :data:`Row`.
+    before its Identification; ``code`` and ``look`` are those of a :data:`Row`. ``gre_key`` is the foreign agent's
+    (RFC 6245); 0: the choice is ours.
     """
 
     home_address: IPv4Address
@@ -42,8 +44,16 @@ class MobilityBinding:
     nai: str | None = None  # by which the node named itself (RFC 2794)
     broadcast: BroadcastDelivery = BroadcastDelivery.NONE
     encapsulation: EncapsulationType = EncapsulationType.IPIP
+    gre_key: int | None = None
     code: int = 0
     look: int = 0
+
+    @property
+    def gre_keys(self) -> GreKeys | None:
+        if self.gre_key is None:
+            return None
+        ours = gre_key_for(self.home_address)
+        return GreKeys(out=self.gre_key or ours, into=ours)
 
     @property
     def expires(self) -> int | None:
@@ -62,6 +72,8 @@ _DELIVERIES: Final = tuple(BroadcastDelivery)
 _ENCAPSULATIONS: Final = tuple(EncapsulationType)
 _REVERSE_TUNNEL, _CO_LOCATED = 1, 2  # bits of Row
 _DELIVERY, _ENCAPSULATION = 2, 4  # from which bits on: two bits each
+_KEYED = 1 << 6
+_KEY: Final = 4  # bytes of a foreign agent's GRE key behind the row
 
 
 class BindingList:
@@ -202,6 +214,7 @@ def _pack(binding: MobilityBinding) -> bytes:
         | binding.co_located * _CO_LOCATED
         | _DELIVERIES.index(binding.broadcast) << _DELIVERY
         | _ENCAPSULATIONS.index(binding.encapsulation) << _ENCAPSULATION
+        | (binding.gre_key is not None) * _KEYED
     )
     packed = _ROW.pack(
         binding.asked,
@@ -215,14 +228,22 @@ def _pack(binding: MobilityBinding) -> bytes:
         binding.code,
         binding.look,
     )
+    if binding.gre_key is not None:
+        packed += binding.gre_key.to_bytes(_KEY)
     return packed if binding.nai is None else packed + binding.nai.encode()
 
 
 def _unpack(number: int, packed: bytes) -> MobilityBinding:
-    return binding_at_rest(number, _ROW.unpack_from(packed), packed[_ROW.size :].decode() or None)
+    row: Row = _ROW.unpack_from(packed)
+    rest, gre_key = packed[_ROW.size :], None
+    if row[7] & _KEYED:
+        gre_key, rest = int.from_bytes(rest[:_KEY]), rest[_KEY:]
+    return binding_at_rest(number, row, rest.decode() or None, gre_key)
 
 
-def binding_at_rest(number: int, row: Row, nai: str | None = None) -> MobilityBinding:
+def binding_at_rest(
+    number: int, row: Row, nai: str | None = None, gre_key: int | None = None
+) -> MobilityBinding:
     """The binding of home address ``number`` that is stored as ``row``."""
     asked, identification, lifetime, mono, wall, address, port, bits, code, look = row
     return MobilityBinding(
@@ -239,9 +260,15 @@ def binding_at_rest(number: int, row: Row, nai: str | None = None) -> MobilityBi
         nai=nai,
         broadcast=_DELIVERIES[bits >> _DELIVERY & 3],
         encapsulation=_ENCAPSULATIONS[bits >> _ENCAPSULATION & 3],
+        gre_key=gre_key,
         code=code,
         look=look,
     )
+
+
+def gre_key_for(home_address: IPv4Address) -> int:
+    """What we want in the GRE headers of a node's packets: no other node's, and the same after a restart."""
+    return int(home_address)
 
 
 def describe(binding: MobilityBinding) -> dict[str, object]:

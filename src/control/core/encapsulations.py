@@ -18,9 +18,12 @@ ONLY_IPIP: Final[Encapsulations] = frozenset({EncapsulationType.IPIP})
 EVERY: Final[Encapsulations] = frozenset(EncapsulationType)
 
 
-def asked(flags: RequestFlags) -> EncapsulationType | None:
-    """What a request is for. ``None``: for both others at once, of which two agents might choose differently."""
-    if flags.gre:
+def asked(flags: RequestFlags, keyed: bool = False) -> EncapsulationType | None:
+    """What a request is for. ``None``: for both others at once, of which two agents might choose differently.
+
+    ``keyed``: it has a GRE key of the foreign agent, which is as good as the G bit (RFC 6245 s4.2).
+    """
+    if flags.gre or keyed:
         return None if flags.minimal else EncapsulationType.GRE
     return EncapsulationType.MINIMAL if flags.minimal else EncapsulationType.IPIP
 

@@ -25,6 +25,8 @@ from mobileip.control.core.admission import (
     ForeignAgentSettings,
     VisitedLink,
     fair_share,
+    gre_key_sent,
+    gre_keys,
     is_unicast,
     peer_among,
     reply_refusal,
@@ -145,7 +147,7 @@ class ForeignAgent:
         ours = self._settings.offers(request.care_of_address)
         return [
             SendDatagram(
-                to_home_agent(request.raw[:covered], association),
+                to_home_agent(request.raw[:covered], association, pending.gre_key),
                 source=Endpoint(
                     request.care_of_address if ours else self._settings.care_of_address, REGISTRATION_PORT
                 ),
@@ -191,6 +193,7 @@ class ForeignAgent:
             authenticated_to_home=to_authenticate
             and settings.home_agents.preferred(request.home_agent) is not None,
             encapsulation=asked_encapsulation(request.flags) or EncapsulationType.IPIP,
+            gre_key=gre_key_sent(settings, request),
         )
 
     def _no_room(self, pending: PendingRegistration) -> Reason | None:
@@ -281,6 +284,7 @@ class ForeignAgent:
             delivery=pending.delivery,
             nai=pending.nai,
             encapsulation=pending.encapsulation,
+            gre_keys=gre_keys(pending.gre_key, reply),
         )
 
     def _admit(self, admission: _Admission) -> list[Action]:

@@ -217,7 +217,7 @@ class HomeAgent:
             return None
         if not is_host(request.care_of_address) or request.care_of_address == home_address:
             return Reason.HA_POORLY_FORMED
-        if asked_encapsulation(flags) not in policy.encapsulations:
+        if asked_encapsulation(flags, asked.marks.gre_key is not None) not in policy.encapsulations:
             return Reason.HA_ENCAPSULATION_UNAVAILABLE
         if flags.reverse_tunnel:
             if policy.reverse_tunnel is ReverseTunnelPolicy.UNAVAILABLE:
@@ -255,6 +255,7 @@ class HomeAgent:
                 beside=beside,
                 broadcast=binding.broadcast,
                 encapsulation=binding.encapsulation,
+                keys=binding.gre_keys,
             )
         ]
         if not previous and link is not None:
@@ -280,6 +281,7 @@ class HomeAgent:
             # A duplicate, which only an association without replay protection lets through, extends nothing (s3.8.2.2).
             if (one.care_of_address, one.identification) == (request.care_of_address, request.identification):
                 return replace(one, lifetime=min(lifetime, one.lifetime), broadcast=broadcast, look=0)
+        gre_key = asked.marks.gre_key
         return MobilityBinding(
             home_address=asked.home_address,
             care_of_address=request.care_of_address,
@@ -293,7 +295,8 @@ class HomeAgent:
             asked=request.raw[: plain.ASKED],
             nai=asked.node.name,
             broadcast=broadcast,
-            encapsulation=asked_encapsulation(request.flags) or EncapsulationType.IPIP,
+            encapsulation=asked_encapsulation(request.flags, gre_key is not None) or EncapsulationType.IPIP,
+            gre_key=None if gre_key is None else gre_key.key,
             code=int(reason.info.code or 0),
             look=self._shortcuts.look(request, now) if link is None else 0,
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from mobileip.control.core.actions import SendDatagram
-from mobileip.control.core.bindings import MobilityBinding
+from mobileip.control.core.bindings import MobilityBinding, gre_key_for
 from mobileip.control.core.events import DatagramReceived
 from mobileip.control.core.networks import HomeNetworks
 from mobileip.control.core.nodes import KnownNode, Marks
@@ -23,6 +23,7 @@ from mobileip.control.types import (
 )
 from mobileip.control.wire import (
     ForeignHomeAuthentication,
+    GreKey,
     MobileHomeAuthentication,
     RegistrationReply,
     RegistrationRequest,
@@ -76,6 +77,8 @@ def reply(
         )
     )
     payload = sign(asked.node.association, payload, MobileHomeAuthentication)
+    if asked.marks.gre_key is not None and reason.info.code.accepted:
+        payload += GreKey(gre_key_for(asked.home_address)).encode()  # RFC 6245 s4.2: for the foreign agent
     if asked.foreign is not None and asked.request.lifetime != 0:
         # Not to a deregistration, whose request has none either (s3.5.4).
         payload = sign(asked.foreign, payload, ForeignHomeAuthentication)

@@ -16,6 +16,7 @@ from mobileip.control.security.peers import normalised
 from mobileip.control.types import ZERO_ADDRESS, Lifetime
 from mobileip.control.wire import (
     ForeignHomeAuthentication,
+    GreKey,
     MobileHomeAuthentication,
     NetworkAccessIdentifier,
     RegistrationRequest,
@@ -54,6 +55,7 @@ class Marks:
     mobile_home: MobileHomeAuthentication | None  # if there is exactly one (s3.5.2)
     foreign_home: tuple[ForeignHomeAuthentication, ...]
     nai: NetworkAccessIdentifier | None  # only from where the authenticator covers it (RFC 2794 s2)
+    gre_key: GreKey | None = None  # of the foreign agent (RFC 6245)
 
 
 def read(request: RegistrationRequest) -> Marks:
@@ -61,6 +63,7 @@ def read(request: RegistrationRequest) -> Marks:
     mobile_home: MobileHomeAuthentication | None = None
     foreign_home: tuple[ForeignHomeAuthentication, ...] = ()
     nai: NetworkAccessIdentifier | None = None
+    gre_key: GreKey | None = None
     twice = False
     for extension in request.extensions:
         if isinstance(extension, MobileHomeAuthentication):
@@ -70,7 +73,9 @@ def read(request: RegistrationRequest) -> Marks:
             foreign_home = (*foreign_home, extension)
         elif isinstance(extension, NetworkAccessIdentifier) and mobile_home is None and nai is None:
             nai = extension
-    return Marks(None if twice else mobile_home, foreign_home, nai)
+        elif isinstance(extension, GreKey) and mobile_home is not None:
+            gre_key = extension  # behind what the node signed: an agent's (RFC 6245 s4.1)
+    return Marks(None if twice else mobile_home, foreign_home, nai, gre_key)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from mobileip.control.wire import (
     Authentication,
     ForeignAgentError,
     ForeignHomeAuthentication,
+    GreKey,
     Message,
     MobileForeignAuthentication,
     MobileHomeAuthentication,
@@ -41,9 +42,15 @@ def is_authentic(
     return association is not None and verify(association, message, found[0])
 
 
-def to_home_agent(authorized: bytes, association: MobilitySecurityAssociation | None) -> bytes:
-    """The request to send on, with a Foreign-Home Authentication Extension where an association is given."""
-    return authorized if association is None else sign(association, authorized, ForeignHomeAuthentication)
+def to_home_agent(
+    authorized: bytes, association: MobilitySecurityAssociation | None, gre_key: int | None = None
+) -> bytes:
+    """The request to send on, with a Foreign-Home Authentication Extension where an association is given.
+
+    ``gre_key`` stands between the two authentications (RFC 6245 s4.1).
+    """
+    payload = authorized if gre_key is None else authorized + GreKey(gre_key).encode()
+    return payload if association is None else sign(association, payload, ForeignHomeAuthentication)
 
 
 def to_mobile_node(

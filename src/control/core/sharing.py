@@ -71,6 +71,7 @@ def _tunnel(visitor: Visitor, agent: IPv4Address | None = None) -> InstallTunnel
         remote=visitor.home_agent,
         reverse=visitor.reverse_tunnel,
         encapsulation=visitor.encapsulation,
+        keys=visitor.gre_keys,
         beside=agent is not None,
         delivery=visitor.delivery,
         place=None if agent is None else VisitorPlace(visitor.interface, visitor.link_address, agent),

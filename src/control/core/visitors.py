@@ -14,6 +14,7 @@ from mobileip.control.types import (
     ZERO_ADDRESS,
     EncapsulationType,
     Endpoint,
+    GreKeys,
     Identification,
     Instant,
     Lifetime,
@@ -47,6 +48,7 @@ class PendingRegistration:
     nai: str | None = None
     authenticated_to_home: bool = False
     encapsulation: EncapsulationType = EncapsulationType.IPIP
+    gre_key: int | None = None  # that we sent along; 0: the home agent chooses (RFC 6245)
 
     @property
     def key(self) -> PendingKey:
@@ -70,6 +72,7 @@ class Visitor:
     delivery: DeliveryStyle = DeliveryStyle.DIRECT
     nai: str | None = None
     encapsulation: EncapsulationType = EncapsulationType.IPIP
+    gre_keys: GreKeys | None = None
 
     @property
     def key(self) -> VisitorKey:

@@ -28,6 +28,7 @@ from mobileip.control.wire.authentication import (
 from mobileip.control.wire.cursor import WireError
 from mobileip.control.wire.extensions import Padding, UnknownExtension
 from mobileip.control.wire.foreign_error import ForeignAgentError
+from mobileip.control.wire.gre_key import GreKey
 from mobileip.control.wire.icmp import RouterAddress
 from mobileip.control.wire.nai import NetworkAccessIdentifier
 from mobileip.control.wire.registration import (
@@ -54,6 +55,7 @@ __all__ = [
     "Extension",
     "ForeignAgentError",
     "ForeignHomeAuthentication",
+    "GreKey",
     "Message",
     "MobileForeignAuthentication",
     "MobileHomeAuthentication",

@@ -83,11 +83,13 @@ class UnknownExtension:
 class ExtensionSpace(Generic[E]):
     """One of the two numbering spaces of s1.8: registration messages, and ICMP router discovery.
 
+    ``long_decoders`` are those of extensions in the long format (s1.10): they get the Sub-Type too.
     ``long_marks`` names, for a skippable type, the bytes after Type that betray the long format.
     """
 
     decoders: Mapping[int, Callable[[bytes, int], E]]
     long_marks: Mapping[int, tuple[bytes, ...]] = field(default_factory=dict)
+    long_decoders: Mapping[int, Callable[[int, bytes, int], E]] = field(default_factory=dict)
 
     def read(self, cursor: Cursor) -> tuple[E | Padding | UnknownExtension, ...]:
         """All extensions to the end of the message, which is the only end of the list (s1.8)."""
@@ -99,6 +101,10 @@ class ExtensionSpace(Generic[E]):
             if decode is not None:
                 length = cursor.byte("length of extension %d", kind)
                 found.append(decode(cursor.take(length, "data of extension %d", kind), start))
+            elif kind in self.long_decoders:
+                subtype, length = cursor.fields(_AFTER_TYPE, "head of a long extension")
+                data = cursor.take(length, "data of extension %d", kind)
+                found.append(self.long_decoders[kind](subtype, data, start))
             elif kind == Padding.type:
                 found.append(Padding(start))
             elif kind < FIRST_SKIPPABLE:

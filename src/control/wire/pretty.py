@@ -20,6 +20,7 @@ from mobileip.control.wire import (
     Authentication,
     Extension,
     ForeignAgentError,
+    GreKey,
     MobilityAgentAdvertisement,
     NetworkAccessIdentifier,
     PrefixLengths,
@@ -64,6 +65,7 @@ _REGISTRATION_NAMES: Final = {
     33: "mobile-foreign authentication",
     34: "foreign-home authentication",
     45: "FA error",
+    48: "GRE key",
     129: "SKIP firewall traversal",
     130: "encapsulating delivery style",
     131: "mobile node NAI",
@@ -229,6 +231,8 @@ def _details(extension: Extension | AdvertisementExtension) -> dict[str, object]
             return {"nai": "".join([c if c.isprintable() else ascii(c)[1:-1] for c in extension.nai])}
         case ForeignAgentError():
             return {"status": extension.status, "status_name": code_name(extension.reply_code)}
+        case GreKey():
+            return {"key": extension.key}
         case MobilityAgentAdvertisement():
             return {
                 "sequence": extension.sequence,

@@ -19,6 +19,7 @@ from mobileip.control.wire.codes import reply_code
 from mobileip.control.wire.cursor import Cursor
 from mobileip.control.wire.extensions import Encodable, ExtensionSpace, Padding, UnknownExtension, encode_all
 from mobileip.control.wire.foreign_error import ForeignAgentError
+from mobileip.control.wire.gre_key import GreKey
 from mobileip.control.wire.nai import NetworkAccessIdentifier
 from mobileip.control.wire.reverse import EncapsulatingDelivery
 
@@ -29,6 +30,7 @@ KnownExtension = (
     | NetworkAccessIdentifier
     | EncapsulatingDelivery
     | ForeignAgentError
+    | GreKey
 )
 Extension = KnownExtension | Padding | UnknownExtension
 X = TypeVar("X", bound=Encodable)
@@ -51,6 +53,7 @@ REGISTRATION_EXTENSIONS: Final = ExtensionSpace(
         # Multipath and Flow-Binding (RFC 7629 s4.1); none is longer than 255 bytes.
         154: (b"\x01\x00", b"\x02\x00"),
     },
+    long_decoders={GreKey.type: GreKey.decode},
 )
 
 _REQUEST: Final = struct.Struct("!BBHIIIII")

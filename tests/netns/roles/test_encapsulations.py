@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mobileip.control.lab.lab import Lab
-from mobileip.control.lab.topology import HOME_ADDRESS, HOME_AGENT, SITES, UPLINK_INTERFACE
+from mobileip.control.lab.topology import CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, SITES, UPLINK_INTERFACE
 from mobileip.control.lab.traffic import Transfer
 from mobileip.control.lab.waiting import eventually, subset
 from tests.netns.codes.tshark import captured, needs_both
@@ -103,8 +103,9 @@ def shown(lab: Lab, name: str, kind: str, mtus: tuple[int, int]) -> None:
     ]
 
 
-def fields(file: Path, *names: str) -> list[list[str]]:
-    command = ["tshark", "-r", str(file), "-T", "fields", "-E", "occurrence=f"]
+def fields(file: Path, *names: str, every: bool = False) -> list[list[str]]:
+    """Of each packet the outermost value of each field, or ``every`` one."""
+    command = ["tshark", "-r", str(file), "-T", "fields", "-E", f"occurrence={'a' if every else 'f'}"]
     for name in names:
         command += ["-e", name]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -122,3 +123,31 @@ def by_care_of_address(file: Path) -> dict[tuple[str, str], set[int]]:
 
 def gre_flags(file: Path) -> set[int]:
     return {int(flags, 16) for (flags,) in fields(file, "gre.flags_and_version") if flags}
+
+
+@pytest.mark.parametrize("asking", [("gre", {})], indirect=True, ids=["gre"])
+def test_agents_agree_on_keys(asking: Lab, tmp_path: Path) -> None:
+    """RFC 6245: each end sends the key that the other asked for, here both the node's address."""
+    lab, file = asking, tmp_path / "keys.pcap"
+    lab.foreign1.stop()
+    lab.foreign1.configuration["foreign_agent"]["gre_keys"] = True
+    lab.foreign1.start()
+    with captured(lab, lab.home.namespace, UPLINK_INTERFACE, file, "ip proto 47 or udp port 434"):
+        lab.go("foreign1")
+        lab.correspondent.ping(HOME_ADDRESS.ip)
+        lab.node.ping(CORRESPONDENT, source=HOME_ADDRESS.ip)
+    for agent in (lab.home, lab.foreign1):
+        (tunnel,) = agent.show("tunnels")
+        assert tunnel["mtu"] == 1472 and "gre_key" in tunnel["flags"]
+    care_of, home, key = (
+        str(SITES["foreign1"].care_of_address),
+        str(HOME_AGENT),
+        f"{int(HOME_ADDRESS.ip):#010x}",
+    )
+    sent = fields(file, "ip.src", "ip.dst", "gre.key")
+    assert {tuple(row) for row in sent if row[2]} == {(care_of, home, key), (home, care_of, key)}
+    lab.go("home")
+    registrations = fields(file, "udp.srcport", "mip.type", "mip.ext.type", every=True)
+    # tshark knows 48, but not that it has the long format, so what follows it is not what it says.
+    seen = [(row[1], row[2].split(",")[:2]) for row in registrations if row[0] == "434"]
+    assert seen == [("1", ["32", "48"]), ("3", ["32", "48"])]

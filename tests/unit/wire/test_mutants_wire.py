@@ -26,6 +26,7 @@ def test_a_length_that_is_missing_is_one_byte() -> None:
         wire.NetworkAccessIdentifier("user@example.net"),
         wire.EncapsulatingDelivery(),
         wire.ForeignAgentError(66),
+        wire.GreKey(66),
         wire.UnknownExtension(200, b""),
         wire.PrefixLengths((24,)),
         wire.MobilityAgentAdvertisement(0, Lifetime(0), wire.AgentFlags()),
