@@ -1,0 +1,60 @@
+"""Every reply code has its case on the wire: agents of ours answer with it, and the mobile node acts on it.
+
+The cases are those of tests/netns: real daemons, replies read by tshark.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mobileip.control.core.repairs import REPAIRS
+from mobileip.control.reasons import Reason, ReplyCode
+from tests.netns.codes import test_home_agent as home_agent
+from tests.netns.codes import test_mobile_node as mobile_node
+from tests.netns.foreign import test_codes as foreign_agent
+
+CORE = Path(__file__).resolve().parents[2] / "src" / "control" / "core"
+MOBILE_NODE = {"mobile.py", "registrar.py", "repairs.py", "mobile_replies.py"}  # they only read codes
+NOT_PRODUCED = {
+    64: "every refusal of ours has a reason of its own",
+    65: "no policy of a foreign agent forbids a node",
+    73: "Van Jacobson compression is not asked for any more (RFC 5944 s3.3)",
+    104: "challenges (RFC 4721) are not built",
+    105: "challenges (RFC 4721) are not built",
+    106: "challenges (RFC 4721) are not built",
+    107: "challenges (RFC 4721) are not built",
+    108: "challenges (RFC 4721) are not built",
+    109: "challenges (RFC 4721) are not built",
+    128: "every refusal of ours has a reason of its own",
+    142: "UDP tunnels (RFC 3519) are not built",
+    143: "dynamic home agent assignment (RFC 4433) is not built",
+    144: "challenges (RFC 4721) are not built",
+}
+OTHER_RFCS = frozenset({104, 105, 106, 107, 108, 109, 142, 143, 144})  # than RFC 5944, 3024 and 2794
+
+
+def produced() -> set[int]:
+    """The codes of the reasons that the agents' modules name."""
+    text = "".join(path.read_text() for path in CORE.rglob("*.py") if path.name not in MOBILE_NODE)
+    named = set(re.findall(r"Reason\.([A-Z_]+)", text))
+    return {
+        int(reason.info.code) for reason in Reason if reason.name in named and reason.info.code is not None
+    }
+
+
+def test_every_code_is_produced_or_there_is_a_reason_why_not() -> None:
+    assert produced() | NOT_PRODUCED.keys() == {int(code) for code in ReplyCode}
+    assert produced() & NOT_PRODUCED.keys() == set()
+
+
+def test_every_code_that_an_agent_produces_is_seen_on_the_wire() -> None:
+    foreign = (*foreign_agent.FREE, *foreign_agent.REQUIRED, *foreign_agent.UNAVAILABLE)
+    seen = {case.code for case in (*home_agent.CASES, *foreign)}
+    assert produced() - seen == set()
+
+
+def test_the_mobile_node_is_shown_to_act_on_every_code() -> None:
+    acted = {0, 1, *mobile_node.ELSEWHERE, *mobile_node.MENDED, *mobile_node.LATER, *mobile_node.NAMED}
+    assert {int(code) for code in ReplyCode} - acted == OTHER_RFCS
+    assert {int(code) for code in REPAIRS} - acted == set()
