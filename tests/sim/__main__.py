@@ -60,8 +60,9 @@ def _trace(script: Script, kept: tuple[int, ...], plain: tuple[str, ...]) -> int
 def _many(first: int, number: int) -> int:
     began, outcome = time.monotonic(), None
     for outcome in run_everywhere(first, number, cores()):
-        rate = outcome.histories / (time.monotonic() - began)
-        print(f"\r{outcome.histories} histories, {rate:.0f}/s", end="", file=sys.stderr, flush=True)
+        rate, failed = outcome.histories / (time.monotonic() - began), ", ".join(map(str, outcome.failed))
+        told = f"{outcome.histories} histories, {rate:.0f}/s, failed: {failed or 'none'}"
+        print(f"\r{told}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print(outcome)
     for seed, why in outcome.failed.items() if outcome is not None else ():

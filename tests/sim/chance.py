@@ -163,20 +163,19 @@ class _Chance:
         usual = rng.choice((0x00, 0x02, 0x80, 0x82, 0xC2))
         place = rng.choice((1, 2, 3, 3))
         through = place != 3
-        odd: dict[str, object] = rng.choice(
-            (
-                {},
-                {"flags": rng.randrange(256)},
-                {"lifetime": rng.choice((0, 1, 5, 300, 0xFFFF))},
-                {"care_of": rng.randrange(5)},
-                {"home_agent": rng.choice((_BROADCAST, _NOBODY, _GATEWAYS[place]))},
-                {"home_address": rng.choice((ZERO_ADDRESS, HOME_AGENT, _GATEWAYS[place]))},
-                {"delivery": True, "flags": usual | 0x02},
-                {"ttl": 254, "flags": usual | 0x02},
-                {"through": False},
-            )
-        )
+        oddities: list[dict[str, object]] = [
+            {},
+            {"flags": rng.randrange(256)},
+            {"lifetime": rng.choice((0, 1, 5, 300, 0xFFFF))},
+            {"care_of": rng.randrange(5)},
+            {"home_agent": rng.choice((_BROADCAST, _NOBODY, _GATEWAYS[place]))},
+            {"home_address": rng.choice((ZERO_ADDRESS, HOME_AGENT, _GATEWAYS[place]))},
+            {"delivery": True, "flags": usual | 0x02},
+            {"ttl": 254, "flags": usual | 0x02},
+            {"through": False},
+        ]
         flags = usual if through else usual | 0x20
+        odd = rng.choice(oddities)
         right: dict[str, object] = {
             "place": place,
             "flags": flags,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from tests.sim.chance import Timed
 from tests.sim.faults import HONEST, Fault
@@ -69,7 +70,7 @@ def run(
 
 def plainer(plan: Plan, names: tuple[str, ...]) -> Plan:
     """``plan`` with the default of each field that is named."""
-    defaults = {field.name: field.default for field in fields(Plan)}
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(Plan)}
     return replace(plan, **{name: defaults[name] for name in names})
 
 
@@ -97,16 +98,12 @@ def _can_be_plain(script: Script, failure: Failure, name: str) -> bool:
     """Steps that are left name hosts, interfaces and links, which then have to be there still."""
     plan = plainer(script.plan, (*failure.plain, name))
     told = " ".join(str(step) for _, step in failure.steps)
-    hosts = [f"mobile={number}" for number in range(plan.mobiles, 9)] + [
-        f"'mn{number}'" for number in range(plan.mobiles, 9)
-    ]
-    gone = [
-        *hosts,
-        *({"'hb'", "'home1'"} if len(plan.homes) == 1 else ()),
-        *({"eth1"} if len(plan.interfaces) == 1 else ()),
-    ]
-    numbers = {number for field in (plan.wrong_keys, plan.named, plan.known_to_agent) for number in field}
-    return all(one not in told for one in gone) and all(number < plan.mobiles for number in numbers)
+    numbers = range(plan.mobiles, script.plan.mobiles)
+    gone = [name for number in numbers for name in (f"mobile={number}", f"'mn{number}'")]
+    gone += ["'hb'", "'home1'"] if len(plan.homes) == 1 else []
+    gone += ["'eth1'"] if len(plan.interfaces) == 1 else []
+    special = plan.wrong_keys | plan.named | plan.known_to_agent
+    return all(one not in told for one in gone) and all(number < plan.mobiles for number in special)
 
 
 def _fewest(kept: tuple[int, ...], fails: Callable[[tuple[int, ...]], bool]) -> tuple[int, ...]:

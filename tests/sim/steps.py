@@ -313,4 +313,9 @@ def _reload(net: Internet, name: str) -> None:
 
 def _unless_calm(net: Internet, delay: float, what: Callable[[], object]) -> None:
     """Later, unless everything has been put right before."""
-    net.later(seconds(delay), lambda: None if net.calm else what())  # type: ignore[func-returns-value]
+
+    def do() -> None:
+        if not net.calm:
+            what()
+
+    net.later(seconds(delay), do)

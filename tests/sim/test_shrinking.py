@@ -29,6 +29,7 @@ def first_failure(fault: Fault, seed: int) -> tuple[Failure, int]:
     pytest.fail(f"{MOST_HISTORIES} histories from {seed} on do not show: {fault.name}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
 def test_fault_is_seen_and_becomes_small(fault: Fault, seed: int) -> None:
     for attempt in range(1, MOST_ATTEMPTS + 1):
