@@ -15,6 +15,7 @@ from mobileip.control.core.limits import TokenBucket
 from mobileip.control.reasons import Reason
 from mobileip.control.types import ALL_SYSTEMS, LIMITED_BROADCAST, ZERO_ADDRESS, Lifetime, seconds
 from mobileip.control.wire import (
+    NOT_A_DEFAULT_ROUTER,
     AgentAdvertisement,
     AgentFlags,
     MobilityAgentAdvertisement,
@@ -31,7 +32,6 @@ _FIRST_SEQUENCE = 0
 _AFTER_ROLLOVER = 256  # RFC 5944 s2.3.2: 0xffff is followed by 256, so that a reboot looks different
 _ANSWERS_PER_SECOND = 50.0  # a flood of solicitations must not become a flood of advertisements
 _ANSWER_BURST = 20
-_NOT_A_DEFAULT_ROUTER = -0x8000_0000  # preference level of RFC 1256 s3
 _INITIAL_ADVERTISEMENTS = 3  # RFC 1256 s6: so many come at most so far apart when a link comes up
 _INITIAL_INTERVAL = 16.0
 
@@ -128,7 +128,7 @@ class Advertiser:
             lifetime=link.lifetime if lifetime is None else lifetime,
             extensions=(mobility, *told),
             router_addresses=(
-                RouterAddress(link.address, 0 if link.default_router else _NOT_A_DEFAULT_ROUTER),
+                RouterAddress(link.address, 0 if link.default_router else NOT_A_DEFAULT_ROUTER),
             ),
             code=CODE_COMMON_TRAFFIC if link.default_router else CODE_MOBILE_NODES_ONLY,
         )

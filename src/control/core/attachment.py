@@ -45,6 +45,7 @@ class CoLocated:
     care_of_address: IPv4Address
     gateway: IPv4Address | None
     through: ThroughAgent | None = None
+    advertised: bool = False  # the gateway is, and is not the host's own choice
 
 
 Attachment = AtHome | ThroughAgent | CoLocated
@@ -121,6 +122,12 @@ def choose(table: AgentTable, rules: ChoiceRules, refusals: Refusals, situation:
         if link is not None and link.up:
             choice = Choice(situation.current, choice.look_again)
     waits = [until for until in again.values() if until > situation.mono]
+    waits += [
+        router.expires
+        for link in table.links
+        for router in link.routers.values()
+        if router.expires > situation.mono
+    ]
     if choice.look_again is not None:
         waits.append(choice.look_again)
     return Choice(choice.attachment, min(waits, default=None))
@@ -198,11 +205,11 @@ def _on_link(link: Link, rules: ChoiceRules, situation: Situation) -> Iterator[_
         for agent in agents
         for care_of_address in _care_of_addresses(agent, here)
     ]
-    address = _own_address(link, rules)
+    address = _own_address(link, rules, situation.mono)
     if address is None:
         yield from through
         return
-    own = list(_co_located(link, rules, address, agents))
+    own = list(_co_located(link, rules, address, agents, situation.mono))
     if isinstance(here, CoLocated) and not any(_ends_co_located(agent, address) for agent in agents):
         # An agent heard late does not disturb a co-located registration, unless it requires one.
         yield from own
@@ -273,22 +280,24 @@ def _through(link: Link, agent: KnownAgent, care_of_address: IPv4Address) -> Thr
 
 
 def _co_located(
-    link: Link, rules: ChoiceRules, address: IPv4Interface, agents: list[KnownAgent]
+    link: Link, rules: ChoiceRules, address: IPv4Interface, agents: list[KnownAgent], mono: int
 ) -> Iterator[_Candidate]:
     """With our own address on the link: through each agent of its subnet that requires it (s2.4.1), then directly.
 
     An address set since the link came up belongs to this link and is used at once. One that was there before may be a
     leftover of the link we came from, so agents get ``agent_wait`` to answer and the host's address client to act.
     """
+    gateway = link.router_for(address, mono)
+    advertised = gateway != link.gateway
     ready = link.came_up + (0 if address in link.fresh else rules.agent_wait)
     for agent in agents:
         if agent.mobility.flags.registration_required and _is_of_subnet(agent, address):
             relay = _through(link, agent, agent.mobility.care_of_addresses[0])
-            yield _Candidate(CoLocated(link.interface, address.ip, link.gateway, relay), ready)
-    yield _Candidate(CoLocated(link.interface, address.ip, link.gateway), ready)
+            yield _Candidate(CoLocated(link.interface, address.ip, gateway, relay, advertised), ready)
+    yield _Candidate(CoLocated(link.interface, address.ip, gateway, None, advertised), ready)
 
 
-def _own_address(link: Link, rules: ChoiceRules) -> IPv4Interface | None:
+def _own_address(link: Link, rules: ChoiceRules, mono: int) -> IPv4Interface | None:
     """The one from which the home agent can be asked; never the home address, which an operator may have put there."""
     if not rules.co_located:
         return None
@@ -296,7 +305,8 @@ def _own_address(link: Link, rules: ChoiceRules) -> IPv4Interface | None:
     for address in sorted(link.addresses, key=lambda address: address not in link.fresh):
         if address.ip == home or address.ip.is_link_local or address.ip.is_loopback:
             continue
-        if link.gateway is None and (rules.home_agent is None or rules.home_agent not in address.network):
+        on_link = rules.home_agent is not None and rules.home_agent in address.network
+        if not on_link and link.router_for(address, mono) is None:
             continue
         return address
     return None

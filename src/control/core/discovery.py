@@ -5,20 +5,28 @@ Pure bookkeeping; :mod:`.mobile` decides what to do with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from mobileip.control.core.deadlines import Deadlines
 from mobileip.control.types import seconds
-from mobileip.control.wire import AgentAdvertisement, MobilityAgentAdvertisement
+from mobileip.control.wire import (
+    NOT_A_DEFAULT_ROUTER,
+    AgentAdvertisement,
+    MobilityAgentAdvertisement,
+    RouterAddress,
+    WireError,
+    parse_routers,
+)
 
 Entropy = Callable[[int], bytes]
 
 _INITIAL_SOLICITATIONS = 3  # at most one a second while they last (s2.4)
 _INITIAL_INTERVAL = seconds(1)
 _MAXIMUM_INTERVAL = seconds(60)  # "at least one minute" (s2.4)
+_MOST_ROUTERS = 16
 _REBOOT_RANGE = (
     256  # a sequence number that falls back to 0..255 is a reboot, to 256 or more a rollover (s2.4.4)
 )
@@ -72,6 +80,14 @@ class KnownAgent:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class KnownRouter:
+    """A default router as last advertised, by an agent or anybody (RFC 1256 s5.3)."""
+
+    preference: int
+    expires: int
+
+
 @dataclass(slots=True)
 class Link:
     """One interface of the node.
@@ -88,6 +104,7 @@ class Link:
     fresh: frozenset[IPv4Interface] = frozenset()
     gateway: IPv4Address | None = None
     agents: dict[IPv4Address, KnownAgent] = field(default_factory=dict)
+    routers: dict[IPv4Address, KnownRouter] = field(default_factory=dict)
     solicitations: int = 0
 
     def change(
@@ -103,10 +120,24 @@ class Link:
             self.solicitations = 0
         if came_up or not up:
             self.agents.clear()
+            self.routers.clear()
         if not up:
             self.fresh = frozenset()
         self.up, self.addresses, self.gateway = up, addresses, gateway
         return came_up
+
+    def router_for(self, address: IPv4Interface, mono: int) -> IPv4Address | None:
+        """The default router for an address of ours: of those advertised under its prefix the preferred one (s4.2.1),
+        without any the host's own choice, which also wins among equals."""
+        usable = {
+            router: known.preference
+            for router, known in self.routers.items()
+            if known.expires > mono and router in address.network and router != address.ip
+        }
+        best = max(usable.values(), default=None)
+        if best is None or usable.get(self.gateway or address.ip) == best:
+            return self.gateway
+        return next(router for router, preference in usable.items() if preference == best)
 
 
 class AgentTable:
@@ -159,6 +190,26 @@ class AgentTable:
         if sequence < previous.mobility.sequence and sequence < _REBOOT_RANGE:
             return AgentNews.REBOOTED
         return AgentNews.REFRESHED
+
+    def hear_routers(self, link: Link, routers: Iterable[RouterAddress], lifetime: int, mono: int) -> None:
+        """Record the routers of an advertisement; those that are not to be default routers are none."""
+        if link.interface in self._deaf:
+            return
+        for router in routers:
+            link.routers.pop(router.address, None)
+            if lifetime > 0 and router.preference > NOT_A_DEFAULT_ROUTER:
+                link.routers[router.address] = KnownRouter(router.preference, mono + seconds(lifetime))
+        while len(link.routers) > _MOST_ROUTERS:
+            del link.routers[min(link.routers, key=lambda address: link.routers[address].preference)]
+
+    def hear_plain(self, link: Link, payload: bytes, mono: int) -> bool:
+        """Record the routers of a router advertisement that is no agent's; False if it is not a valid one."""
+        try:
+            lifetime, routers = parse_routers(payload)
+        except WireError:
+            return False
+        self.hear_routers(link, routers, lifetime, mono)
+        return True
 
     def lose(self, mono: int) -> Iterator[tuple[Link, KnownAgent]]:
         """Remove and yield the agents whose advertisement lifetime is over (move detection, algorithm 1)."""

@@ -253,9 +253,12 @@ class MobileNode:
         try:
             message = parse_icmp(event.payload)
         except WireError as error:
+            if error.reason is Reason.NOT_AN_AGENT and self._table.hear_plain(link, event.payload, now.mono):
+                return self._reconsider(now)
             return [_unreadable(error, event.source, event.interface)]
         if not isinstance(message, AgentAdvertisement):
             return []
+        self._table.hear_routers(link, message.router_addresses, message.lifetime, now.mono)
         news = self._table.hear(link, event.source, event.link_source, message, now.mono)
         actions: list[Action] = []
         if news is AgentNews.NEW:

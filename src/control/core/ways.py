@@ -60,6 +60,9 @@ class Ways:
         self._adopt = False
         if isinstance(attachment, AtHome):
             return [*adopt, *self._return_home(attachment, request)]
+        if isinstance(attachment, CoLocated) and attachment.advertised and self._outward:
+            # The host has no route of its own by that router: the request needs ours.
+            return [*adopt, *self._leave_home(), *self._outward, *request, *self._unless_tunnel()]
         leaving = [*adopt, *self._leave_home(), *request]
         if not self._outward:
             return [*leaving, *self._leave_tunnel(), Unroute(self._identity.home.ip)]
@@ -121,7 +124,7 @@ class Ways:
                         attachment.interface,
                         attachment.gateway,
                         tunnel.reverse,
-                        outer=self._several,
+                        outer=self._several or attachment.advertised,
                         broadcast=broadcast,
                     ),
                 )

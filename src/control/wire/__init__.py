@@ -18,6 +18,7 @@ from mobileip.control.wire.advertisement import (
     PrefixLengths,
     build_icmp,
     parse_icmp,
+    parse_routers,
 )
 from mobileip.control.wire.authentication import (
     Authentication,
@@ -29,7 +30,7 @@ from mobileip.control.wire.cursor import WireError
 from mobileip.control.wire.extensions import Padding, UnknownExtension
 from mobileip.control.wire.foreign_error import ForeignAgentError
 from mobileip.control.wire.gre_key import GreKey
-from mobileip.control.wire.icmp import RouterAddress
+from mobileip.control.wire.icmp import NOT_A_DEFAULT_ROUTER, RouterAddress
 from mobileip.control.wire.nai import NetworkAccessIdentifier
 from mobileip.control.wire.registration import (
     Extension,
@@ -46,6 +47,7 @@ from mobileip.control.wire.reverse import EncapsulatingDelivery
 Message = RegistrationRequest | RegistrationReply
 
 __all__ = [
+    "NOT_A_DEFAULT_ROUTER",
     "AdvertisementExtension",
     "AgentAdvertisement",
     "AgentFlags",
@@ -73,6 +75,7 @@ __all__ = [
     "build_icmp",
     "parse",
     "parse_icmp",
+    "parse_routers",
 ]
 
 

@@ -206,6 +206,22 @@ def parse_icmp(payload: bytes) -> AgentAdvertisement | AgentSolicitation:
     return AgentAdvertisement(lifetime, extensions, routers, code, words)
 
 
+def parse_routers(payload: bytes) -> tuple[int, tuple[RouterAddress, ...]]:
+    """Lifetime in seconds and routers of a plain router advertisement, by the checks of RFC 1256 s5.2.
+
+    :raises WireError: anything else.
+    """
+    cursor, kind, code = open_message(payload)
+    if kind != ROUTER_ADVERTISEMENT:
+        raise WireError(Reason.UNKNOWN_MESSAGE_TYPE, 0, f"ICMP type {kind} is no router advertisement")
+    lifetime, _, routers = read_router_advertisement(cursor)
+    if code != CODE_COMMON_TRAFFIC or not routers:
+        raise WireError(
+            Reason.BAD_VALUE, 1, f"router advertisement with code {code} and {len(routers)} addresses"
+        )
+    return lifetime, routers
+
+
 def _check(
     code: int, routers: tuple[RouterAddress, ...], extensions: tuple[AdvertisementExtension, ...]
 ) -> None:

@@ -16,6 +16,8 @@ ENTRY_WORDS: Final = (
     2  # 32-bit words of one router address entry; more may come, and mean nothing to us (s5.2)
 )
 
+NOT_A_DEFAULT_ROUTER: Final = -0x8000_0000  # preference level (s3)
+
 _HEADER: Final = struct.Struct("!BBH")
 _ADVERTISEMENT: Final = struct.Struct("!BBHBBH")
 _ENTRY: Final = struct.Struct("!Ii")

@@ -15,10 +15,12 @@ from mobileip.control.lab.topology import (
     ACCESS_INTERFACE,
     CORRESPONDENT,
     FOREIGN1,
+    FOREIGN3,
     HOME_ADDRESS,
     NODE_INTERFACE,
 )
 from mobileip.control.lab.waiting import eventually
+from mobileip.control.wire.icmp import sealed
 from tests.netns.foreign.visiting import ip, link_address
 from tests.netns.mobile.test_mobile import configure, shows
 from tests.netns.roles.kernel import _ip
@@ -57,16 +59,13 @@ def redirect(lab: Lab) -> None:
     """From the agent: to the correspondent by ELSEWHERE. It quotes an echo reply: no socket needs to have sent it."""
     quoted = ip(NODE, CORRESPONDENT, ICMP, bytes(8))
     body = struct.pack("!BBH4s", 5, 1, 0, ELSEWHERE.packed) + quoted
-    total = sum(struct.unpack(f"!{len(body) // 2}H", body))
-    total = (total & 0xFFFF) + (total >> 16)
-    body = body[:2] + struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF) + body[4:]
     node, agent = (
         bytes.fromhex(link_address(host, name).replace(":", ""))
         for host, name in ((lab.node.namespace, NODE_INTERFACE), (lab.foreign1.namespace, ACCESS_INTERFACE))
     )
     with lab.foreign1.namespace.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
         raw.bind((ACCESS_INTERFACE, 0))
-        raw.send(node + agent + b"\x08\x00" + ip(AGENT, NODE, ICMP, body))
+        raw.send(node + agent + b"\x08\x00" + ip(AGENT, NODE, ICMP, sealed(body)))
 
 
 @pytest.mark.rfc("5944", "4.2.1", 4)
@@ -122,3 +121,32 @@ def test_where_agents_are_asked_for_by_broadcast(lab: Lab) -> None:
             what="solicitations to 255.255.255.255 alone",
         )
         lab.wait_registered()
+
+
+@pytest.mark.rfc("5944", "4.2.1", 2)
+def test_a_link_that_gives_an_address_and_no_route_will_do(lab: Lab) -> None:
+    """The router says itself that it is one (RFC 1256)."""
+    router, own = FOREIGN3.router.ip, FOREIGN3.care_of_address
+    lab.node.stop()
+    lab.move_to("foreign3")
+    lab.node.namespace.ip(f"route del default via {router} dev {NODE_INTERFACE}")
+    try:
+        lab.node.start()
+        assert lab.node.show("registration")["state"] == "disconnected"
+        advertise(lab, router)
+        shows(lab, state="registered", care_of_address=str(own))
+        lab.correspondent.ping(NODE)
+        lab.node.ping(CORRESPONDENT, source=NODE)
+    finally:
+        lab.node.stop()
+        lab.node.namespace.ip(f"route add default via {router} dev {NODE_INTERFACE}")
+
+
+def advertise(lab: Lab, router: IPv4Address) -> None:
+    """A plain router advertisement from the router of foreign3."""
+    body = struct.pack("!BBHBBH4si", ADVERTISEMENT, 0, 0, 1, 2, 60, router.packed, 0)
+    own = bytes.fromhex(link_address(lab.foreign3.namespace).replace(":", ""))
+    group = IPv4Address("224.0.0.1")
+    with lab.foreign3.namespace.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind((ACCESS_INTERFACE, 0))
+        raw.send(b"\x01\x00\x5e\x00\x00\x01" + own + b"\x08\x00" + ip(router, group, ICMP, sealed(body), 1))
