@@ -28,9 +28,9 @@ from types import CodeType, ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = {  # by the first that fits; groups of patterns, the quick ones first: the next is run on what survived
-    "src/control/wire/pretty": (("tests/unit/wire/test_pretty.py",),),
+    "src/control/wire/pretty": (("tests/unit/wire/test_pretty*.py",),),
     "src/control/wire": (
-        ("tests/unit/wire/test_[!op]*.py", "tests/unit/wire/test_pretty.py"),
+        ("tests/unit/wire/test_[!op]*.py", "tests/unit/wire/test_pretty*.py"),
         ("tests/property/wire",),
     ),
     "src/control/security": (("tests/unit/security",), ("tests/unit/core/test_home*.py",)),

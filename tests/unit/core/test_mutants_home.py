@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from mobileip.control.core.actions import SendDatagram
 from mobileip.control.reasons import Reason
-from tests.unit.core.factory import CARE_OF, WRONG_ASSOCIATION, note, request
+from mobileip.control.security import AssociationTable
+from mobileip.control.types import ZERO_ADDRESS
+from mobileip.control.wire import NetworkAccessIdentifier
+from tests.unit.core.factory import (
+    ASSOCIATION,
+    CARE_OF,
+    WRONG_ASSOCIATION,
+    none,
+    note,
+    reasons,
+    request,
+    sent_reply,
+)
 from tests.unit.core.homes import AGENTS, ask, home
 
 
@@ -19,3 +32,15 @@ def test_a_forgery_that_nobody_is_told_of_is_noted_as_such() -> None:
     forged = note(ask(agent, request(association=WRONG_ASSOCIATION)), Reason.MN_FAILED_AUTHENTICATION)
     assert forged.fields["answered"] is False
     assert "code" not in forged.fields
+
+
+def test_a_name_that_gets_no_address_is_denied_only_so_often() -> None:
+    """Before its timestamp is looked at: anybody may repeat such a request."""
+    name = "alice@example.org"
+    agent = home(associations=AssociationTable([(name, ASSOCIATION)]))  # and there is no pool
+    payload = request(home_address=ZERO_ADDRESS, before=(NetworkAccessIdentifier(name),))
+    answers = [ask(agent, payload) for _ in range(200)]
+    assert reasons(answers[0]) == [Reason.HA_PROHIBITED] and sent_reply(answers[0]).code == 129
+    assert none(answers[-1], SendDatagram)
+    fields = note(answers[-1], Reason.DENIAL_SUPPRESSED).fields
+    assert (fields["cause"], fields["nai"]) == ("ha-prohibited", name)
