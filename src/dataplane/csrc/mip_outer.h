@@ -22,7 +22,7 @@ static inline void mip_outer_push(struct mip_packet *p, const struct mip_ipv4 *i
 	uint8_t tos = mip_ecn_ingress(inner->tos, t->flags & MIP_F_ECN_COMPAT);
 	uint16_t total = (uint16_t)(payload + MIP_IPV4_HEADER);
 	uint16_t frag = inner->frag & MIP_IPV4_DF;
-	uint64_t sum = (uint64_t)t->outer_sum + tos + total + id + frag;
+	uint32_t sum = t->outer_sum + tos + total + id + frag;
 
 	outer[0] = MIP_VERSION_IHL;
 	outer[1] = tos;
@@ -31,7 +31,7 @@ static inline void mip_outer_push(struct mip_packet *p, const struct mip_ipv4 *i
 	mip_store16(outer + 6, frag);
 	outer[8] = MIP_OUTER_TTL;
 	outer[9] = protocol;
-	mip_store16(outer + 10, (uint16_t)~mip_checksum_fold(sum));
+	mip_store16(outer + 10, (uint16_t)~mip_checksum_fold_short(sum));
 	mip_store32_be(outer + 12, t->local_be);
 	mip_store32_be(outer + 16, t->remote_be);
 	p->data = outer;
