@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from mobileip.control.types import Identification, seconds
+from mobileip.control.types import NANOSECONDS, Identification, seconds
 
 LEAST_TOLERANCE: Final = seconds(3)  # s5.7.1: every home agent should accept more than this
-_ERA: Final = 1 << 64  # of timestamps: 2**32 seconds
+_SECOND: Final = 1 << 32  # in units of a timestamp
+_ERA: Final = 1 << 64
+_EPOCH: Final = 2_208_988_800 * _SECOND  # 1970 by the clock of NTP, which began in 1900
 _HALF_SECOND: Final = 0x8000_0000  # in the fraction of an NTP timestamp
 
 
@@ -22,7 +24,9 @@ def check(
 
 def is_fresh(timestamp: int, now_wall: int, last_accepted: int | None, tolerance: int) -> bool:
     """As :func:`check`, of timestamps as 64-bit numbers."""
-    if abs(Identification.from_int(timestamp).to_wall() - now_wall) > tolerance:
+    # As Identification.to_wall() has it, without the object: below 2**63 it is era 1.
+    since_1900 = timestamp if timestamp >= _ERA >> 1 else timestamp + _ERA
+    if abs((since_1900 - _EPOCH) * NANOSECONDS // _SECOND - now_wall) > tolerance:
         return False
     return last_accepted is None or _newer(timestamp, last_accepted)
 

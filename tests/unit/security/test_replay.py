@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from mobileip.control.security import Timestamps, check, resynchronise
+from mobileip.control.security import Timestamps, check, is_fresh, resynchronise
 from mobileip.control.types import NANOSECONDS, Identification, seconds
 
 NOW = 1_795_503_600 * NANOSECONDS + 123_456_789
@@ -119,3 +119,13 @@ def test_node_whose_clock_ran_ahead_within_tolerance_is_soon_accepted_again() ->
         refusals += 1
         timestamps = timestamps.on_mismatch(resynchronise(request, now), now + skew)
     assert 1 <= refusals <= 7
+
+
+def test_a_timestamp_as_a_number_is_the_same_moment() -> None:
+    """In both eras, to the nanosecond: with no tolerance at all only its very moment is fresh."""
+    rng = random.Random(5944)
+    for _ in range(2000):
+        one = Identification(rng.getrandbits(32), rng.getrandbits(32))
+        assert is_fresh(one.to_int(), one.to_wall(), None, 0)
+        assert not is_fresh(one.to_int(), one.to_wall() + rng.choice((-1, 1)), None, 0)
+        assert Identification.from_int(one.to_int()) == one
