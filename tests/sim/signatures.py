@@ -37,11 +37,9 @@ def extensions(payload: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def signed_part(payload: bytes) -> bytes:
-    """Up to the end of the Mobile-Home Authentication Extension; nothing without one."""
-    for type_, _, end in extensions(payload):
-        if type_ == MOBILE_HOME:
-            return payload[:end]
-    return b""
+    """Up to the end of the last Mobile-Home Authentication Extension; nothing without one."""
+    ends = [end for type_, _, end in extensions(payload) if type_ == MOBILE_HOME]
+    return payload[: ends[-1]] if ends else b""
 
 
 def behind(payload: bytes) -> set[int]:

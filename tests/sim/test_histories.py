@@ -23,7 +23,7 @@ STEPS = {"move", "flap", "detach", "address", "restart", "reboot", "isolate", "w
 STEPS |= {"attack", "rekey", "reload", "clear", "ask"}
 NETWORK = {"lost", "duplicated", "overtaken", "refused by a kernel"}
 CODES = {0, 1, 66, 67, 68, 69, 70, 71, 72, 74, 75, 76, 77, 78, 79, 80, 81, 82, 88, 96, 116}
-CODES |= {129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139}
+CODES |= {130, 131, 132, 133, 134, 135, 136, 137, 138, 139}
 REASONS = {
     "agent-lost",
     "agent-rebooted",

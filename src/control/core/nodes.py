@@ -110,7 +110,8 @@ class Nodes:
     def identify(self, home_address: IPv4Address, marks: Marks) -> KnownNode | None:
         """The node with which we share the association that ``marks`` names, or ``None`` (s3.8.2.1 a).
 
-        A home address that is configured says who it is; a name counts for all others.
+        A home address that is configured says who it is; a name counts for all others. Who says a name is nobody else,
+        though another may hold the address that it asks for.
         """
         associations, extension = self._settings.associations, marks.mobile_home
         if extension is None:
@@ -120,9 +121,9 @@ class Nodes:
         if association is not None:
             own = name is not None and self._settings.addresses.get(name) == home_address
             return KnownNode(association, name if own else None)
-        if name is None or (association := associations.find(name, extension.spi)) is None:
+        if name is None:
             name = self.pool.holder(home_address)  # it may leave its name out once it has an address
-            association = None if name is None else associations.find(name, extension.spi)
+        association = None if name is None else associations.find(name, extension.spi)
         return None if association is None else KnownNode(association, name)
 
     def home_address(self, node: KnownNode, asked: IPv4Address, mono: int) -> IPv4Address | Reason:

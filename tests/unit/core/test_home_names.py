@@ -125,6 +125,13 @@ def test_renewal_without_the_name_is_known_by_its_address() -> None:
     assert sent_reply(actions).first(NetworkAccessIdentifier) is None
 
 
+def test_unknown_name_is_not_taken_for_the_holder_of_the_address() -> None:
+    agent = pooled()
+    by_name(agent)
+    actions = by_name(agent, NetworkAccessIdentifier("eve@example.org"), 1, home_address=FIRST)
+    assert reasons(actions) == [Reason.UNKNOWN_ASSOCIATION] and kinds(actions) == []
+
+
 def test_name_behind_the_authenticator_is_nobodys() -> None:
     """Whoever relays the request could have put it there (RFC 2794 s2)."""
     actions = ask(pooled(), request(home_address=ZERO, after=(ALICE,)))
