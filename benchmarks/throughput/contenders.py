@@ -61,6 +61,10 @@ class Contender(ABC):
     def connect(self, line: Line, processes: Processes) -> None:
         """Make the tunnel; Unavailable."""
 
+    def finish(self) -> dict[str, float]:
+        """Called when all is measured: facts worth knowing about it."""
+        return {}
+
 
 class Plain(Contender):
     name, title, kind = "plain", "plain forwarding", Kind.LIMIT
@@ -162,12 +166,13 @@ class Engine(Contender):
         kind: Kind = Kind.VARIANT,
     ) -> None:
         self.name, self.title, self.kind = name, title, kind
-        self._program, self._bindings, self._spread = program, bindings, bindings > 1 and not changes
+        self._program, self._bindings, self._changes = program, bindings, changes
+        self._spread = bindings > 1 and not changes
         self._rest = (str(HOME_ADDRESS), encapsulation, str(bindings), str(changes))
 
     def connect(self, line: Line, processes: Processes) -> None:
         ends = ((line.ha, "home", HOME_END, CARE_OF_END), (line.fa, "care-of", CARE_OF_END, HOME_END))
-        started = [
+        self._started = [
             processes.start(
                 f"{self.name}-{side}",
                 host,
@@ -176,7 +181,7 @@ class Engine(Contender):
             )
             for host, side, local, remote in ends
         ]
-        for process in started:
+        for process in self._started:
             said = process.stdout.readline()
             if said != b"ready\n":
                 raise Unavailable(f"the endpoint did not start: {process.tail() or said!r}")
@@ -185,3 +190,9 @@ class Engine(Contender):
             line.spread(OTHERS, "100.64.0.0/10", self._bindings - 1, "mip0")
         else:
             line.small_packets_to = (HOME_ADDRESS, 1)
+
+    def finish(self) -> dict[str, float]:
+        if not self._changes:
+            return {}
+        self._started[0].stdin.close()
+        return {"changes_per_s": float(self._started[0].stdout.readline() or 0)}

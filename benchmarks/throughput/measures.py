@@ -35,10 +35,17 @@ class Meter:
         first, count = line.small_packets_to
         self._to = (str(first), str(count))
         self._packets = str(packets)
-        self._iperf = require("iperf3", "iperf3")
+        self._processes = processes
+        self._iperf: str | None = None
         self._server = processes.start(f"{line.name}-serve", line.mn, [self._packets, "serve"], piped=True)
-        processes.start(f"{line.name}-iperf3", line.mn, [self._iperf, "--server"])
-        eventually(self._listens, what="iperf3 to listen")
+
+    def _iperf3(self) -> str:
+        """Its path; the server is started with the first use."""
+        if self._iperf is None:
+            self._iperf = require("iperf3", "iperf3")
+            self._processes.start(f"{self.line.name}-iperf3", self.line.mn, [self._iperf, "--server"])
+            eventually(self._listens, what="iperf3 to listen")
+        return self._iperf
 
     def _listens(self) -> bool:
         table = self.line.mn.inside(lambda: Path("/proc/thread-self/net/tcp6").read_text())
@@ -54,35 +61,37 @@ class Meter:
 
     def tcp(self, streams: int, *, up: bool) -> Figures:
         """Gbit/s of ``streams`` to the node, or ``up`` from it; for one stream to it CPU seconds a gigabit too."""
-        command = [self._iperf, "--client", str(HOME_ADDRESS), "--json", "--congestion", "cubic"]
-        command += [
-            "--time",
-            f"{max(1, round(self.seconds))}",
-            "--parallel",
-            str(streams),
-            *(["--reverse"] if up else []),
-        ]
-        before = Moment.now()
+        command = [self._iperf3(), "--client", str(HOME_ADDRESS), "--json", "--congestion", "cubic"]
+        command += ["--time", f"{max(1, round(self.seconds))}", "--parallel", str(streams)]
+        command += ["--reverse"] if up else []
         try:
-            flow = iperf.parse(self._run(*command))
-        except (ValueError, subprocess.TimeoutExpired) as failure:
-            raise LabError(f"TCP: {failure}") from None
-        busy = Moment.now().busy_since(before)
+            busy, flow = self._flow(command)
+        except ValueError:
+            busy, flow = self._flow(command)  # iperf3's own connection breaks now and then
         name = f"tcp{streams}_{'up' if up else 'down'}"
         figures = {name: flow.rate}
         if name == "tcp1_down":
             figures |= {"cpu_per_gigabit": busy / (flow.bits / 1e9), "retransmits": float(flow.retransmits)}
         return figures
 
+    def _flow(self, command: list[str]) -> tuple[float, iperf.Flow]:
+        """CPU seconds, and what was carried; ValueError."""
+        before = Moment.now()
+        try:
+            flow = iperf.parse(self._run(*command))
+        except subprocess.TimeoutExpired as failure:
+            raise LabError(f"TCP: {failure}") from None
+        return Moment.now().busy_since(before), flow
+
     def udp(self, size: int) -> Figures:
         """Packets a second of ``size`` bytes, IP header included, that pass without loss."""
-        return {f"udp{size}": lossless_rate(lambda rate: self._trial(size, rate, _TRIAL))}
+        return {f"udp{size}": lossless_rate(lambda rate: self.trial(size, rate, _TRIAL))}
 
     def cpu(self, lossless: float) -> Figures:
         """CPU nanoseconds of everything a small packet, at CPU_RATE or what ``lossless`` leaves room for."""
         rate = min(CPU_RATE, lossless * _CPU_SHARE)
         before = Moment.now()
-        trial = self._trial(_SMALL, rate, self.seconds)
+        trial = self.trial(_SMALL, rate, self.seconds)
         busy = Moment.now().busy_since(before)
         if not trial.received:
             raise LabError("no packet passed")
@@ -95,7 +104,8 @@ class Meter:
         )
         return {"rtt_p50": said["p50_ns"] / 1e3, "rtt_p99": said["p99_ns"] / 1e3}
 
-    def _trial(self, size: int, rate: float, seconds: float) -> Trial:
+    def trial(self, size: int, rate: float, seconds: float) -> Trial:
+        """Send at ``rate`` packets a second, 0 for all that can be, and see what arrives."""
         self._counted("f")
         words = ("send", self._to[0], str(size), f"{rate:.0f}", f"{seconds}", self._to[1])
         sent = json.loads(self._run(self._packets, *words))

@@ -152,8 +152,8 @@ def _against(
         parts = []
         for figure in figures:
             value, best = results.median(series, ours, figure), results.best(series, others, figure)
-            if value is None or best is None or not best[1]:
-                break
+            if value is None or best is None or min(value, best[1]) <= 0:
+                break  # CPU time that is less than none was somebody else's
             parts.append(value / best[1])
             rivals.add(best[0])
         else:

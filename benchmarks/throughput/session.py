@@ -39,6 +39,7 @@ class Session:
     plan: Plan
     results: Results = field(default_factory=Results)
     meters: dict[str, Meter] = field(default_factory=dict)
+    contenders: list[Contender] = field(default_factory=list)
 
     def run(self, say: Say) -> None:
         """All rounds; a measurement that fails is noted, and the others go on."""
@@ -50,6 +51,8 @@ class Session:
                 for name in names:
                     say(f"round {number + 1} of {self.plan.rounds}, {series}: {self.results.titles[name]}")
                     self._measure(series, name)
+        for contender in self.contenders:
+            self.results.facts |= contender.finish()
 
     def _measure(self, series: str, name: str) -> None:
         meter = self.meters[name]
@@ -70,7 +73,7 @@ class Session:
         for step in steps:
             try:
                 self.results.add(series, name, step())
-            except LabError as failure:
+            except (LabError, ValueError) as failure:
                 self.results.failures.append(f"{self.results.titles[name]}, {series}: {failure}")
 
 
@@ -89,6 +92,7 @@ def opened(contenders: Sequence[Contender], plan: Plan, say: Say) -> Iterator[Se
             say(f"building {contender.title}")
             line = _built(contender, spaces, processes, session.results)
             if line is not None:
+                session.contenders.append(contender)
                 session.results.titles[contender.name] = contender.title
                 session.results.kinds[contender.name] = contender.kind
                 session.meters[contender.name] = Meter(line, processes, packets, plan.seconds)

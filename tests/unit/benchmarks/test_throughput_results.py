@@ -74,6 +74,14 @@ def test_targets_take_our_best_back_end_and_the_best_peer() -> None:
     assert "ours 0.60, ours2 0.90" in rows[0].remark and "slow" in rows[4].remark
 
 
+def test_negative_cpu_time_is_no_victory() -> None:
+    results = full()
+    results.add(VETH, "ours2", {"cpu_packet": -9000})
+    assert targets(results)[5].value == pytest.approx(2000 / 5000)
+    results.add(VETH, "quick", {"cpu_packet": -9000})
+    assert targets(results)[5].met is None
+
+
 def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
     results = full()
     del results.samples[WIRE]
