@@ -28,7 +28,7 @@ static inline enum mip_drop check_encap(const struct mip_tunnel *t, enum mip_enc
 					const struct mip_decap *d)
 {
 	if (t->encap == type)
-		return type == MIP_ENCAP_GRE ? check_gre(t, d) : MIP_OK;
+		return MIP_OK;
 	/* RFC 2004 3: what was a fragment came the other way. */
 	if (t->encap == MIP_ENCAP_MINIMAL && type == MIP_ENCAP_IPIP && mip_ipv4_is_fragment(&d->inner))
 		return MIP_OK;
@@ -38,11 +38,14 @@ static inline enum mip_drop check_encap(const struct mip_tunnel *t, enum mip_enc
 static inline enum mip_drop check_outer(const struct mip_tunnel *t, enum mip_encap type,
 					const struct mip_decap *d)
 {
+	enum mip_drop drop;
+
 	if (d->outer.src_be != t->remote_be)
 		return MIP_DROP_WRONG_OUTER_SOURCE;
 	if (d->outer.dst_be != t->local_be)
 		return MIP_DROP_WRONG_OUTER_DESTINATION;
-	return check_encap(t, type, d);
+	drop = check_encap(t, type, d);
+	return !drop && type == MIP_ENCAP_GRE ? check_gre(t, d) : drop;
 }
 
 /* Not from the first other end (a care-of address, or a home agent): from another one? */

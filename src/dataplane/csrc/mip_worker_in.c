@@ -116,7 +116,8 @@ static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packe
 	}
 	if (drop == MIP_DROP_WRONG_OUTER_SOURCE)
 		mip_worker_wrong_source(w, d->outer.src_be, d->inner.src_be);
-	if (!drop && t.flags & MIP_F_GRE_SEQUENCE && d->has_sequence &&
+	/* Numbers, as keys, are between the agents: those of the node itself are others. */
+	if (!drop && t.flags & MIP_F_GRE_SEQUENCE && d->has_sequence && !mip_path_is_delivery(d, &t) &&
 	    !mip_sequence_accept(&w->sequences[t.index], d->sequence))
 		drop = MIP_DROP_GRE_SEQUENCE;
 	if (drop) {

@@ -8,7 +8,7 @@ from itertools import combinations, permutations, product
 
 import pytest
 
-from mobileip.control.core.actions import Action, InstallTunnel, SendDatagram, TunnelSide
+from mobileip.control.core.actions import Action, DeliveryStyle, InstallTunnel, SendDatagram, TunnelSide
 from mobileip.control.core.encapsulations import ONLY_IPIP, asked, offered, worth_asking
 from mobileip.control.core.foreign import ForeignAgent
 from mobileip.control.core.mobile import MobileNode, State
@@ -266,3 +266,13 @@ def test_foreign_agent_has_no_say_about_the_tunnel_of_a_co_located_node() -> Non
     flags = RequestFlags(decapsulation_by_mn=True, gre=True)
     actions = ask_foreign(ForeignAgent(FOREIGN), visit(request(care_of=OTHER_CARE_OF, flags=flags)))
     assert reasons(actions) == [Reason.REQUEST_RELAYED]
+
+
+@pytest.mark.parametrize("kind", BIT)
+def test_what_a_node_delivers_to_its_agent_is_tunnelled_as_agreed(kind: EncapsulationType) -> None:
+    """RFC 3024 s5.2.2: "other methods of encapsulation MAY be used as negotiated at registration time"."""
+    machine = node(replace(SETTINGS, encapsulating_delivery=True, encapsulations=(kind,)))
+    up(machine, 0)
+    tunnel = only(machine.handle(advertisement(gre=True, minimal=True), at(0)), InstallTunnel)
+    assert (tunnel.encapsulation, tunnel.delivery) == (kind, DeliveryStyle.ENCAPSULATING)
+    assert tunnel.local == HOME and machine.tunnel.delivery_to == tunnel.remote

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mobileip.control.core.actions import SendDatagram
 from mobileip.control.reasons import Reason
 from mobileip.control.security import AssociationTable
 from mobileip.control.types import ZERO_ADDRESS
-from mobileip.control.wire import NetworkAccessIdentifier
+from mobileip.control.wire import NetworkAccessIdentifier, RequestFlags
 from tests.unit.core.factory import (
     ASSOCIATION,
     CARE_OF,
@@ -17,7 +19,7 @@ from tests.unit.core.factory import (
     request,
     sent_reply,
 )
-from tests.unit.core.homes import AGENTS, ask, home
+from tests.unit.core.homes import AGENTS, POOL, SETTINGS, ask, home
 
 
 def test_a_denial_is_noted_with_its_code() -> None:
@@ -44,3 +46,14 @@ def test_a_name_that_gets_no_address_is_denied_only_so_often() -> None:
     assert none(answers[-1], SendDatagram)
     fields = note(answers[-1], Reason.DENIAL_SUPPRESSED).fields
     assert (fields["cause"], fields["nai"]) == ("ha-prohibited", name)
+
+
+def test_a_denial_names_the_address_that_a_name_was_given() -> None:
+    name = "alice@example.org"
+    network = replace(SETTINGS.networks[0], pool=POOL)
+    agent = home(associations=AssociationTable([(name, ASSOCIATION)]), networks=(network,))
+    asked = request(
+        home_address=ZERO_ADDRESS, flags=RequestFlags(gre=True), before=(NetworkAccessIdentifier(name),)
+    )
+    fields = note(ask(agent, asked), Reason.HA_ENCAPSULATION_UNAVAILABLE).fields
+    assert fields["home_address"] in POOL

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from mobileip.dataplane import Engine, Flag, Side, Traffic, Tunnel, encapsulate
+from mobileip.dataplane import Encapsulation, Engine, Flag, Side, Traffic, Tunnel, decapsulate, encapsulate
 from tests.unit.dataplane.link import Link, counted, expect
 from tests.unit.dataplane.packets import (
     AGENT,
@@ -170,3 +170,28 @@ def test_the_nodes_own_end(cable: Link) -> None:
 def test_impossible_tunnels(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"must differ|is not for side"):
         replace(care_of_end(), **changes)  # type: ignore[arg-type]
+
+
+def test_keys_and_numbers_of_gre_are_between_the_agents(cable: Link) -> None:
+    """The node has no part in what the agents agreed on (RFC 6245), and its numbers are not the home agent's."""
+    engine = cable.engine(cable.away)
+    cable.away.ip(f"addr del {HOME}/32 dev mip0", f"route add {HOME}/32 dev wire")
+    gre, agreed = Encapsulation.GRE, Flag.GRE_KEY | Flag.GRE_SEQUENCE
+    engine.install(Tunnel(HOME, Side.CARE_OF, CARE_OF, AGENT, 1400, gre, STYLE | agreed, key_out=8, key_in=9))
+    engine.start()
+    by_home_agent = Tunnel(HOME, Side.HOME, AGENT, CARE_OF, 1400, gre, agreed, key_out=9)
+    by_node = Tunnel(HOME, Side.CARE_OF, HOME, CARE_OF, 1400, gre, STYLE | Flag.GRE_SEQUENCE)
+    packet = inner(HOME, CORRESPONDENT)
+    wire = cable.tap(cable.home, "wire")
+    for number in range(3):
+        cable.send(cable.home, [IP(encapsulate(bytes(inner()), by_home_agent, 1, 500 + number))])
+        counted(engine, "decapsulated-packets", number + 1)
+        cable.send(cable.home, [IP(encapsulate(bytes(packet), by_node, 1, number))])
+        counted(engine, "delivered-packets", number + 1)
+    tunnelled: list[bytes] = []
+    while len(tunnelled) < 3:  # what came out of the tunnel is on the wire too
+        tunnelled += [datagram for datagram in wire.take(1) if IP(datagram).proto == gre]
+    sent = [decapsulate(datagram, gre) for datagram in tunnelled]
+    assert [(one.key, one.sequence, one.packet) for one in sent] == [
+        (8, number, bytes(forwarded(packet))) for number in range(3)
+    ]
