@@ -17,10 +17,12 @@ def c_sources(root: Path) -> list[Path]:
 
 
 def source_hash(root: Path) -> str:
-    """Hex digest over the names and contents of the .pyx, .pxd, .c and .h files below root."""
+    """Hex digest over the names and contents of the .pyx, .pxi, .pxd, .c and .h files below root."""
     digest = hashlib.sha256()
     base = root / DATAPLANE
-    found = [path for pattern in ("*.pyx", "*.pxd", "csrc/*.c", "csrc/*.h") for path in base.glob(pattern)]
+    found = [
+        path for pattern in ("*.pyx", "*.pxi", "*.pxd", "csrc/*.c", "csrc/*.h") for path in base.glob(pattern)
+    ]
     for path in sorted(found):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(base)} {len(content)}\n".encode())

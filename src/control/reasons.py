@@ -450,6 +450,14 @@ class Reason(Enum):
             _W,
         ),
     )
+    UNDERLAY_FELL_BACK = (
+        "underlay-fell-back",
+        _r(
+            "tunnelled datagrams leave by the raw socket from now on: the faster way does not work",
+            "",
+            _W,
+        ),
+    )
     DEVICE_LOST = (
         "device-lost",
         _r(

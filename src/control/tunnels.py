@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from mobileip.control.core.actions import (
@@ -28,6 +28,7 @@ from mobileip.dataplane import (
     EventType,
     Flag,
     Install,
+    NextHop,
     Place,
     Remove,
     Side,
@@ -36,7 +37,7 @@ from mobileip.dataplane import (
     overhead,
 )
 
-__all__ = ["PathMtu", "TunnelStatus", "Tunnels", "device_mtu"]
+__all__ = ["PathMtu", "Tunnel", "TunnelStatus", "Tunnels", "device_mtu"]
 
 OUTER_HEADER = 20  # bytes of IP-in-IP overhead (RFC 2003)
 
@@ -70,15 +71,18 @@ class Tunnels:
         path_mtu: PathMtu,
         gre_checksum: bool = False,
         gre_sequence: bool = False,
+        underlay: str = "raw",
     ) -> None:
         self._gre = _gre_options(gre_checksum, gre_sequence)
         self._mtu = mtu
         self._path_mtu = path_mtu
+        self._underlay = underlay
+        self._hops: set[tuple[IPv4Address, IPv4Address]] = set()  # tunnel ends with a known next hop
         self._nodes: dict[IPv4Address, Tunnel] = {}  # by home address: what brings a node its broadcasts
         # Visitors that share a home address, by that and their home agent.
         self._shared: dict[tuple[IPv4Address, IPv4Address], InstallTunnel] = {}
         try:
-            self._engine = Engine(device, mtu=mtu, mark=mark)
+            self._engine = Engine(device, mtu=mtu, mark=mark, underlay=underlay)
         except OSError as error:
             raise ActionError(error.strerror or str(error)) from error
 
@@ -131,6 +135,18 @@ class Tunnels:
                 except ActionError as error:
                     refused.append(str(error))
         return refused
+
+    def set_next_hops(self, hops: Iterable[tuple[IPv4Address, IPv4Address, int, bytes | None]]) -> None:
+        """Local and remote tunnel end, interface and link-layer address (``None``: not known) of next hops."""
+        for hop in (NextHop(*hop) for hop in hops):
+            if self._engine.set_next_hops([hop]) and hop.address is not None:
+                self._hops.add((hop.local, hop.remote))
+            else:
+                self._hops.discard((hop.local, hop.remote))
+
+    def underlay(self, tunnel: Tunnel) -> str:
+        """How the datagrams of a tunnel leave this host: "raw", through the kernel's routing, or past it."""
+        return self._underlay if (tunnel.local, tunnel.remote) in self._hops else "raw"
 
     def watch_broadcasts(self, interface: str, network: IPv4Network) -> None:
         """Forward the broadcasts of a home link to the nodes of ``network`` that asked for them (RFC 5944 s4.3).
@@ -222,6 +238,10 @@ class Tunnels:
                     yield Reason.DEVICE_LOST, {"error": os.strerror(event.value)}
                 case EventType.UNKNOWN_HOME:
                     yield Reason.PACKET_WITHOUT_BINDING, {"address": event.address}
+                case EventType.UNDERLAY_FELL_BACK:
+                    if self._underlay != "raw":  # each thread tells it
+                        yield Reason.UNDERLAY_FELL_BACK, {"error": os.strerror(event.value)}
+                    self._underlay = "raw"
                 case EventType.TUNNEL_TOO_BIG:
                     yield Reason.TUNNEL_TOO_BIG, {"address": event.address, "value": event.value}
                 case EventType.WRONG_SOURCE:

@@ -8,6 +8,7 @@ the engine's pure parts, for tests, tools and benchmarks.
 
 from mobileip.dataplane._core import (
     SOURCE_HASH,
+    UNDERLAYS,
     Counter,
     Drop,
     DropReason,
@@ -28,6 +29,7 @@ from mobileip.dataplane.model import (
     Encapsulation,
     Flag,
     Install,
+    NextHop,
     Place,
     Remove,
     Side,
@@ -41,6 +43,7 @@ __all__ = [
     "MTU_MAX",
     "MTU_MIN",
     "SOURCE_HASH",
+    "UNDERLAYS",
     "Counter",
     "Decapsulated",
     "Drop",
@@ -51,6 +54,7 @@ __all__ = [
     "EventType",
     "Flag",
     "Install",
+    "NextHop",
     "Place",
     "Remove",
     "Side",

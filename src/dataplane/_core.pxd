@@ -100,6 +100,20 @@ cdef extern from "mip_io.h" nogil:
     enum:
         MIP_DEVICE_NAME
 
+cdef extern from "mip_hops.h" nogil:
+    enum:
+        MIP_HOP_ADDRESS
+
+    struct mip_hop:
+        uint32_t ifindex
+        uint8_t address[6]
+
+cdef extern from "mip_underlay.h" nogil:
+    enum mip_underlay_kind:
+        MIP_UNDERLAY_KINDS
+
+    const char *const mip_underlay_names[]
+
 cdef extern from "mip_ring.h" nogil:
     struct mip_event:
         uint32_t type
@@ -142,6 +156,12 @@ cdef extern from "mip_engine.h" nogil:
         uint32_t icmp_rate
         uint32_t broadcast_rate
         bint persist
+        mip_underlay_kind underlay
+
+    struct mip_hop_change:
+        uint32_t local_be
+        uint32_t remote_be
+        mip_hop hop
 
     struct mip_change:
         mip_tunnel tunnel
@@ -156,6 +176,7 @@ cdef extern from "mip_engine.h" nogil:
     int mip_engine_event_fd(const mip_engine *e) noexcept
     int mip_engine_apply(
         mip_engine *e, const mip_change *changes, size_t count, size_t *done, size_t *removed) noexcept
+    size_t mip_engine_hops(mip_engine *e, const mip_hop_change *changes, size_t count) noexcept
     int mip_engine_watch(
         mip_engine *e, const char *interface, uint32_t network_be, uint32_t mask_be,
         mip_stage *stage) noexcept

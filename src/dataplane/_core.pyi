@@ -13,6 +13,7 @@ from mobileip.dataplane.model import (
     Encapsulation,
     Install,
     Named,
+    NextHop,
     Place,
     Remove,
     Side,
@@ -21,6 +22,7 @@ from mobileip.dataplane.model import (
 )
 
 SOURCE_HASH: str
+UNDERLAYS: tuple[str, ...]
 
 class DropReason(Named):
     """Why a packet went no further; one counter each."""
@@ -77,29 +79,30 @@ class Counter(Named):
     SUPER_PACKETS = 2
     ENCAPSULATED_PACKETS = 3
     ENCAPSULATED_BYTES = 4
-    RECEIVED_PACKETS = 5
-    RECEIVED_BYTES = 6
-    RECEIVE_OVERFLOW = 7
-    DECAPSULATED_PACKETS = 8
-    DECAPSULATED_BYTES = 9
-    COALESCED_PACKETS = 10
-    FRAGMENTED_PACKETS = 11
-    FRAGMENTS = 12
-    DELIVERED_PACKETS = 13
-    COPIED_PACKETS = 14
-    LINK_READ_PACKETS = 15
-    LINK_SENT_PACKETS = 16
-    BROADCASTS = 17
-    BROADCAST_COPIES = 18
-    BROADCAST_LIMITED = 19
-    ICMP_SENT = 20
-    ICMP_FORBIDDEN = 21
-    ICMP_LIMITED = 22
-    ICMP_FAILED = 23
-    ECN_UNUSED = 24
-    CHECKSUM_PENDING = 25
-    MERGED_RECEIVED = 26
-    EVENTS_LOST = 27
+    PAST_ROUTING = 5
+    RECEIVED_PACKETS = 6
+    RECEIVED_BYTES = 7
+    RECEIVE_OVERFLOW = 8
+    DECAPSULATED_PACKETS = 9
+    DECAPSULATED_BYTES = 10
+    COALESCED_PACKETS = 11
+    FRAGMENTED_PACKETS = 12
+    FRAGMENTS = 13
+    DELIVERED_PACKETS = 14
+    COPIED_PACKETS = 15
+    LINK_READ_PACKETS = 16
+    LINK_SENT_PACKETS = 17
+    BROADCASTS = 18
+    BROADCAST_COPIES = 19
+    BROADCAST_LIMITED = 20
+    ICMP_SENT = 21
+    ICMP_FORBIDDEN = 22
+    ICMP_LIMITED = 23
+    ICMP_FAILED = 24
+    ECN_UNUSED = 25
+    CHECKSUM_PENDING = 26
+    MERGED_RECEIVED = 27
+    EVENTS_LOST = 28
 
 class EventType(Named):
     """What the engine tells without being asked."""
@@ -108,6 +111,7 @@ class EventType(Named):
     UNKNOWN_HOME = 1
     TUNNEL_TOO_BIG = 2
     WRONG_SOURCE = 3
+    UNDERLAY_FELL_BACK = 4
 
 class Drop(Exception):
     reason: DropReason
@@ -152,6 +156,7 @@ class Engine:
         icmp_rate: int = 100,
         broadcast_rate: int = 10_000,
         persist: bool = False,
+        underlay: str = "raw",
     ) -> None: ...
     @property
     def device(self) -> str: ...
@@ -170,6 +175,7 @@ class Engine:
     ) -> None: ...
     def install(self, tunnel: Tunnel, *, beside: bool = False, place: Place | None = None) -> None: ...
     def remove(self, home_address: IPv4Address, side: Side, remote: IPv4Address | None = None) -> bool: ...
+    def set_next_hops(self, hops: Iterable[NextHop]) -> int: ...
     def watch_broadcasts(self, interface: str, network: IPv4Network) -> None: ...
     def apply(self, changes: Iterable[Install | Remove]) -> None: ...
     def tunnels(self) -> list[TunnelStatus]: ...

@@ -55,6 +55,9 @@ EventType = Named("EventType", _members(mip_event_names, 0, MIP_EVENT_END), modu
 EventType.__doc__ = "What the engine tells without being asked."
 
 
+UNDERLAYS = tuple(mip_underlay_names[i].decode() for i in range(<int>MIP_UNDERLAY_KINDS))
+
+
 class Drop(Exception):
     """A packet that may not go on; ``reason`` says why."""
 
@@ -122,154 +125,7 @@ cdef object _tunnel(const mip_tunnel *t):
     )
 
 
-def checksum(const uint8_t[::1] data not None) -> int:
-    """The Internet checksum of ``data`` (RFC 1071): 0 if it holds a correct one."""
-    return mip_checksum(&data[0], <size_t>data.shape[0]) if data.shape[0] else 0xffff
-
-
-cdef int _encapsulate(uint8_t *data, size_t headroom, size_t size, const mip_tunnel *t, uint16_t ident,
-                      mip_packet *p) noexcept nogil:
-    cdef mip_ipv4 inner
-    cdef int drop = mip_ipv4_parse(data, size, MIP_INNER, &inner)
-
-    if drop != MIP_OK:
-        return drop
-    p.data, p.tail_len, p.len, p.headroom = data, 0, <uint32_t>size, <uint32_t>headroom
-    return mip_encapsulate(p, &inner, t, ident)
-
-
-cdef int _bounds(Py_ssize_t room, Py_ssize_t offset, Py_ssize_t size) except -1:
-    if room == 0 or offset < 0 or size < 0 or offset + size > room:
-        raise ValueError("the packet does not lie in the buffer")
-    return 0
-
-
-def encapsulate_into(uint8_t[::1] buffer not None, Py_ssize_t offset, Py_ssize_t size, tunnel not None,
-                     uint16_t ident, Py_ssize_t rounds=1, uint32_t sequence=0) -> tuple:
-    """Encapsulates the packet at ``buffer[offset:offset + size]`` in place.
-
-    Returns offset and size of the outer datagram.  Raises Drop, and then nothing
-    has changed.  ``rounds`` repeats it without returning to Python, to measure C; not
-    for minimal encapsulation, which changes the packet itself.
-    """
-    cdef mip_tunnel t
-    cdef mip_packet p
-    cdef int drop = MIP_OK
-    cdef uint8_t *data
-    cdef Py_ssize_t _round
-
-    _bounds(buffer.shape[0], offset, size)
-    _fill_tunnel(&t, tunnel)
-    t.sequence = sequence
-    data = &buffer[0] + offset
-    with nogil:
-        for _round in range(rounds):
-            drop = _encapsulate(data, <size_t>offset, <size_t>size, &t, ident, &p)
-    _check(drop)
-    return p.data - &buffer[0], p.len
-
-
-def decapsulate_into(uint8_t[::1] buffer not None, Py_ssize_t offset, Py_ssize_t size,
-                     Py_ssize_t rounds=1, encapsulation=Encapsulation.IPIP) -> tuple:
-    """Decapsulates the datagram at ``buffer[offset:offset + size]`` in place.
-
-    Returns offset and size of the inner packet, GRE key and sequence number or None.
-    Raises Drop.  ``rounds`` as above.
-    """
-    cdef mip_encap kind = <mip_encap><int>encapsulation
-    cdef mip_packet p
-    cdef mip_decap d
-    cdef int drop = MIP_OK
-    cdef uint8_t *data
-    cdef Py_ssize_t _round
-
-    _bounds(buffer.shape[0], offset, size)
-    data = &buffer[0] + offset
-    with nogil:
-        for _round in range(rounds):
-            p.data, p.tail_len, p.len, p.headroom = data, 0, <uint32_t>size, <uint32_t>offset
-            drop = mip_decapsulate(&p, kind, &d)
-    _check(drop)
-    key = d.key if d.has_key else None
-    return p.data - &buffer[0], p.len, key, d.sequence if d.has_sequence else None
-
-
-def encapsulate(const uint8_t[::1] packet not None, tunnel not None, uint16_t ident,
-                uint32_t sequence=0) -> bytes:
-    """The outer datagram for an inner packet, by the encapsulation of ``tunnel``.
-
-    ``ident`` is its Identification (RFC 2003 3.1; minimal encapsulation keeps the packet's own),
-    ``sequence`` what Flag.GRE_SEQUENCE sends.  Raises Drop; its reason NEEDS_FRAGMENTATION
-    means: fragment() first.
-    """
-    buffer = bytearray(MIP_HEADROOM) + packet
-    offset, size = encapsulate_into(buffer, MIP_HEADROOM, packet.shape[0], tunnel, ident, 1, sequence)
-    return bytes(buffer[offset:offset + size])
-
-
-def decapsulate(const uint8_t[::1] datagram not None, encapsulation=Encapsulation.IPIP):
-    """The inner packet of a tunnelled datagram, ECN combined (RFC 6040 4.2).
-
-    Who sent it is not checked, nor key and sequence number: the engine does that against its
-    table.  Raises Drop.
-    """
-    buffer = bytearray(MIP_HEADROOM) + datagram
-    offset, size, key, sequence = decapsulate_into(
-        buffer, MIP_HEADROOM, datagram.shape[0], 1, encapsulation)
-    source, destination = (IPv4Address(bytes(datagram[at:at + 4])) for at in (12, 16))
-    return Decapsulated(bytes(buffer[offset:offset + size]), source, destination, key, sequence)
-
-
-def icmp_fragmentation_needed(const uint8_t[::1] packet not None, source, uint16_t mtu, uint16_t ident=0):
-    """The ICMP datagram (RFC 1191 4) from ``source`` to the sender of ``packet``: at most ``mtu`` bytes fit.
-
-    None if RFC 1812 4.3.2.7 forbids an error about this packet.
-    """
-    cdef uint8_t out[MIP_ICMP_MAX]
-    cdef size_t size = 0
-
-    if packet.shape[0]:
-        size = mip_icmp_frag_needed(
-            out, sizeof(out), &packet[0], <size_t>packet.shape[0], _address_be(source), mtu, ident)
-    return (<char *>out)[:size] if size else None
-
-
-def encapsulate_nested(const uint8_t[::1] packet not None, tunnel not None, uint16_t ident) -> bytes:
-    """The outer datagram for a broadcast to a foreign agent care-of address (RFC 5944 4.3).
-
-    The packet goes into a datagram from ``tunnel.local`` to ``tunnel.home_address``, and that
-    into the tunnel.  Raises Drop.
-    """
-    cdef mip_tunnel t
-    cdef mip_packet p
-    cdef mip_ipv4 inner
-    cdef uint8_t[::1] buffer = bytearray(MIP_HEADROOM) + packet
-    cdef uint8_t *data = &buffer[0] + MIP_HEADROOM
-
-    _fill_tunnel(&t, tunnel)
-    _check(mip_ipv4_parse(data, <size_t>packet.shape[0], MIP_INNER, &inner))
-    p.data, p.tail_len, p.len, p.headroom = data, 0, <uint32_t>packet.shape[0], MIP_HEADROOM
-    _check(mip_encapsulate_nested(&p, &inner, &t, ident))
-    return (<char *>p.data)[:p.len]
-
-
-def fragment(const uint8_t[::1] packet not None, uint32_t mtu) -> list:
-    """The fragments of a packet, at most ``mtu`` bytes each (RFC 791 3.2); itself alone if it fits.
-
-    Raises ValueError if it is malformed, may not be fragmented, or ``mtu`` is too small.
-    """
-    cdef mip_frag f
-    cdef uint8_t[::1] out = bytearray(MIP_PACKET_MAX)
-    cdef size_t size
-    cdef list fragments = []
-
-    if not packet.shape[0] or not mip_frag_begin(&f, &packet[0], <size_t>packet.shape[0], mtu):
-        raise ValueError("the packet cannot be fragmented to this MTU")
-    while True:
-        size = mip_frag_next(&f, &out[0], MIP_PACKET_MAX)
-        if not size:
-            return fragments
-        fragments.append(bytes(out[:size]))
+include "_functions.pxi"
 
 
 cdef class Engine:
@@ -280,7 +136,8 @@ cdef class Engine:
     ``mark``: SO_MARK of everything sent, 0 for none.  ``icmp_rate``: most
     fragmentation-needed messages a second (RFC 1812 4.3.2.8).  ``broadcast_rate``:
     most copies of broadcasts a second.  ``persist``: the device stays when the
-    engine closes.  Raises OSError with one sentence for
+    engine closes.  ``underlay``: one of UNDERLAYS; all but "raw" send to what set_next_hops()
+    told, past the kernel's routing and its OUTPUT filters, and the rest as "raw".  Raises OSError with one sentence for
     the operator, ValueError for impossible arguments.  Methods may be called
     from any thread; after close() they raise ValueError.
     """
@@ -290,7 +147,8 @@ cdef class Engine:
     cdef readonly str device
 
     def __cinit__(self, str device="mip0", *, int mtu=1480, int64_t capacity=1 << 20, uint32_t mark=0,
-                  uint32_t icmp_rate=100, uint32_t broadcast_rate=10_000, bint persist=False):
+                  uint32_t icmp_rate=100, uint32_t broadcast_rate=10_000, bint persist=False,
+                  str underlay="raw"):
         cdef mip_config config
         cdef mip_stage stage = MIP_STAGE_NONE
         cdef int error = 0
@@ -302,7 +160,10 @@ cdef class Engine:
             raise ValueError(f"device MTU {mtu} is not between 68 and {MIP_PACKET_MAX}")
         if not 1 <= capacity <= MIP_CAPACITY_MAX:
             raise ValueError(f"capacity {capacity} is not between 1 and {MIP_CAPACITY_MAX}")
+        if underlay not in UNDERLAYS:
+            raise ValueError(f"{underlay!r} is not among the underlays: {', '.join(UNDERLAYS)}")
         memset(&config, 0, sizeof(config))
+        config.underlay = <mip_underlay_kind><int>UNDERLAYS.index(underlay)
         memcpy(config.device, <const char *>name, len(name))
         config.mtu, config.capacity, config.mark = <uint32_t>mtu, <uint32_t>capacity, mark
         config.icmp_rate, config.broadcast_rate, config.persist = icmp_rate, broadcast_rate, persist
@@ -411,6 +272,26 @@ cdef class Engine:
     def remove(self, home_address, side, remote=None) -> bool:
         """Takes out the tunnel towards ``remote``, or all of them; False if there was none."""
         return self._apply([Remove(home_address, side, remote)]) > 0
+
+    def set_next_hops(self, hops) -> int:
+        """Tells where datagrams between two addresses go next: NextHop objects; how many there was room for.
+
+        One with a link-layer address of another length than Ethernet's raises ValueError.
+        """
+        cdef mip_hop_change change
+        cdef size_t kept = 0
+
+        for hop in hops:
+            memset(&change, 0, sizeof(change))
+            change.local_be, change.remote_be = _address_be(hop.local), _address_be(hop.remote)
+            if hop.address is not None:
+                if len(hop.address) != MIP_HOP_ADDRESS:
+                    raise ValueError(f"{hop.address!r} is not an Ethernet address")
+                change.hop.ifindex = hop.interface
+                memcpy(change.hop.address, <const char *>hop.address, MIP_HOP_ADDRESS)
+            with self._lock:
+                kept += mip_engine_hops(self._open(), &change, 1)
+        return kept
 
     def watch_broadcasts(self, str interface not None, network not None) -> None:
         """From now on, broadcasts arriving on ``interface`` go to the tunnels that ask for them.

@@ -17,6 +17,8 @@ _CURES: dict[tuple[str, int], str] = {
     ("TUN_UP", errno.EPERM): "setting the device {device} up needs CAP_NET_ADMIN; run as root or grant it",
     ("WATCH", errno.EPERM): "watching {device} for broadcasts needs CAP_NET_RAW; run as root or grant it",
     ("WATCH", errno.ENODEV): "there is no interface {device} to watch for broadcasts",
+    ("UNDERLAY", errno.EPERM): "packet sockets need CAP_NET_RAW; run as root or grant it",
+    ("UNDERLAY", errno.EAFNOSUPPORT): "the kernel has no packet sockets; load them with: modprobe af_packet",
     ("LINK", errno.EPERM): "packet sockets need CAP_NET_RAW; run as root or grant it",
     ("LINK", errno.EAFNOSUPPORT): "the kernel has no packet sockets; load them with: modprobe af_packet",
     ("TUN_UP", errno.EINVAL): "the device {device} refused its MTU",

@@ -211,6 +211,19 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class NextHop:
+    """Where datagrams from ``local`` to ``remote`` go next: the index of an Ethernet-like interface, the address there.
+
+    ``address`` None: not known, the kernel shall find it.
+    """
+
+    local: IPv4Address
+    remote: IPv4Address
+    interface: int = 0
+    address: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TunnelStatus:
     """A tunnel and what it carried since it was installed: out into it, in from it."""
 

@@ -25,7 +25,7 @@ from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
 from mobileip.control.tunnels import Tunnels
 from mobileip.control.types import EncapsulationType, GreKeys
-from mobileip.dataplane import EngineEvent, EventType, Flag, Install, Place, Remove, Side, Tunnel
+from mobileip.dataplane import EngineEvent, EventType, Flag, Install, NextHop, Place, Remove, Side, Tunnel
 
 HOME, LOCAL, REMOTE = IPv4Address("10.1.0.5"), IPv4Address("192.0.2.1"), IPv4Address("198.51.100.1")
 
@@ -35,11 +35,13 @@ class Scripted:
 
     event_fd = -1
 
-    def __init__(self, device: str, *, mtu: int, mark: int) -> None:
+    def __init__(self, device: str, *, mtu: int, mark: int, underlay: str) -> None:
         self.changes: list[Install | Remove] = []
         self.watched: list[tuple[str, IPv4Network]] = []
         self.told: list[EngineEvent] = []
         self.failure: Exception | None = None
+        self.hops: list[NextHop] = []
+        self.room = 2
 
     def apply(self, changes: Iterable[Install | Remove]) -> None:
         if self.failure is not None:
@@ -51,6 +53,12 @@ class Scripted:
             raise self.failure
         self.watched.append((interface, network))
 
+    def set_next_hops(self, hops: Iterable[NextHop]) -> int:
+        taken = list(hops)[: self.room]
+        self.room -= len(taken)
+        self.hops += taken
+        return len(taken)
+
     def take(self) -> list[Install | Remove]:
         taken, self.changes = self.changes, []
         return taken
@@ -61,7 +69,7 @@ class Scripted:
 
 
 def opened(
-    monkeypatch: pytest.MonkeyPatch, path_mtu: int | None = 1500, mtu: int = 1480, **options: bool
+    monkeypatch: pytest.MonkeyPatch, path_mtu: int | None = 1500, mtu: int = 1480, **options: Any
 ) -> tuple[Tunnels, Any]:
     monkeypatch.setattr(tunnels, "Engine", Scripted)
     made = Tunnels("mip0", mtu=mtu, mark=0, path_mtu=lambda _address: path_mtu, **options)
@@ -257,7 +265,7 @@ def test_what_the_engine_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch
 
 
 def test_every_event_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, engine = opened(monkeypatch)
+    made, engine = opened(monkeypatch, underlay="packet")
     engine.told = [EngineEvent(kind, HOME, errno.ENODEV, REMOTE) for kind in EventType]
     told = dict(made.events())
     assert set(told) == {
@@ -265,9 +273,32 @@ def test_every_event_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
         Reason.PACKET_WITHOUT_BINDING,
         Reason.TUNNEL_TOO_BIG,
         Reason.TUNNEL_SOURCE_REFUSED,
+        Reason.UNDERLAY_FELL_BACK,
     }
+    assert told[Reason.UNDERLAY_FELL_BACK] == {"error": "No such device"}
     assert told[Reason.DEVICE_LOST] == {"error": "No such device"}
     assert told[Reason.PACKET_WITHOUT_BINDING] == {"address": HOME}
     assert told[Reason.TUNNEL_TOO_BIG] == {"address": HOME, "value": errno.ENODEV}
     refused = {"source": HOME, "home_address": REMOTE, "packets": errno.ENODEV}
     assert told[Reason.TUNNEL_SOURCE_REFUSED] == refused
+
+
+def test_how_datagrams_leave_is_told_by_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past routing only where the engine has taken a next hop; not at all once a thread fell back, told once."""
+    made, engine = opened(monkeypatch, underlay="packet")
+    ends = [(LOCAL, IPv4Address(int(REMOTE) + i)) for i in range(3)]
+    ways = [Tunnel(HOME, Side.HOME, *pair, 1480) for pair in ends]
+
+    def seen() -> list[str]:
+        return [made.underlay(way) for way in ways]
+
+    assert seen() == ["raw"] * 3
+    made.set_next_hops((*pair, 7, bytes(6)) for pair in ends)
+    assert engine.hops == [NextHop(*pair, 7, bytes(6)) for pair in ends[:2]], "the third found no room"
+    assert seen() == ["packet", "packet", "raw"]
+    engine.room = 1
+    made.set_next_hops([(*ends[0], 0, None)])
+    assert seen() == ["raw", "packet", "raw"]
+    engine.told = [EngineEvent(EventType.UNDERLAY_FELL_BACK, HOME, errno.EPERM)] * 2
+    assert [reason for reason, _ in made.events()] == [Reason.UNDERLAY_FELL_BACK]
+    assert seen() == ["raw"] * 3

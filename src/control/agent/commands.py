@@ -73,7 +73,7 @@ def _views(daemon: Daemon) -> dict[str, Callable[[], object]]:
         "registration": lambda: {} if mobile is None else views.registration(mobile, now),
         "associations": lambda: configured.associations(daemon.config),
         "violations": daemon.journal.violations.rows,
-        "tunnels": lambda: views.tunnels(daemon.tunnels.status()),
+        "tunnels": lambda: views.tunnels(daemon.tunnels.status(), daemon.tunnels.underlay),
         "counters": lambda: {**daemon.journal.counters.snapshot(), "data_plane": daemon.tunnels.counters()},
     }
 

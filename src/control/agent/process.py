@@ -32,6 +32,7 @@ from mobileip.control.core.home import HomeAgent, HomeAgentSettings
 from mobileip.control.core.mobile import MobileNode, State
 from mobileip.control.net.arp import Announcer
 from mobileip.control.net.failures import NetlinkFailure
+from mobileip.control.net.hops import NextHops
 from mobileip.control.net.icmp import AgentDiscoverySocket
 from mobileip.control.net.netlink import Netlink
 from mobileip.control.net.reconcile import Kernel
@@ -123,18 +124,7 @@ class _Daemon:
             daemon.gre_sequence,
         )
         self._path_mtus = host.PathMtus(self._netlink, mark, clock.now)
-        self._tunnels = self._stack.enter_context(
-            closing(
-                Tunnels(
-                    daemon.tunnel_device,
-                    mtu=mtu,
-                    mark=mark or 0,
-                    path_mtu=self._path_mtus,
-                    gre_checksum=daemon.gre_checksum,
-                    gre_sequence=daemon.gre_sequence,
-                )
-            )
-        )
+        self._tunnels = self._stack.enter_context(closing(self._open_tunnels(mtu, mark)))
         if daemon.manage_sysctls:
             sysctls.apply(self._sysctl_needs(sysctls))
         announcer = self._stack.enter_context(closing(self._announcer()))
@@ -150,6 +140,38 @@ class _Daemon:
         self._watch = self._stack.enter_context(
             closing(LinkWatch(self._netlink, links, self._on_link, self._on_overrun))
         )
+
+    def _open_tunnels(self, mtu: int, mark: int | None) -> Tunnels:
+        """With what sends past the kernel's routing, and next hops for it, if that is wanted and can be had."""
+        daemon = self.config.daemon
+
+        def opened(underlay: str) -> Tunnels:
+            return Tunnels(
+                daemon.tunnel_device,
+                mtu=mtu,
+                mark=mark or 0,
+                path_mtu=self._path_mtus,
+                gre_checksum=daemon.gre_checksum,
+                gre_sequence=daemon.gre_sequence,
+                underlay=underlay,
+            )
+
+        self._hops: NextHops | None = None
+        mobile = self.config.mobile_node is not None
+        underlay = daemon.underlay
+        if underlay == "raw" or (underlay == "auto" and mobile):
+            return opened("raw")
+        try:
+            tunnels = opened("packet")
+        except ActionError as error:
+            if underlay != "auto":
+                raise
+            self._note(Reason.UNDERLAY_FELL_BACK, {"error": str(error)})
+            return opened("raw")
+        self._hops = NextHops(self._netlink, mark, tunnels.set_next_hops, ours=mobile)
+        self._hops.start()
+        self._stack.callback(self._hops.close)
+        return tunnels
 
     def _machine(self) -> MobileNode | MobilityAgents:
         config = self.config
@@ -318,6 +340,8 @@ class _Daemon:
                 self._note(action.reason, action.fields)
             case InstallTunnel() | RemoveTunnel():
                 self._tunnels.perform(action)
+                if self._hops is not None and isinstance(action, InstallTunnel):
+                    self._hops.want(action.local, action.remote)
             case SendIcmp():
                 self._discovery.send(action)
             case _:

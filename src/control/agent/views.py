@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from mobileip.control.core.agents import MobilityAgents
@@ -11,7 +11,7 @@ from mobileip.control.core.bindings import MobilityBinding
 from mobileip.control.core.discovery import KnownAgent, agents, roles
 from mobileip.control.core.mobile import MobileNode
 from mobileip.control.core.visitors import PendingRegistration, Visitor
-from mobileip.control.tunnels import TunnelStatus
+from mobileip.control.tunnels import Tunnel, TunnelStatus
 from mobileip.control.types import NANOSECONDS, Instant
 from mobileip.control.wire import AgentFlags
 
@@ -73,7 +73,7 @@ def registration(machine: MobileNode, now: Instant) -> Row:
     return row
 
 
-def tunnels(status: Iterable[TunnelStatus]) -> Iterator[Row]:
+def tunnels(status: Iterable[TunnelStatus], underlay: Callable[[Tunnel], str]) -> Iterator[Row]:
     for one in status:
         tunnel = one.tunnel
         yield {
@@ -82,6 +82,7 @@ def tunnels(status: Iterable[TunnelStatus]) -> Iterator[Row]:
             "local": tunnel.local,
             "remote": tunnel.remote,
             "encapsulation": tunnel.encapsulation.name.lower(),
+            "underlay": underlay(tunnel),
             "mtu": tunnel.mtu,
             "packets_in": one.into.packets,
             "bytes_in": one.into.bytes,

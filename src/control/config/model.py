@@ -34,6 +34,7 @@ from mobileip.control.config.values import (
     ReplayName,
     SocketPath,
     SpiValue,
+    Underlay,
     integer,
     number,
 )
@@ -106,6 +107,10 @@ class DaemonConfig(_Table):
     """Whether GRE headers that we send have a checksum (RFC 2784); one that comes is always verified."""
     gre_sequence: Boolean = False
     """Whether GRE headers that we send have sequence numbers, and what then comes late is dropped (RFC 2890)."""
+    underlay: Underlay = "auto"
+    """How tunnelled datagrams leave: ``raw`` through the kernel's routing; ``packet`` straight to the next hop, for
+    less CPU, but unseen by netfilter's OUTPUT and POSTROUTING and by the routing they change; ``auto``: ``packet`` on
+    agents where it can be had, ``raw`` on a mobile node."""
     log_level: LogLevel = "info"
     """The least that is logged; ``debug`` has each message, and the contents of what is discarded."""
     log_format: LogFormat = "text"

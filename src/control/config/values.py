@@ -261,6 +261,7 @@ AnyEncapsulation = Annotated[
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"], choice("debug", "info", "warning", "error")
 ]
+Underlay = Annotated[Literal["auto", "raw", "packet"], choice("auto", "raw", "packet")]
 LogFormat = Annotated[Literal["text", "json"], choice("text", "json")]
 HomeReverseTunnel = Annotated[
     Literal["optional", "required", "forbidden"], choice("optional", "required", "forbidden")

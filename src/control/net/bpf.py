@@ -78,3 +78,17 @@ def no_routes_but_default(new: int, deleted: int, table: int) -> list[Instructio
         ACCEPT,
         DROP,
     ]
+
+
+def no_routes_of(new: int, deleted: int, protocol: int) -> list[Instruction]:
+    """For rtnetlink notifications: everything but the route messages (types ``new``, ``deleted``) of ``protocol``."""
+    new, deleted = (int.from_bytes(value.to_bytes(2, sys.byteorder), "big") for value in (new, deleted))
+    return [
+        (LOAD_HALF, 0, 0, 4),
+        (JUMP_EQUAL, 1, 0, new),
+        (JUMP_EQUAL, 0, 2, deleted),
+        (LOAD_BYTE, 0, 0, 21),  # rtm_protocol
+        (JUMP_EQUAL, 1, 0, protocol),
+        ACCEPT,
+        DROP,
+    ]

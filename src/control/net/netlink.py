@@ -138,6 +138,22 @@ class Netlink:
         )
         self._change(rtnl.RTM_NEWNEIGH, _REPLACE, body, what)
 
+    def neighbour(self, address: IPv4Address, index: int) -> tuple[int, bytes]:
+        """NUD_ flags and link-layer address of the entry on the interface with ``index``; (0, b"") if there is none."""
+        body, what = requests.neighbour_lookup(address, index=index), f"cannot look up neighbour {address}"
+        for answer in self._ask(rtnl.RTM_GETNEIGH, 0, body, what, harmless=_ABSENT):
+            if (entry := requests.neighbour_entry(answer)) is not None:
+                return entry.state, entry.link_address
+        return 0, b""
+
+    def use_neighbour(self, address: IPv4Address, index: int) -> None:
+        """The kernel resolves or verifies the entry, as if it had a packet for ``address``."""
+        body, what = (
+            requests.neighbour_lookup(address, index=index, flags=requests.NTF_USE),
+            f"cannot use neighbour {address}",
+        )
+        self._change(rtnl.RTM_NEWNEIGH, NLM_F_CREATE, body, what, harmless=(*_ABSENT, errno.ENETDOWN))
+
     def remove_neighbour(self, address: IPv4Address, device: str) -> None:
         self._remove_neighbour(address, device, 0)
 

@@ -27,7 +27,10 @@ ANY_TYPE, UNICAST, LOCAL, BROADCAST = 0, 1, 2, 3
 ONLINK: Final = 4
 IFF_UP, IFF_RUNNING, IFF_LOWER_UP = 0x1, 0x40, 0x10000
 NTF_PROXY: Final = 8
+NTF_USE: Final = 1
 NUD_PERMANENT: Final = 0x80
+NUD_STALE: Final = 0x04
+NUD_VALID: Final = 0xDE  # permanent, noarp, reachable, probe, stale, delay
 
 _RTA_DST, _RTA_SRC, _RTA_OIF, _RTA_GATEWAY = 1, 2, 4, 5
 _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS, _RTA_TABLE, _RTA_MARK = 6, 7, 8, 15, 16
@@ -213,6 +216,30 @@ def neighbour(
     body = _NEIGHBOUR.pack(AF_INET, index, state, flags, 0) + attribute(_NDA_DST, address.packed)
     body += attribute(_NDA_PROTOCOL, bytes((PROTOCOL,)))
     return body + attribute(_NDA_LLADDR, link_address) if link_address is not None else body
+
+
+def neighbour_lookup(address: IPv4Address, *, index: int, flags: int = 0) -> bytes:
+    """One entry, to be read; or with NTF_USE, to be resolved or verified."""
+    return _NEIGHBOUR.pack(AF_INET, index, 0, flags, 0) + attribute(_NDA_DST, address.packed)
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourEntry:
+    """``state`` is of NUD_ flags; ``link_address`` empty if there is none."""
+
+    interface: int
+    address: IPv4Address
+    state: int
+    link_address: bytes
+
+
+def neighbour_entry(body: bytes) -> NeighbourEntry | None:
+    """Answer to :func:`neighbour_lookup`, or a notification; None for proxy entries and other families."""
+    family, index, state, flags, _ = _NEIGHBOUR.unpack_from(body)
+    found = attributes(body, _NEIGHBOUR.size)
+    if family != AF_INET or flags & NTF_PROXY or len(found.get(_NDA_DST, b"")) != 4:
+        return None
+    return NeighbourEntry(index, IPv4Address(found[_NDA_DST]), state, found.get(_NDA_LLADDR, b""))
 
 
 def neighbour_listing(flags: int) -> bytes:

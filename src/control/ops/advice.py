@@ -248,6 +248,10 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "the path to the other end of the tunnel carries less than the tunnel's MTU says",
         "set daemon.tunnel_mtu to the path's MTU less 20",
     ),
+    _R.UNDERLAY_FELL_BACK: (
+        "the kernel or a device does not take packets from a packet socket",
+        'set daemon.underlay to "raw", or restart after the cause in the line is mended',
+    ),
     _R.DEVICE_LOST: ("somebody deleted the tunnel device, or a thread of the engine failed", ""),
 }
 

@@ -163,6 +163,7 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "local": "our end",
             "remote": "the other end",
             "encapsulation": _ENCAPSULATION,
+            "underlay": "how datagrams leave: raw, by the kernel's routing, or packet, straight to the next hop",
             "mtu": "largest inner packet that needs no fragments, in bytes",
             "packets_in": "packets that came out of the tunnel",
             "bytes_in": "their bytes, without outer headers",

@@ -66,6 +66,7 @@
 	  "super-packets read from it (TSO, USO), counted above as segments")                              \
 	X(ENCAPSULATED_PACKETS, "encapsulated-packets", "inner packets and fragments sent into tunnels")   \
 	X(ENCAPSULATED_BYTES, "encapsulated-bytes", "bytes of these, without the outer header")            \
+	X(PAST_ROUTING, "past-routing", "of these, sent to a known next hop: not routed, not filtered")    \
 	X(RECEIVED_PACKETS, "received-packets", "tunnelled datagrams received")                            \
 	X(RECEIVED_BYTES, "received-bytes", "bytes of these, with the outer header")                       \
 	X(RECEIVE_OVERFLOW, "receive-overflow", "datagrams the kernel dropped: the buffer was full")       \
@@ -99,7 +100,9 @@
 	  "a datagram of value bytes to address was over a device's MTU; sampled too")                   \
 	X(WRONG_SOURCE, "wrong-source",                                                                  \
 	  "value packets since the last such event failed the source check (RFC 3024 4.3.2), the last "  \
-	  "with address outside and inner inside; sampled too")
+	  "with address outside and inner inside; sampled too")                                          \
+	X(UNDERLAY_FELL_BACK, "underlay-fell-back",                                                      \
+	  "a thread sends by the raw socket from now on; value is the errno, address is 0")
 
 #define MIP_DROP_ENUM(name, label, meaning) MIP_DROP_##name,
 #define MIP_COUNTER_ENUM(name, label, meaning) MIP_COUNTER_##name,

@@ -26,7 +26,9 @@ struct mip_engine {
 	pthread_mutex_t lock; /* one writer of table, stats and what mip_broadcast.h and mip_links.h say */
 	_Atomic bool stopping;
 	struct mip_receiver receivers[MIP_ENCAPS];
-	int tun_fd, send_fd, link_fd, stop_fd, event_fd;
+	struct mip_way ways[MIP_UNDERLAY_KINDS];
+	struct mip_hops hops;
+	int tun_fd, link_fd, stop_fd, event_fd;
 
 	/* All the memory, mapped at once; pages come when they are touched. */
 	void *memory;
@@ -60,6 +62,7 @@ static size_t lay_out(struct mip_engine *e, uint8_t *base, uint32_t capacity, ui
 	void *slots = carve(base, &used, mip_table_bytes(capacity));
 
 	mip_table_init(&e->table, slots, capacity, seed);
+	mip_hops_init(&e->hops, carve(base, &used, mip_hops_bytes()), seed);
 	e->stats.capacity = capacity;
 	e->stats.owners = carve(base, &used, capacity * sizeof(struct mip_owner));
 	e->stats.sequences = carve(base, &used, capacity * sizeof(struct mip_sequence));
@@ -111,9 +114,9 @@ static int open_descriptors(struct mip_engine *e, const struct mip_config *confi
 		if (e->receivers[i].fd < 0)
 			return e->receivers[i].fd;
 	}
-	e->send_fd = mip_raw_open_send(config->mark, stage);
-	if (e->send_fd < 0)
-		return e->send_fd;
+	error = mip_ways_open(e->ways, config->underlay, config->mark, stage);
+	if (error)
+		return error;
 	e->link_fd = mip_packet_open_send(stage);
 	if (e->link_fd < 0)
 		return e->link_fd;
@@ -141,13 +144,13 @@ static void set_up_workers(struct mip_engine *e, const struct mip_config *config
 		w->sequences = e->stats.sequences;
 		w->receivers = e->receivers;
 		w->places = e->links.places;
-		w->send_fd = e->send_fd;
+		w->send_fd = e->ways[MIP_UNDERLAY_RAW].fd;
 		w->link_fd = e->link_fd;
 		w->stop_fd = e->stop_fd;
 		w->event_fd = e->event_fd;
 		w->device_mtu = config->mtu;
 		w->id = (uint16_t)(id + d * 0x5555); /* far apart: threads that send do not share a counter */
-		mip_send_init(&w->send);
+		mip_send_init(&w->send, e->ways, config->underlay, &e->hops);
 		mip_bucket_init(&w->icmp, config->icmp_rate, config->icmp_rate * ICMP_BURST_SECONDS,
 				mip_now_ns());
 	}
@@ -164,7 +167,7 @@ int mip_engine_open(struct mip_engine **out, const struct mip_config *config, en
 	if (!e)
 		return -ENOMEM;
 	memset(e, 0, sizeof(*e));
-	e->tun_fd = e->send_fd = e->link_fd = e->stop_fd = e->event_fd = -1;
+	e->tun_fd = e->link_fd = e->stop_fd = e->event_fd = -1;
 	e->broadcast.epoll_fd = e->links.epoll_fd = -1;
 	for (int i = 0; i < MIP_ENCAPS; i++) {
 		e->receivers[i].type = types[i];
@@ -201,7 +204,7 @@ void mip_engine_close(struct mip_engine *e)
 	close_fd(e->tun_fd);
 	for (int i = 0; i < MIP_ENCAPS; i++)
 		close_fd(e->receivers[i].fd);
-	close_fd(e->send_fd);
+	mip_ways_close(e->ways);
 	close_fd(e->link_fd);
 	close_fd(e->stop_fd);
 	close_fd(e->event_fd);
@@ -425,6 +428,17 @@ int mip_engine_watch(struct mip_engine *e, const char *interface, uint32_t netwo
 	error = mip_broadcast_watch(&e->broadcast, &watch, stage);
 	pthread_mutex_unlock(&e->lock);
 	return error;
+}
+
+size_t mip_engine_hops(struct mip_engine *e, const struct mip_hop_change *changes, size_t count)
+{
+	size_t kept = 0;
+
+	pthread_mutex_lock(&e->lock);
+	for (size_t i = 0; i < count; i++)
+		kept += mip_hops_set(&e->hops, changes[i].local_be, changes[i].remote_be, &changes[i].hop);
+	pthread_mutex_unlock(&e->lock);
+	return kept;
 }
 
 size_t mip_engine_tunnels(struct mip_engine *e, uint32_t *cursor, struct mip_status *out, size_t cap)

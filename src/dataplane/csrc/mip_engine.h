@@ -6,6 +6,7 @@
 #include "mip_place.h"
 #include "mip_ring.h"
 #include "mip_stats.h"
+#include "mip_underlay.h"
 
 struct mip_engine;
 
@@ -17,12 +18,19 @@ struct mip_config {
 	uint32_t icmp_rate;      /* fragmentation-needed messages a second */
 	uint32_t broadcast_rate; /* copies of broadcasts a second */
 	bool persist;            /* leave the device behind */
+	enum mip_underlay_kind underlay;
 };
 
 struct mip_change {
 	struct mip_tunnel tunnel; /* for a removal only home_be, side and remote_be matter; 0: all remotes */
 	struct mip_spot spot;     /* with MIP_F_SHARED: where the visitor is */
 	bool remove, beside;
+};
+
+/* Where datagrams from local_be to remote_be go next; hop.ifindex 0: the control plane does not know. */
+struct mip_hop_change {
+	uint32_t local_be, remote_be;
+	struct mip_hop hop;
 };
 
 /* 0 or -errno, and then *stage says where. */
@@ -50,6 +58,12 @@ int mip_engine_apply(struct mip_engine *e, const struct mip_change *changes, siz
 
 /* The next at most cap tunnels; *cursor is 0 at first.  0 at the end. */
 size_t mip_engine_tunnels(struct mip_engine *e, uint32_t *cursor, struct mip_status *out, size_t cap);
+
+/*
+ * For underlays that need a next hop; how many were taken.  At most MIP_HOPS_MAX are to be
+ * known at a time; one that finds no place goes by the raw socket, as those do that are not known.
+ */
+size_t mip_engine_hops(struct mip_engine *e, const struct mip_hop_change *changes, size_t count);
 
 /*
  * From now on, broadcasts that arrive on the interface go to the tunnels with

@@ -1,4 +1,4 @@
-/* mip_io.h - opening the TUN device and the raw sockets; sending a batch. */
+/* mip_io.h - opening the TUN device and the sockets. */
 #ifndef MIP_IO_H
 #define MIP_IO_H
 
@@ -17,7 +17,8 @@
 	X(TUN_ATTACH, "making the TUN device")            \
 	X(TUN_UP, "setting the TUN device up")            \
 	X(WATCH, "watching for broadcasts")               \
-	X(LINK, "opening a packet socket for visitors")
+	X(LINK, "opening a packet socket for visitors")   \
+	X(UNDERLAY, "opening the way past the kernel's routing")
 
 #define MIP_STAGE_ENUM(name, meaning) MIP_STAGE_##name,
 
@@ -62,6 +63,9 @@ int mip_packet_open_link(uint32_t ifindex, enum mip_stage *stage);
 int mip_packet_accept(int fd, const uint32_t *sources_be, uint32_t count);
 int mip_packet_open_send(enum mip_stage *stage);
 
+/* A packet socket that sends IPv4 datagrams on any interface, to a link-layer address. */
+int mip_packet_open_underlay(uint32_t mark, enum mip_stage *stage);
+
 /* The link-layer address of the interface that the first is bound to; 0 or -errno. */
 int mip_packet_address(int fd, uint8_t address[6]);
 
@@ -70,23 +74,5 @@ uint32_t mip_link_mtu(int fd, uint32_t ifindex);
 
 /* Datagrams the kernel dropped since the socket was opened because its buffer was full. */
 uint32_t mip_raw_overflow(int fd);
-
-/* Whole datagrams on their way to the raw socket. */
-struct mip_send {
-	uint32_t count;
-	struct mmsghdr message[MIP_BATCH];
-	struct iovec iov[MIP_BATCH][2]; /* the packet, and its tail */
-	struct sockaddr_in to[MIP_BATCH];
-	uint32_t index[MIP_BATCH]; /* of the tunnel's counters, for the caller */
-	uint32_t inner[MIP_BATCH]; /* bytes, likewise */
-	uint32_t len[MIP_BATCH];   /* bytes of the datagram */
-	int error[MIP_BATCH];      /* after mip_send_flush: 0 or an errno */
-};
-
-void mip_send_init(struct mip_send *s);
-void mip_send_add(struct mip_send *s, const struct mip_packet *p, const struct mip_tunnel *t, uint32_t inner);
-
-/* Sends all of it, waiting for buffer space a little while unless stop_fd becomes readable. */
-void mip_send_flush(struct mip_send *s, int fd, int stop_fd);
 
 #endif

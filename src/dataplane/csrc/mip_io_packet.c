@@ -139,3 +139,23 @@ uint32_t mip_link_mtu(int fd, uint32_t ifindex)
 		return 0;
 	return (uint32_t)request.ifr_mtu;
 }
+
+int mip_packet_open_underlay(uint32_t mark, enum mip_stage *stage)
+{
+	int size = MIP_SOCKET_BUFFER, fd;
+
+	*stage = MIP_STAGE_UNDERLAY;
+	/* Protocol 0: nothing is ever received. */
+	fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0) {
+		int error = -errno;
+
+		*stage = MIP_STAGE_MARK;
+		close(fd);
+		return error;
+	}
+	return fd;
+}

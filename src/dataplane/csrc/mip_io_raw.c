@@ -4,11 +4,8 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/sock_diag.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { SEND_WAIT_MS = 100 };
 
 /* The forced size needs CAP_NET_ADMIN; without it the administrator's limit holds. */
 static void set_buffer(int fd, int forced, int plain)
@@ -81,60 +78,4 @@ uint32_t mip_raw_overflow(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0)
 		return 0;
 	return info[SK_MEMINFO_DROPS];
-}
-
-void mip_send_init(struct mip_send *s)
-{
-	memset(s, 0, sizeof(*s));
-	for (int i = 0; i < MIP_BATCH; i++) {
-		s->to[i].sin_family = AF_INET;
-		s->message[i].msg_hdr.msg_name = &s->to[i];
-		s->message[i].msg_hdr.msg_namelen = sizeof(s->to[i]);
-		s->message[i].msg_hdr.msg_iov = s->iov[i];
-	}
-}
-
-void mip_send_add(struct mip_send *s, const struct mip_packet *p, const struct mip_tunnel *t, uint32_t inner)
-{
-	uint32_t i = s->count++;
-
-	s->iov[i][0] = (struct iovec){ p->data, p->len - p->tail_len };
-	s->iov[i][1] = (struct iovec){ (void *)(uintptr_t)p->tail, p->tail_len };
-	s->message[i].msg_hdr.msg_iovlen = p->tail_len ? 2 : 1;
-	s->len[i] = p->len;
-	s->to[i].sin_addr.s_addr = t->remote_be;
-	s->index[i] = t->index;
-	s->inner[i] = inner;
-	s->error[i] = 0;
-}
-
-static bool wait_for_space(int fd, int stop_fd)
-{
-	struct pollfd fds[] = { { fd, POLLOUT, 0 }, { stop_fd, POLLIN, 0 } };
-
-	return poll(fds, 2, SEND_WAIT_MS) > 0 && (fds[0].revents & POLLOUT);
-}
-
-void mip_send_flush(struct mip_send *s, int fd, int stop_fd)
-{
-	uint32_t done = 0;
-	bool blocked = false;
-
-	while (done < s->count) {
-		int sent = sendmmsg(fd, s->message + done, s->count - done, 0);
-
-		if (sent > 0) {
-			done += (uint32_t)sent;
-			continue;
-		}
-		if (errno == EINTR)
-			continue;
-		/* One wait for a batch: what then still does not fit is dropped, and counted. */
-		if (errno == EAGAIN && !blocked) {
-			blocked = !wait_for_space(fd, stop_fd);
-			if (!blocked)
-				continue;
-		}
-		s->error[done++] = errno;
-	}
 }

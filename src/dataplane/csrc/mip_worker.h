@@ -19,6 +19,7 @@
 #include "mip_segment.h"
 #include "mip_stats.h"
 #include "mip_table.h"
+#include "mip_underlay.h"
 
 /* One packet's room: headroom and the longest packet, in whole cache lines. */
 enum { MIP_ROOM = MIP_HEADROOM + 65536 + 64 };

@@ -40,9 +40,13 @@ uint16_t mip_worker_id(struct mip_worker *w)
 void mip_worker_flush(struct mip_worker *w)
 {
 	struct mip_send *s = &w->send;
-	uint64_t packets = 0, bytes = 0;
+	uint64_t packets = 0, bytes = 0, past_routing = 0;
 
-	mip_send_flush(s, w->send_fd, w->stop_fd);
+	mip_send_flush(s, w->stop_fd);
+	if (s->fell_back) {
+		mip_worker_event(w, MIP_EVENT_UNDERLAY_FELL_BACK, 0, (uint64_t)s->fell_back);
+		s->fell_back = 0;
+	}
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct mip_traffic *traffic = &w->sent[s->index[i]];
 
@@ -52,17 +56,18 @@ void mip_worker_flush(struct mip_worker *w)
 			mip_add(&w->drops[drop], 1);
 			mip_add(&traffic->dropped, 1);
 			if (drop == MIP_DROP_SEND_TOO_BIG)
-				mip_worker_sample(w, MIP_EVENT_TUNNEL_TOO_BIG, s->to[i].sin_addr.s_addr,
-						  s->len[i]);
+				mip_worker_sample(w, MIP_EVENT_TUNNEL_TOO_BIG, s->remote_be[i], s->len[i]);
 			continue;
 		}
 		mip_add(&traffic->packets, 1);
 		mip_add(&traffic->bytes, s->inner[i]);
 		packets++;
 		bytes += s->inner[i];
+		past_routing += s->way[i] != MIP_UNDERLAY_RAW;
 	}
 	mip_add(&w->counters[MIP_COUNTER_ENCAPSULATED_PACKETS], packets);
 	mip_add(&w->counters[MIP_COUNTER_ENCAPSULATED_BYTES], bytes);
+	mip_add(&w->counters[MIP_COUNTER_PAST_ROUTING], past_routing);
 	s->count = 0;
 }
 

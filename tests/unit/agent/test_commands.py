@@ -73,6 +73,9 @@ class Engine:
         tunnel = Tunnel(HOME, Side.HOME, HOME_AGENT, CARE_OF, 1480, Encapsulation.IPIP, Flag.REVERSE)
         return [TunnelStatus(tunnel, Traffic(1, 84, 0), Traffic(2, 168, 1))]
 
+    def underlay(self, tunnel: Tunnel) -> str:
+        return "packet" if tunnel.remote == CARE_OF else "raw"
+
     def counters(self) -> dict[str, int]:
         return {"forwarded": 3}
 
