@@ -35,6 +35,7 @@ struct mip_table *memory_table(uint32_t first, uint32_t tunnels, uint32_t capaci
 
 	if (!table || slots == MAP_FAILED)
 		abort();
+	(void)madvise(slots, mip_table_bytes(capacity), MADV_HUGEPAGE); /* as the engine has it */
 	mip_table_init(table, slots, capacity, 99);
 	for (uint32_t i = 0; i < tunnels; i++) {
 		uint32_t agent = __builtin_bswap32(0xc0000201), care_of = __builtin_bswap32(0xc0000202);
@@ -66,6 +67,7 @@ static uint32_t batch_of(const struct packets *packets, uint32_t done)
 uint32_t memory_encapsulate(const struct mip_table *table, const struct packets *packets)
 {
 	struct mip_ipv4 inner[MIP_BATCH];
+	uint32_t place[MIP_BATCH];
 	uint32_t passed = 0;
 
 	for (uint32_t done = 0, batch; done < packets->count; done += batch) {
@@ -76,11 +78,13 @@ uint32_t memory_encapsulate(const struct mip_table *table, const struct packets 
 			if (mip_ipv4_parse(first + i * packets->stride, packets->len, MIP_INNER, &inner[i]) ==
 			    MIP_OK)
 				mip_path_prefetch_outbound(table, &inner[i]);
+		for (uint32_t i = 0; i < batch; i++)
+			place[i] = mip_path_locate_outbound(table, &inner[i]);
 		for (uint32_t i = 0; i < batch; i++) {
 			struct mip_packet p = { first + i * packets->stride, packets->len, MIP_HEADROOM };
 			struct mip_tunnel t;
 
-			if (mip_path_outbound(table, &inner[i], &t) == MIP_OK &&
+			if (mip_path_outbound_at(table, &inner[i], place[i], &t) == MIP_OK &&
 			    mip_encapsulate(&p, &inner[i], &t, (uint16_t)i) == MIP_OK)
 				passed++;
 		}
@@ -91,6 +95,7 @@ uint32_t memory_encapsulate(const struct mip_table *table, const struct packets 
 uint32_t memory_decapsulate(const struct mip_table *table, uint8_t encap, const struct packets *packets)
 {
 	struct mip_decap decap[MIP_BATCH];
+	uint32_t place[MIP_BATCH];
 	bool usable[MIP_BATCH];
 	uint32_t passed = 0;
 
@@ -105,11 +110,14 @@ uint32_t memory_decapsulate(const struct mip_table *table, uint8_t encap, const 
 			if (usable[i])
 				mip_path_prefetch_inbound(table, &decap[i].inner);
 		}
+		for (uint32_t i = 0; i < batch; i++)
+			if (usable[i])
+				place[i] = mip_path_locate_inbound(table, &decap[i].inner);
 		for (uint32_t i = 0; i < batch; i++) {
 			struct mip_tunnel t;
 
-			if (usable[i] &&
-			    mip_path_inbound(table, (enum mip_encap)encap, &decap[i], &t) == MIP_OK)
+			if (usable[i] && mip_path_inbound_at(table, (enum mip_encap)encap, &decap[i],
+							     place[i], &t) == MIP_OK)
 				passed++;
 		}
 	}

@@ -59,6 +59,8 @@ class Tunnels:
     ``mtu`` is the device's; a tunnel whose route is narrower gets a smaller one of its own, so that its packets are
     answered with ICMP fragmentation-needed or fragmented before encapsulation instead of being lost.
 
+    ``capacity`` is the most tunnels at one time.
+
     :raises ActionError: the engine cannot be opened; one sentence.
     """
 
@@ -69,6 +71,7 @@ class Tunnels:
         mtu: int,
         mark: int,
         path_mtu: PathMtu,
+        capacity: int,
         gre_checksum: bool = False,
         gre_sequence: bool = False,
         underlay: str = "raw",
@@ -82,7 +85,7 @@ class Tunnels:
         # Visitors that share a home address, by that and their home agent.
         self._shared: dict[tuple[IPv4Address, IPv4Address], InstallTunnel] = {}
         try:
-            self._engine = Engine(device, mtu=mtu, mark=mark, underlay=underlay)
+            self._engine = Engine(device, mtu=mtu, mark=mark, capacity=capacity, underlay=underlay)
         except OSError as error:
             raise ActionError(error.strerror or str(error)) from error
 

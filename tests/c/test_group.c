@@ -117,7 +117,7 @@ int main(void)
 		mip_group_remove(&table, home_be, MIP_HOME, 0);
 	CHECK(!mip_table_has(&table, MIP_HOME) && table.used == 0);
 	for (uint64_t i = 0; i <= table.mask; i++)
-		CHECK(atomic_load(&table.slots[i].key) == 0);
+		CHECK(atomic_load(&table.slots[i]) == 0);
 	free(memory);
 	return 0;
 }

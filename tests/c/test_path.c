@@ -40,8 +40,18 @@ static enum mip_drop outbound(uint32_t src_be, uint32_t dst_be, struct mip_tunne
 {
 	const struct mip_ipv4 inner = { .src_be = src_be, .dst_be = dst_be };
 
+	struct mip_tunnel near = { 0 };
+	enum mip_drop drop = mip_path_outbound(&table, &inner, t);
+	uint32_t place;
+
+	/* By the place, by a wrong place, or without one: the same. */
 	mip_path_prefetch_outbound(&table, &inner);
-	return mip_path_outbound(&table, &inner, t);
+	place = mip_path_locate_outbound(&table, &inner);
+	CHECK(mip_path_outbound_at(&table, &inner, place, &near) == drop);
+	CHECK(drop || memcmp(&near, t, sizeof(near)) == 0);
+	for (place = 0; place < table.capacity; place++)
+		CHECK(mip_path_outbound_at(&table, &inner, place, &near) == drop);
+	return drop;
 }
 
 static enum mip_drop inbound(uint32_t src_be, uint32_t dst_be, uint32_t outer_src_be, uint32_t outer_dst_be)
@@ -49,10 +59,12 @@ static enum mip_drop inbound(uint32_t src_be, uint32_t dst_be, uint32_t outer_sr
 	const struct mip_decap d = { .outer = { .src_be = outer_src_be, .dst_be = outer_dst_be },
 				     .inner = { .src_be = src_be, .dst_be = dst_be } };
 	struct mip_tunnel t = { 0 };
-	enum mip_drop drop;
+	enum mip_drop drop, near;
 
 	mip_path_prefetch_inbound(&table, &d.inner);
+	near = mip_path_inbound_at(&table, MIP_ENCAP_IPIP, &d, mip_path_locate_inbound(&table, &d.inner), &t);
 	drop = mip_path_inbound(&table, MIP_ENCAP_IPIP, &d, &t);
+	CHECK(near == drop);
 	goes_on = !drop && mip_path_is_delivery(&d, &t);
 	accepted = t;
 	return drop;

@@ -84,7 +84,7 @@ static void against_list(uint64_t seed)
 		delete (&t, list[0].home_be, (enum mip_side)list[0].side);
 	CHECK(!mip_table_has(&t, MIP_HOME) && !mip_table_has(&t, MIP_CARE_OF));
 	for (uint64_t i = 0; i <= t.mask; i++)
-		CHECK(atomic_load(&t.slots[i].key) == 0);
+		CHECK(atomic_load(&t.slots[i]) == 0);
 	free(memory);
 }
 
@@ -106,14 +106,19 @@ static void smallest(void)
 	free(memory);
 }
 
-/* Half full by construction, whatever the capacity. */
+/* A quarter full by construction, whatever the capacity. */
 static void sizes(void)
 {
-	for (uint32_t capacity = 1; capacity < 5000; capacity += 7) {
-		uint64_t slots = mip_table_bytes(capacity) / sizeof(struct mip_slot);
+	struct mip_table t;
+	uint64_t memory[1];
 
-		CHECK(slots >= 2 * (uint64_t)capacity && slots < 4 * (uint64_t)capacity + 2);
-		CHECK((slots & (slots - 1)) == 0);
+	for (uint32_t capacity = 1; capacity < 5000; capacity += 7) {
+		mip_table_init(&t, memory, capacity, 1);
+		CHECK(t.mask + 1 >= 4 * (uint64_t)capacity && t.mask + 1 < 8 * (uint64_t)capacity + 8);
+		CHECK((t.mask & (t.mask + 1)) == 0 && t.shift + (uint32_t)__builtin_popcountll(t.mask) == 64);
+		CHECK((uint8_t *)t.entries == (uint8_t *)memory + 8 * (t.mask + 1));
+		CHECK(mip_table_bytes(capacity) >= 8 * (t.mask + 1) + 68 * (size_t)capacity);
+		CHECK(mip_table_bytes(capacity) % 64 == 0);
 	}
 }
 

@@ -55,7 +55,7 @@ static bool is_crowded(uint32_t home_be)
 
 	mip_table_put(&table, &t);
 	for (int i = 0; i < CROWDED; i++)
-		crowded |= atomic_load(&table.slots[i].key) != 0;
+		crowded |= atomic_load(&table.slots[i]) != 0;
 	mip_table_delete(&table, home_be, MIP_HOME, 0);
 	return crowded;
 }
@@ -82,6 +82,7 @@ static void *reader(void *argument)
 		uint64_t before = atomic_load(&phases[which]);
 		struct mip_tunnel t;
 		bool there = mip_table_find(&table, homes[which], MIP_HOME, &t);
+		uint32_t place;
 		bool same = atomic_load(&phases[which]) == before;
 
 		if (there)
@@ -91,6 +92,10 @@ static void *reader(void *argument)
 		if (same && before % PHASES == ABSENT)
 			CHECK(!there);
 		CHECK(!mip_table_find(&table, homes[which], MIP_CARE_OF, &t));
+		/* Between the two another may come to that place. */
+		place = mip_table_locate(&table, homes[which], MIP_HOME);
+		if (place != MIP_NOWHERE && mip_table_read(&table, place, homes[which], MIP_HOME, &t))
+			check_whole(&t, homes[which]);
 		looked++;
 		certain += same;
 	}

@@ -35,7 +35,7 @@ class Scripted:
 
     event_fd = -1
 
-    def __init__(self, device: str, *, mtu: int, mark: int, underlay: str) -> None:
+    def __init__(self, device: str, *, mtu: int, mark: int, capacity: int, underlay: str) -> None:
         self.changes: list[Install | Remove] = []
         self.watched: list[tuple[str, IPv4Network]] = []
         self.told: list[EngineEvent] = []
@@ -72,7 +72,7 @@ def opened(
     monkeypatch: pytest.MonkeyPatch, path_mtu: int | None = 1500, mtu: int = 1480, **options: Any
 ) -> tuple[Tunnels, Any]:
     monkeypatch.setattr(tunnels, "Engine", Scripted)
-    made = Tunnels("mip0", mtu=mtu, mark=0, path_mtu=lambda _address: path_mtu, **options)
+    made = Tunnels("mip0", mtu=mtu, mark=0, path_mtu=lambda _address: path_mtu, capacity=1000, **options)
     return made, made._engine
 
 

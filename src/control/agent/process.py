@@ -151,6 +151,7 @@ class _Daemon:
                 mtu=mtu,
                 mark=mark or 0,
                 path_mtu=self._path_mtus,
+                capacity=settings.tunnel_capacity(self.config),
                 gre_checksum=daemon.gre_checksum,
                 gre_sequence=daemon.gre_sequence,
                 underlay=underlay,

@@ -39,6 +39,10 @@ _POLICY = {
 }
 
 
+_SMALLEST_TABLE, _LARGEST_TABLE = 1 << 12, 1 << 24
+_ROOM_TO_GROW = 4
+
+
 def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
     policies: PeerMap[NodePolicy] = PeerMap()
     for node in config.nodes:
@@ -118,6 +122,14 @@ def foreign_agent(
         encapsulations=_with_ipip(config.encapsulations),
         gre_keys=config.gre_keys,
     )
+
+
+def tunnel_capacity(config: Config) -> int:
+    """Most tunnels at one time: several times what is configured, for what a reload may raise."""
+    home, foreign = config.home_agent, config.foreign_agent
+    most = 0 if home is None else home.max_bindings * home.max_simultaneous
+    most += 0 if foreign is None else foreign.max_visitors
+    return max(_SMALLEST_TABLE, min(_LARGEST_TABLE, _ROOM_TO_GROW * most))
 
 
 def _association(peer: PeerAgentConfig | VisitingNodeConfig) -> MobilitySecurityAssociation:

@@ -15,7 +15,7 @@
 #include "mip_group.h"
 #include "mip_links.h"
 
-enum { ICMP_BURST_SECONDS = 1 };
+enum { ICMP_BURST_SECONDS = 1, LARGE_PAGE = 2 << 20 };
 
 struct mip_engine {
 	struct mip_worker worker[MIP_THREADS];
@@ -79,16 +79,24 @@ static size_t lay_out(struct mip_engine *e, uint8_t *base, uint32_t capacity, ui
 	return used;
 }
 
+/*
+ * The table comes first, in large pages where the kernel has them: its places are as
+ * random as addresses are, and translating each would cost more than reading it.
+ */
 static int map_memory(struct mip_engine *e, uint32_t capacity, uint64_t seed)
 {
-	e->memory_len = lay_out(e, NULL, capacity, seed);
+	uint8_t *base;
+
+	e->memory_len = lay_out(e, NULL, capacity, seed) + LARGE_PAGE;
 	e->memory = mmap(NULL, e->memory_len, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (e->memory == MAP_FAILED) {
 		e->memory = NULL;
 		return -errno;
 	}
-	lay_out(e, e->memory, capacity, seed);
+	base = (uint8_t *)(((uintptr_t)e->memory + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1));
+	(void)madvise(base, mip_table_bytes(capacity), MADV_HUGEPAGE);
+	lay_out(e, base, capacity, seed);
 	return 0;
 }
 

@@ -85,19 +85,27 @@ static __attribute__((noinline)) enum mip_drop check_node(const struct mip_table
 	return drop;
 }
 
-enum mip_drop mip_path_inbound(const struct mip_table *table, enum mip_encap type, const struct mip_decap *d,
-			       struct mip_tunnel *t)
+/* place may be that of the tunnel. */
+static inline bool find_near(const struct mip_table *table, uint32_t place, uint32_t home_be,
+			     enum mip_side side, struct mip_tunnel *t)
+{
+	return (place != MIP_NOWHERE && mip_table_read(table, place, home_be, side, t)) ||
+	       find(table, home_be, side, t);
+}
+
+enum mip_drop mip_path_inbound_at(const struct mip_table *table, enum mip_encap type,
+				  const struct mip_decap *d, uint32_t place, struct mip_tunnel *t)
 {
 	enum mip_drop drop = MIP_DROP_NO_BINDING;
 
-	if (find(table, d->inner.dst_be, MIP_CARE_OF, t)) {
+	if (mip_table_has(table, MIP_CARE_OF) && find_near(table, place, d->inner.dst_be, MIP_CARE_OF, t)) {
 		drop = check_outer(t, type, d);
 		if (drop && t->beside)
 			drop = check_others(table, type, d, t);
 		if (!drop)
 			return MIP_OK;
 	}
-	if (find(table, d->inner.src_be, MIP_HOME, t)) {
+	if (mip_table_has(table, MIP_HOME) && find_near(table, place, d->inner.src_be, MIP_HOME, t)) {
 		drop = check_outer(t, type, d);
 		if (drop && t->beside)
 			drop = check_others(table, type, d, t);
@@ -105,6 +113,12 @@ enum mip_drop mip_path_inbound(const struct mip_table *table, enum mip_encap typ
 			return t->flags & MIP_F_REVERSE ? MIP_OK : MIP_DROP_NOT_REVERSE;
 	}
 	return check_node(table, type, d, t, drop);
+}
+
+enum mip_drop mip_path_inbound(const struct mip_table *table, enum mip_encap type, const struct mip_decap *d,
+			       struct mip_tunnel *t)
+{
+	return mip_path_inbound_at(table, type, d, MIP_NOWHERE, t);
 }
 
 void mip_path_prefetch_outbound(const struct mip_table *table, const struct mip_ipv4 *inner)
@@ -115,10 +129,40 @@ void mip_path_prefetch_outbound(const struct mip_table *table, const struct mip_
 		mip_table_prefetch(table, inner->src_be, MIP_CARE_OF);
 }
 
+uint32_t mip_path_locate_outbound(const struct mip_table *table, const struct mip_ipv4 *inner)
+{
+	uint32_t place = MIP_NOWHERE;
+
+	if (mip_table_has(table, MIP_HOME))
+		place = mip_table_locate(table, inner->dst_be, MIP_HOME);
+	if (place == MIP_NOWHERE && mip_table_has(table, MIP_CARE_OF))
+		place = mip_table_locate(table, inner->src_be, MIP_CARE_OF);
+	return place;
+}
+
+enum mip_drop mip_path_outbound_at(const struct mip_table *table, const struct mip_ipv4 *inner,
+				   uint32_t place, struct mip_tunnel *t)
+{
+	if (place != MIP_NOWHERE && mip_table_read(table, place, inner->dst_be, MIP_HOME, t))
+		return MIP_OK;
+	return mip_path_outbound(table, inner, t);
+}
+
 void mip_path_prefetch_inbound(const struct mip_table *table, const struct mip_ipv4 *inner)
 {
 	if (mip_table_has(table, MIP_CARE_OF))
 		mip_table_prefetch(table, inner->dst_be, MIP_CARE_OF);
 	if (mip_table_has(table, MIP_HOME))
 		mip_table_prefetch(table, inner->src_be, MIP_HOME);
+}
+
+uint32_t mip_path_locate_inbound(const struct mip_table *table, const struct mip_ipv4 *inner)
+{
+	uint32_t place = MIP_NOWHERE;
+
+	if (mip_table_has(table, MIP_CARE_OF))
+		place = mip_table_locate(table, inner->dst_be, MIP_CARE_OF);
+	if (place == MIP_NOWHERE && mip_table_has(table, MIP_HOME))
+		place = mip_table_locate(table, inner->src_be, MIP_HOME);
+	return place;
 }

@@ -35,8 +35,19 @@ static inline bool mip_path_is_delivery(const struct mip_decap *d, const struct 
 	return d->outer.src_be == t->home_be && t->side == MIP_CARE_OF;
 }
 
-/* Brings the slots the two functions above will read nearer. */
+/*
+ * For a batch: bring nearer what the functions above will read.  First the words of the table, then the
+ * entries they lead to.
+ */
 void mip_path_prefetch_outbound(const struct mip_table *table, const struct mip_ipv4 *inner);
 void mip_path_prefetch_inbound(const struct mip_table *table, const struct mip_ipv4 *inner);
+uint32_t mip_path_locate_outbound(const struct mip_table *table, const struct mip_ipv4 *inner);
+uint32_t mip_path_locate_inbound(const struct mip_table *table, const struct mip_ipv4 *inner);
+
+/* mip_path_outbound() and _inbound() with what mip_path_locate_...() gave for the packet: quicker, and the same. */
+enum mip_drop mip_path_outbound_at(const struct mip_table *table, const struct mip_ipv4 *inner,
+				   uint32_t place, struct mip_tunnel *t);
+enum mip_drop mip_path_inbound_at(const struct mip_table *table, enum mip_encap type,
+				  const struct mip_decap *d, uint32_t place, struct mip_tunnel *t);
 
 #endif

@@ -37,11 +37,12 @@ enum mip_flag {
 
 struct mip_tunnel {
 	uint32_t home_be;
-	uint32_t local_be, remote_be; /* outer source and destination as this end sends */
-	uint32_t index;               /* of its counters */
-	uint32_t outer_sum;           /* of the outer header's constant words */
-	uint32_t change;              /* mip_group.h */
-	uint16_t mtu;                 /* the largest inner packet, bytes */
+	uint32_t index; /* of its counters */
+	uint32_t local_be,
+		remote_be;  /* outer source and destination as this end sends; one word of a table entry */
+	uint32_t outer_sum; /* of the outer header's constant words */
+	uint32_t change;    /* mip_group.h */
+	uint16_t mtu;       /* the largest inner packet, bytes */
 	uint16_t flags;
 	uint8_t side, encap;
 	uint8_t rank, beside; /* its place among those of its home address; in the first: how many others */

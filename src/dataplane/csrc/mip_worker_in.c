@@ -100,10 +100,11 @@ static void deliver_to_home_agent(struct mip_worker *w, struct mip_packet *p, st
 	mip_add(&w->counters[MIP_COUNTER_DELIVERED_PACKETS], !drop);
 }
 
-static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packet *p, struct mip_decap *d)
+static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packet *p, struct mip_decap *d,
+		     uint32_t place)
 {
 	struct mip_tunnel t;
-	enum mip_drop drop = mip_path_inbound(w->table, type, d, &t);
+	enum mip_drop drop = mip_path_inbound_at(w->table, type, d, place, &t);
 
 	if (drop == MIP_DROP_NO_BINDING) {
 		mip_worker_drop(w, drop, NULL);
@@ -140,6 +141,7 @@ static int in_batch(struct mip_worker *w, enum mip_encap type, const struct mmsg
 	struct mip_packet packets[MIP_BATCH];
 	struct mip_decap decap[MIP_BATCH];
 	enum mip_drop drop[MIP_BATCH];
+	uint32_t place[MIP_BATCH];
 	uint64_t bytes = 0;
 	int error = 0;
 
@@ -154,11 +156,14 @@ static int in_batch(struct mip_worker *w, enum mip_encap type, const struct mmsg
 	}
 	mip_add(&w->counters[MIP_COUNTER_RECEIVED_PACKETS], count);
 	mip_add(&w->counters[MIP_COUNTER_RECEIVED_BYTES], bytes);
+	for (uint32_t i = 0; i < count; i++)
+		if (!drop[i])
+			place[i] = mip_path_locate_inbound(w->table, &decap[i].inner);
 	for (uint32_t i = 0; i < count && !error; i++) {
 		if (drop[i])
 			mip_worker_drop(w, drop[i], NULL);
 		else
-			error = in_packet(w, type, &packets[i], &decap[i]);
+			error = in_packet(w, type, &packets[i], &decap[i], place[i]);
 	}
 	error = deliver_flows(w, error);
 	if (w->send.count)

@@ -15,6 +15,7 @@ struct taken {
 	struct mip_packet packet;
 	struct mip_ipv4 inner;
 	struct mip_super super;
+	uint32_t place; /* mip_path_locate_outbound() */
 	enum mip_drop drop;
 };
 
@@ -55,7 +56,7 @@ static void out_copies(struct mip_worker *w, struct taken *taken, const struct m
 static void out_packet(struct mip_worker *w, struct taken *taken)
 {
 	struct mip_tunnel t;
-	enum mip_drop drop = mip_path_outbound(w->table, &taken->inner, &t);
+	enum mip_drop drop = mip_path_outbound_at(w->table, &taken->inner, taken->place, &t);
 
 	if (drop) {
 		mip_worker_drop_all(w, drop, drop == MIP_DROP_NO_BINDING ? NULL : &t, taken->super.count);
@@ -89,6 +90,9 @@ static void out_batch(struct mip_worker *w, struct taken *taken, uint32_t count)
 	}
 	mip_add(&w->counters[MIP_COUNTER_DEVICE_READ_PACKETS], packets);
 	mip_add(&w->counters[MIP_COUNTER_DEVICE_READ_BYTES], bytes);
+	for (uint32_t i = 0; i < count; i++)
+		if (!taken[i].drop)
+			taken[i].place = mip_path_locate_outbound(w->table, &taken[i].inner);
 	for (uint32_t i = 0; i < count; i++) {
 		if (taken[i].drop)
 			mip_worker_drop(w, taken[i].drop, NULL);

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from mobileip.control.agent.reload import IN_PLACE, Change, is_in_place, merge
+from mobileip.control.agent.settings import tunnel_capacity
 from mobileip.control.config.load import examine_data
 from mobileip.control.config.model import Config
 
@@ -152,3 +154,14 @@ def test_a_key_is_in_place_with_all_below_it() -> None:
     assert not is_in_place("home_agent.networks.prefix")
     assert not is_in_place("home_agent")
     assert not is_in_place("home_agent.nodes_of_another")
+
+
+@pytest.mark.parametrize(
+    ("bindings", "simultaneous", "capacity"),
+    [(1, 1, 1 << 12), (100_000, 1, 400_000), (1_000_000, 2, 8_000_000), (10_000_000, 8, 1 << 24)],
+)
+def test_the_table_has_room_for_what_is_configured_and_what_a_reload_may_raise(
+    bindings: int, simultaneous: int, capacity: int
+) -> None:
+    home = SimpleNamespace(max_bindings=bindings, max_simultaneous=simultaneous)
+    assert tunnel_capacity(cast(Config, SimpleNamespace(home_agent=home, foreign_agent=None))) == capacity
