@@ -86,6 +86,8 @@ def _contenders(other: Path | None) -> list[Contender]:
         Engine("gre", "GRE", engine, encapsulation="gre"),
         Engine("minimal", "minimal encapsulation", engine, encapsulation="minimal"),
         Engine("million", "a million bindings", engine, bindings=_MILLION + 1),
+        Engine("millions", "packets to a million bindings", engine, bindings=_MILLION + 1, spread=True),
+        Engine("thousand", "packets to a thousand bindings", engine, bindings=1001, spread=True),
         Engine("changing", "bindings changing", engine, bindings=_CHANGING, changes=_CHANGES),
     ]
     if other is not None:

@@ -151,7 +151,7 @@ class Ours(Contender):
 class Engine(Contender):
     """The engine alone at both ends, by the program of endpoint.c.
 
-    Several ``bindings`` all get packets, unless they are ``changes`` a second.
+    ``bindings`` are in the table, ``changes`` of them change each second; with ``spread`` all of them get packets.
     """
 
     def __init__(
@@ -163,11 +163,12 @@ class Engine(Contender):
         encapsulation: str = "ipip",
         bindings: int = 1,
         changes: int = 0,
+        spread: bool = False,
         kind: Kind = Kind.VARIANT,
     ) -> None:
         self.name, self.title, self.kind = name, title, kind
         self._program, self._bindings, self._changes = program, bindings, changes
-        self._spread = bindings > 1 and not changes
+        self._spread = spread
         self._rest = (str(HOME_ADDRESS), encapsulation, str(bindings), str(changes))
 
     def connect(self, line: Line, processes: Processes) -> None:

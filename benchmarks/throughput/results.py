@@ -128,10 +128,23 @@ def targets(results: Results) -> list[Target]:
             results.of_kind("peer"),
             0.4,
         ),
-        _variants(results, "GRE and minimal, to IP-in-IP", ("gre", "minimal"), 0.9, ("tcp1_down", "udp64")),
-        _variants(results, "a million bindings in the table, to one", ("million",), 0.95, ("udp64",)),
         _variants(
-            results, "bindings changing 50,000 times a second, to idle", ("changing",), 0.9, ("udp64",)
+            results,
+            "GRE and minimal, to IP-in-IP",
+            {"gre": "ipip", "minimal": "ipip"},
+            0.9,
+            ("tcp1_down", "udp64"),
+        ),
+        # A million flows cannot be merged as one can: what goes to all of a million is compared with a thousand.
+        _variants(
+            results,
+            "a million bindings in the table, to one; packets to all of them, to a thousand",
+            {"million": "ipip", "millions": "thousand"},
+            0.95,
+            ("udp64",),
+        ),
+        _variants(
+            results, "bindings changing 50,000 times a second, to idle", {"changing": "ipip"}, 0.9, ("udp64",)
         ),
         *_in_memory(results.memory),
         _against(
@@ -170,16 +183,16 @@ def _against(
 
 
 def _variants(
-    results: Results, text: str, names: tuple[str, ...], bound: float, figures: tuple[str, ...]
+    results: Results, text: str, pairs: Mapping[str, str], bound: float, figures: tuple[str, ...]
 ) -> Target:
-    """The worst ratio of the engine's variants to the engine with one IP-in-IP tunnel."""
+    """The worst ratio of a variant of the engine to the other one of its pair."""
     ratios = {
         f"{results.titles[name]} {FIGURES[figure].title}": ratio
-        for name in names
+        for name, base in pairs.items()
         for figure in figures
-        if (ratio := results.ratio(VETH, name, "ipip", figure)) is not None
+        if (ratio := results.ratio(VETH, name, base, figure)) is not None
     }
-    complete = len(ratios) == len(names) * len(figures)
+    complete = len(ratios) == len(pairs) * len(figures)
     remark = ", ".join(f"{what} {ratio:.2f}" for what, ratio in ratios.items())
     return Target(text, bound, True, min(ratios.values()) if complete else None, remark)
 

@@ -20,7 +20,7 @@ CONTENDERS = {
     "plain": (lambda: Plain(), 0),
     "ours": (lambda: Ours(), 0),
     "gre": (lambda: Engine("gre", "GRE", build.endpoint(), encapsulation="gre"), 1),
-    "many": (lambda: Engine("many", "101 tunnels", build.endpoint(), bindings=101), 100),
+    "many": (lambda: Engine("many", "101 tunnels", build.endpoint(), bindings=101, spread=True), 100),
     "changing": (lambda: Engine("changing", "changes", build.endpoint(), bindings=50, changes=3000), 1),
 }
 
