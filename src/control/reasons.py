@@ -108,6 +108,20 @@ class Reason(Enum):
     )
     DISCONNECTED = "disconnected", _r("no usable link", "5944 s2.4.2", _W)
 
+    # multicast
+    GROUP_JOINED = "group-joined", _r("an absent node wants a multicast group", "5944 s4.4", _I)
+    GROUP_LEFT = "group-left", _r("an absent node has a multicast group no longer", "5944 s4.4", _I)
+    GROUP_LIMIT = (
+        "group-limit",
+        _r(
+            "an absent node wants one multicast group too many: it is not joined",
+            "5944 s4.4",
+            _W,
+            None,
+            "if it needs them, raise home_agent.max_node_groups, or max_memberships for all nodes together",
+        ),
+    )
+
     # registration, common
     REQUEST_SENT = "request-sent", _r("registration request sent", "5944 s3.6.1", _D)
     REQUEST_RETRANSMITTED = (

@@ -13,7 +13,11 @@ from ipaddress import IPv4Address, IPv4Network
 from mobileip.control.core.actions import (
     BroadcastDelivery,
     DeliveryStyle,
+    InstallMulticastTunnel,
     InstallTunnel,
+    JoinGroup,
+    LeaveGroup,
+    RemoveMulticastTunnel,
     RemoveTunnel,
     TunnelSide,
 )
@@ -34,6 +38,7 @@ from mobileip.dataplane import (
     Side,
     Tunnel,
     TunnelStatus,
+    igmp,
     overhead,
 )
 
@@ -47,6 +52,12 @@ _BROADCASTS = {
     BroadcastDelivery.NONE: Flag.NONE,
     BroadcastDelivery.DIRECT: Flag.BROADCAST,
     BroadcastDelivery.NESTED: Flag.BROADCAST | Flag.NESTED,
+}
+
+_MULTICASTS = {
+    BroadcastDelivery.NONE: Flag.NONE,
+    BroadcastDelivery.DIRECT: Flag.MULTICAST,
+    BroadcastDelivery.NESTED: Flag.MULTICAST | Flag.NESTED,
 }
 
 PathMtu = Callable[[IPv4Address], int | None]
@@ -82,6 +93,7 @@ class Tunnels:
         self._underlay = underlay
         self._hops: set[tuple[IPv4Address, IPv4Address]] = set()  # tunnel ends with a known next hop
         self._nodes: dict[IPv4Address, Tunnel] = {}  # by home address: what brings a node its broadcasts
+        self._groups: dict[IPv4Address, Tunnel] = {}  # likewise: that of its multicasts, both ways
         # Visitors that share a home address, by that and their home agent.
         self._shared: dict[tuple[IPv4Address, IPv4Address], InstallTunnel] = {}
         try:
@@ -115,7 +127,7 @@ class Tunnels:
             return
         try:
             if action.side is TunnelSide.HOME:
-                flags = _BROADCASTS[action.broadcast]
+                flags = _BROADCASTS[action.broadcast] | _MULTICASTS[action.multicast]
                 self._engine.apply([Install(self._tunnel(action, Side.HOME, flags), action.beside)])
             elif action.place is not None:
                 self._install_shared(action)
@@ -151,25 +163,81 @@ class Tunnels:
         """How the datagrams of a tunnel leave this host: "raw", through the kernel's routing, or past it."""
         return self._underlay if (tunnel.local, tunnel.remote) in self._hops else "raw"
 
-    def watch_broadcasts(self, interface: str, network: IPv4Network) -> None:
+    def watch(self, interface: str | None, network: IPv4Network, *, multicasts: bool = False) -> None:
         """Forward the broadcasts of a home link to the nodes of ``network`` that asked for them (RFC 5944 s4.3).
 
-        To be repeated when the interface was deleted and made anew.
+        With ``multicasts`` also what is for groups that they are in, and to the link what they send to groups (s4.4).
+        ``interface`` None: a virtual home network. To be repeated when the interface was deleted and made anew.
 
         :raises ActionError: one sentence.
         """
         try:
-            self._engine.watch_broadcasts(interface, network)
+            self._engine.watch(interface, network, multicasts=multicasts)
         except OSError as error:
             raise ActionError(error.strerror or str(error)) from error
+
+    def perform_group(
+        self, action: JoinGroup | LeaveGroup | InstallMulticastTunnel | RemoveMulticastTunnel
+    ) -> None:
+        """Members of groups at the home agent, and the tunnel for what a mobile node sends to them (s4.4).
+
+        :raises ActionError: there are too many, or the addresses cannot make a tunnel.
+        """
+        try:
+            match action:
+                case JoinGroup():
+                    self._engine.join(action.group, action.home_address)
+                case LeaveGroup():
+                    self._engine.leave(action.group, action.home_address)
+                case InstallMulticastTunnel():
+                    # Through another tunnel or the foreign agent's: a header more than these have.
+                    home, mtu = action.home_address, max(MTU_MIN, self._mtu - OUTER_HEADER)
+                    tunnel = Tunnel(home, Side.NODE, home, action.home_agent, mtu, flags=Flag.MULTICAST)
+                    self._engine.apply([Install(tunnel)])
+                    self._groups[home] = tunnel
+                case RemoveMulticastTunnel():
+                    if self._groups.pop(action.home_address, None) is not None:
+                        self._engine.apply([self._at_node(action.home_address)])
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise ActionError(f"cannot tunnel multicasts of {action.home_address}: {why}") from error
+
+    @property
+    def igmp_fd(self) -> int:
+        """Readable when :meth:`igmp` has something."""
+        return self._engine.igmp_fd
+
+    def igmp(self) -> Iterator[bytes]:
+        """IGMP packets of absent nodes that came since the last call; each node's address was checked."""
+        while (packet := igmp.receive(self._engine)) is not None:
+            yield packet
+
+    def send_to(self, home_address: IPv4Address, packet: bytes) -> None:
+        """An IP packet of ours into every tunnel of an absent node.
+
+        :raises ActionError: the engine does not keep up.
+        """
+        try:
+            igmp.send_to(self._engine, home_address, packet)
+        except OSError as error:
+            raise ActionError(
+                f"cannot send to {home_address} through its tunnel: {error.strerror}"
+            ) from error
+
+    def _at_node(self, key: IPv4Address) -> Install | Remove:
+        """What is to be at an address of the node, for multicasts or else for broadcasts."""
+        for tunnel in (*self._groups.values(), *self._nodes.values()):
+            if tunnel.home_address == key:
+                return Install(tunnel)
+        return Remove(key, Side.NODE)
 
     def _removal(self, action: RemoveTunnel) -> list[Install | Remove]:
         side = _SIDES[action.side]
         changes: list[Install | Remove] = [Remove(action.home_address, side, action.remote)]
         node = self._nodes.get(action.home_address)
         if side is Side.CARE_OF and node is not None and action.remote in (None, node.remote):
-            changes.append(Remove(node.home_address, Side.NODE))
             del self._nodes[action.home_address]
+            changes.append(self._at_node(node.home_address))
         return changes
 
     def _install_shared(self, action: InstallTunnel) -> None:
@@ -206,11 +274,11 @@ class Tunnels:
             changes.append(Remove(home, Side.CARE_OF))
         before = self._nodes.get(home)
         if before is not None and not (action.beside and node is None):
-            changes.append(Remove(before.home_address, Side.NODE))
             del self._nodes[home]
+            changes.append(self._at_node(before.home_address))
         if node is not None:
-            changes.append(Install(node))
             self._nodes[home] = node
+            changes.append(self._at_node(node.home_address))
         self._engine.apply(changes)
 
     def _tunnel(self, action: InstallTunnel, side: Side, flags: Flag) -> Tunnel:

@@ -155,6 +155,7 @@ cdef extern from "mip_engine.h" nogil:
         uint32_t mark
         uint32_t icmp_rate
         uint32_t broadcast_rate
+        uint32_t multicast_rate
         bint persist
         mip_underlay_kind underlay
 
@@ -178,8 +179,11 @@ cdef extern from "mip_engine.h" nogil:
         mip_engine *e, const mip_change *changes, size_t count, size_t *done, size_t *removed) noexcept
     size_t mip_engine_hops(mip_engine *e, const mip_hop_change *changes, size_t count) noexcept
     int mip_engine_watch(
-        mip_engine *e, const char *interface, uint32_t network_be, uint32_t mask_be,
+        mip_engine *e, const char *interface, uint32_t network_be, uint32_t mask_be, bint multicasts,
         mip_stage *stage) noexcept
+    int mip_engine_join(mip_engine *e, uint32_t group_be, uint32_t home_be) noexcept
+    bint mip_engine_leave(mip_engine *e, uint32_t group_be, uint32_t home_be) noexcept
+    int mip_engine_igmp_fd(const mip_engine *e) noexcept
     size_t mip_engine_tunnels(mip_engine *e, uint32_t *cursor, mip_status *out, size_t cap) noexcept
     void mip_engine_counters(const mip_engine *e, uint64_t *drops, uint64_t *counters) noexcept
     size_t mip_engine_events(mip_engine *e, mip_event *out, size_t cap) noexcept

@@ -58,18 +58,22 @@ class DropReason(Named):
     LOOP_OWN_TUNNEL = 29
     LOOP_CARE_OF = 30
     OFFLOAD = 31
-    TOO_BIG = 32
-    NEEDS_FRAGMENTATION = 33
-    NO_HEADROOM = 34
-    UNSUPPORTED = 35
-    SEND_TOO_BIG = 36
-    SEND_NO_BUFFERS = 37
-    SEND_UNREACHABLE = 38
-    SEND_REFUSED = 39
-    SEND_BLOCKED = 40
-    SEND_FAILED = 41
-    DEVICE_DOWN = 42
-    DEVICE_REFUSED = 43
+    MULTICAST_WAY = 32
+    MULTICAST_SCOPE = 33
+    MULTICAST_LOOP = 34
+    MULTICAST_OVERFLOW = 35
+    TOO_BIG = 36
+    NEEDS_FRAGMENTATION = 37
+    NO_HEADROOM = 38
+    UNSUPPORTED = 39
+    SEND_TOO_BIG = 40
+    SEND_NO_BUFFERS = 41
+    SEND_UNREACHABLE = 42
+    SEND_REFUSED = 43
+    SEND_BLOCKED = 44
+    SEND_FAILED = 45
+    DEVICE_DOWN = 46
+    DEVICE_REFUSED = 47
 
 class Counter(Named):
     """What the engine counts besides drops."""
@@ -95,14 +99,20 @@ class Counter(Named):
     BROADCASTS = 18
     BROADCAST_COPIES = 19
     BROADCAST_LIMITED = 20
-    ICMP_SENT = 21
-    ICMP_FORBIDDEN = 22
-    ICMP_LIMITED = 23
-    ICMP_FAILED = 24
-    ECN_UNUSED = 25
-    CHECKSUM_PENDING = 26
-    MERGED_RECEIVED = 27
-    EVENTS_LOST = 28
+    MULTICASTS = 21
+    NODE_MULTICASTS = 22
+    HOME_MULTICASTS = 23
+    MULTICAST_COPIES = 24
+    MULTICAST_LIMITED = 25
+    IGMP_RECEIVED = 26
+    ICMP_SENT = 27
+    ICMP_FORBIDDEN = 28
+    ICMP_LIMITED = 29
+    ICMP_FAILED = 30
+    ECN_UNUSED = 31
+    CHECKSUM_PENDING = 32
+    MERGED_RECEIVED = 33
+    EVENTS_LOST = 34
 
 class EventType(Named):
     """What the engine tells without being asked."""
@@ -155,6 +165,7 @@ class Engine:
         mark: int = 0,
         icmp_rate: int = 100,
         broadcast_rate: int = 10_000,
+        multicast_rate: int = 100_000,
         persist: bool = False,
         underlay: str = "raw",
     ) -> None: ...
@@ -176,7 +187,11 @@ class Engine:
     def install(self, tunnel: Tunnel, *, beside: bool = False, place: Place | None = None) -> None: ...
     def remove(self, home_address: IPv4Address, side: Side, remote: IPv4Address | None = None) -> bool: ...
     def set_next_hops(self, hops: Iterable[NextHop]) -> int: ...
-    def watch_broadcasts(self, interface: str, network: IPv4Network) -> None: ...
+    def watch(self, interface: str | None, network: IPv4Network, *, multicasts: bool = False) -> None: ...
+    def join(self, group: IPv4Address, home_address: IPv4Address) -> None: ...
+    def leave(self, group: IPv4Address, home_address: IPv4Address) -> bool: ...
+    @property
+    def igmp_fd(self) -> int: ...
     def apply(self, changes: Iterable[Install | Remove]) -> None: ...
     def tunnels(self) -> list[TunnelStatus]: ...
     def counters(self) -> dict[str, int]: ...

@@ -3,6 +3,7 @@
 No algorithm lives here.  Everything that may wait runs without the GIL.
 """
 
+import errno
 import os
 import threading
 from dataclasses import dataclass
@@ -135,11 +136,11 @@ cdef class Engine:
     plane's.  ``mtu``: of the device, bytes.  ``capacity``: most tunnels.
     ``mark``: SO_MARK of everything sent, 0 for none.  ``icmp_rate``: most
     fragmentation-needed messages a second (RFC 1812 4.3.2.8).  ``broadcast_rate``:
-    most copies of broadcasts a second.  ``persist``: the device stays when the
-    engine closes.  ``underlay``: one of UNDERLAYS; all but "raw" send to what set_next_hops()
-    told, past the kernel's routing and its OUTPUT filters, and the rest as "raw".  Raises OSError with one sentence for
-    the operator, ValueError for impossible arguments.  Methods may be called
-    from any thread; after close() they raise ValueError.
+    most copies of broadcasts a second, ``multicast_rate`` of multicasts.  ``persist``: the device
+    stays when the engine closes.  ``underlay``: one of UNDERLAYS; all but "raw" send to what
+    set_next_hops() told, past the kernel's routing and its OUTPUT filters, and the rest as "raw".
+    Raises OSError with one sentence for the operator, ValueError for impossible arguments.
+    Methods may be called from any thread; after close() they raise ValueError.
     """
 
     cdef mip_engine *_engine
@@ -147,8 +148,8 @@ cdef class Engine:
     cdef readonly str device
 
     def __cinit__(self, str device="mip0", *, int mtu=1480, int64_t capacity=1 << 20, uint32_t mark=0,
-                  uint32_t icmp_rate=100, uint32_t broadcast_rate=10_000, bint persist=False,
-                  str underlay="raw"):
+                  uint32_t icmp_rate=100, uint32_t broadcast_rate=10_000, uint32_t multicast_rate=100_000,
+                  bint persist=False, str underlay="raw"):
         cdef mip_config config
         cdef mip_stage stage = MIP_STAGE_NONE
         cdef int error = 0
@@ -166,7 +167,8 @@ cdef class Engine:
         config.underlay = <mip_underlay_kind><int>UNDERLAYS.index(underlay)
         memcpy(config.device, <const char *>name, len(name))
         config.mtu, config.capacity, config.mark = <uint32_t>mtu, <uint32_t>capacity, mark
-        config.icmp_rate, config.broadcast_rate, config.persist = icmp_rate, broadcast_rate, persist
+        config.icmp_rate, config.persist = icmp_rate, persist
+        config.broadcast_rate, config.multicast_rate = broadcast_rate, multicast_rate
         self._lock = threading.RLock()
         self.device = device
         with nogil:
@@ -293,25 +295,47 @@ cdef class Engine:
                 kept += mip_engine_hops(self._open(), &change, 1)
         return kept
 
-    def watch_broadcasts(self, str interface not None, network not None) -> None:
+    def watch(self, interface, network not None, *, bint multicasts=False) -> None:
         """From now on, broadcasts arriving on ``interface`` go to the tunnels that ask for them.
 
-        That is those of side HOME with Flag.BROADCAST and a home address in ``network``.
-        To be called again when the interface was deleted and made anew.  Raises OSError.
+        That is those of side HOME with Flag.BROADCAST and a home address in ``network``.  With ``multicasts``
+        also what is for a group, to its members (RFC 5944 4.4), and to the interface what nodes send to
+        groups.  ``interface`` None: a network without a link.  To be repeated when it was made anew.
+        Raises OSError.
         """
         cdef mip_stage stage = MIP_STAGE_NONE
         cdef int error = 0
         cdef uint32_t network_be = _address_be(network.network_address)
         cdef uint32_t mask_be = _address_be(network.netmask)
-        name = interface.encode("ascii", "replace")
+        name = b"" if interface is None else interface.encode("ascii", "replace")
 
-        if not 0 < len(name) < MIP_DEVICE_NAME:
+        if interface is not None and not 0 < len(name) < MIP_DEVICE_NAME:
             raise ValueError(f"{interface!r} cannot be the name of a network device")
         with self._lock:
-            error = mip_engine_watch(self._open(), name, network_be, mask_be, &stage)
+            error = mip_engine_watch(self._open(), name, network_be, mask_be, multicasts, &stage)
         if error:
             where = mip_stage_names[<int>stage]
             raise open_error(where.name.decode(), where.meaning.decode(), -error, interface)
+
+    def join(self, group not None, home_address not None) -> None:
+        """What is for the multicast group on the home address's network goes into its tunnels too.
+
+        They are those with Flag.MULTICAST.  Raises OSError if there are too many memberships.
+        """
+        with self._lock:
+            if mip_engine_join(self._open(), _address_be(group), _address_be(home_address)):
+                raise OSError(errno.ENOSPC, "the engine has no room for another membership")
+
+    def leave(self, group not None, home_address not None) -> bool:
+        """No longer; False if the home address was not in the group."""
+        with self._lock:
+            return mip_engine_leave(self._open(), _address_be(group), _address_be(home_address))
+
+    @property
+    def igmp_fd(self) -> int:
+        """For :mod:`mobileip.dataplane.igmp`; readable when receive() there has something."""
+        with self._lock:
+            return mip_engine_igmp_fd(self._open())
 
     def apply(self, changes) -> None:
         """Makes all changes, in order, in one call.

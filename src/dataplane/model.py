@@ -73,12 +73,19 @@ class Flag(IntFlag):
     """HOME: broadcasts of the home link go into the tunnel too (RFC 5944 4.3)."""
 
     NESTED = 8
-    """HOME: broadcasts go in a datagram to the home address first: a foreign agent is at the other end."""
+    """HOME: broadcasts and multicasts go in a datagram to the home address first, for a foreign agent there."""
 
     ENCAPSULATED_DELIVERY = 16
     """CARE_OF: the node tunnels its packets to the foreign agent, from its home address (RFC 3024 5.2).
 
     At the foreign agent, such packets come out as well. At the node, ``local`` is the home address.
+    """
+
+    MULTICAST = 512
+    """HOME: what the node sends to a group goes to its home link and to other nodes, and not to the device.
+
+    It may then come from the home address itself (RFC 5944 4.4).  NODE, with the home address as ``local``: what
+    this host sends to a group goes into this tunnel, which goes the way of what the home address sends.
     """
 
     GRE_KEY = 32
@@ -109,9 +116,9 @@ def overhead(encapsulation: Encapsulation, flags: Flag = Flag.NONE) -> int:
 
 
 _ALLOWED = {
-    Side.HOME: Flag.REVERSE | Flag.ECN_COMPAT | Flag.BROADCAST | Flag.NESTED,
+    Side.HOME: Flag.REVERSE | Flag.ECN_COMPAT | Flag.BROADCAST | Flag.NESTED | Flag.MULTICAST,
     Side.CARE_OF: Flag.REVERSE | Flag.ECN_COMPAT | Flag.ENCAPSULATED_DELIVERY | Flag.SHARED,
-    Side.NODE: Flag.ECN_COMPAT,
+    Side.NODE: Flag.ECN_COMPAT | Flag.MULTICAST,
 }
 
 
@@ -149,7 +156,8 @@ class Tunnel:
         ):
             raise ValueError("home address, local and remote end of a tunnel must differ")
         allowed = _ALLOWED[self.side] | (GRE_FLAGS if self.encapsulation is Encapsulation.GRE else Flag.NONE)
-        if self.flags & ~allowed or self.flags & (Flag.BROADCAST | Flag.NESTED) == Flag.NESTED:
+        asked = self.flags & (Flag.BROADCAST | Flag.MULTICAST)
+        if self.flags & ~allowed or (self.flags & Flag.NESTED and not asked):
             raise ValueError(f"{self.flags!r} is not for side {self.side.name}")
 
     def _ends_at_home(self) -> bool:

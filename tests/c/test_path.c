@@ -224,6 +224,42 @@ static void broadcast_at_the_node(void)
 	CHECK(inbound(stranger, home_b, agent, home_a) == MIP_DROP_WRONG_OUTER_SOURCE);
 }
 
+/* RFC 5944 4.4: what a mobile node sends to a group, by either of its tunnels; at both ends. */
+static void multicast_of_the_node(void)
+{
+	const uint32_t group = check_address(239, 1, 2, 3);
+	struct mip_tunnel t;
+
+	reset();
+	add(home_a, MIP_CARE_OF, care_of, agent, MIP_F_REVERSE);
+	CHECK(outbound(home_a, group, &t) == MIP_DROP_MULTICAST_WAY);
+	add(home_a, MIP_NODE, home_a, agent, 0);
+	CHECK(outbound(home_a, group, &t) == MIP_DROP_MULTICAST_WAY);
+	reset();
+	add(home_a, MIP_CARE_OF, care_of, agent, MIP_F_REVERSE);
+	add(home_a, MIP_NODE, home_a, agent, MIP_F_MULTICAST);
+	CHECK(outbound(home_a, group, &t) == MIP_OK && t.side == MIP_NODE && t.local_be == home_a);
+	CHECK(outbound(home_a, stranger, &t) == MIP_OK && t.side == MIP_CARE_OF);
+	CHECK(outbound(stranger, group, &t) == MIP_DROP_MULTICAST_WAY);
+	CHECK(inbound(stranger, group, agent, home_a) == MIP_OK);
+	/* To a foreign agent, which is tunnelled to from the home address as well. */
+	reset();
+	add(home_a, MIP_CARE_OF, home_a, care_of, MIP_F_REVERSE | MIP_F_DELIVERY);
+	CHECK(outbound(home_a, group, &t) == MIP_OK && t.local_be == home_a && t.remote_be == care_of);
+
+	reset();
+	add(home_a, MIP_HOME, agent, care_of, MIP_F_REVERSE | MIP_F_MULTICAST | MIP_F_NESTED);
+	add(home_b, MIP_HOME, agent, care_of, MIP_F_REVERSE);
+	CHECK(inbound(home_a, group, care_of, agent) == MIP_OK);
+	CHECK(inbound(home_a, group, home_a, agent) == MIP_OK);
+	CHECK(inbound(home_a, group, home_a, care_of) == MIP_DROP_WRONG_OUTER_SOURCE);
+	CHECK(inbound(home_a, group, stranger, agent) == MIP_DROP_WRONG_OUTER_SOURCE);
+	/* Only multicasts, and only of nodes whose multicasts are forwarded. */
+	CHECK(inbound(home_a, stranger, home_a, agent) == MIP_DROP_WRONG_OUTER_SOURCE);
+	CHECK(inbound(home_b, group, home_b, agent) == MIP_DROP_WRONG_OUTER_SOURCE);
+	CHECK(inbound(home_b, group, care_of, agent) == MIP_OK);
+}
+
 static void other_encapsulation(void)
 {
 	struct mip_tunnel t = {
@@ -246,6 +282,7 @@ int main(void)
 	shared_address();
 	delivery();
 	broadcast_at_the_node();
+	multicast_of_the_node();
 	other_encapsulation();
 	free(memory);
 	return 0;

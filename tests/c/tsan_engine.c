@@ -8,6 +8,8 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <pthread.h>
@@ -41,6 +43,8 @@ static struct mip_tunnel tunnel(uint32_t home_be, enum mip_side side)
 
 	if (side == MIP_HOME && check_random() % 2)
 		t.flags |= MIP_F_BROADCAST | (check_random() % 2 ? MIP_F_NESTED : 0);
+	if (side == MIP_HOME && check_random() % 4)
+		t.flags |= MIP_F_MULTICAST;
 
 	return t;
 }
@@ -56,6 +60,21 @@ static void set_up_network(uint32_t home_be)
 	CHECK(ioctl(fd, SIOCSIFFLAGS, &lo) == 0);
 	CHECK(ioctl(fd, SIOCADDRT, &route) == 0);
 	close(fd);
+}
+
+/* A multicast there: a frame, as the kernel gives those of the loopback no address of a group. */
+static void multicast(int fd, struct check_packet c)
+{
+	struct sockaddr_ll to = { .sll_family = AF_PACKET,
+				  .sll_protocol = htons(ETH_P_IP),
+				  .sll_ifindex = 1,
+				  .sll_halen = 6,
+				  .sll_addr = { 1, 0, 0x5e, 1, 2, 3 } };
+	uint8_t packet[200];
+
+	c.dst_be = check_address(239, 1, 2, 3);
+	c.payload = 100;
+	(void)sendto(fd, packet, check_build(packet, &c), 0, (struct sockaddr *)&to, sizeof(to));
 }
 
 /* A broadcast on the loopback, which stands for a home link. */
@@ -89,6 +108,7 @@ static void *sender(void *argument)
 	struct sockaddr_in to = { .sin_family = AF_INET };
 	uint8_t packet[2000];
 	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW), lo = socket(AF_INET, SOCK_RAW, IPPROTO_RAW), yes = 1;
+	int frames = socket(AF_PACKET, SOCK_DGRAM, 0);
 
 	CHECK(fd >= 0 && setsockopt(lo, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) == 0 &&
 	      setsockopt(lo, SOL_SOCKET, SO_BROADCAST, &yes, sizeof(yes)) == 0);
@@ -102,6 +122,8 @@ static void *sender(void *argument)
 		len = check_build(packet, &c);
 		if (i % 8 == 0)
 			broadcast(lo, c);
+		else if (i % 8 == 2)
+			multicast(frames, c);
 		else if (i % 8 == 1 && c.payload < 700)
 			visit(lo, c);
 		if (sendto(fd, packet, len, 0, (struct sockaddr *)&to, sizeof(to)) == (ssize_t)len)
@@ -109,6 +131,7 @@ static void *sender(void *argument)
 	}
 	close(fd);
 	close(lo);
+	close(frames);
 	return NULL;
 }
 
@@ -139,6 +162,14 @@ static void change(struct mip_engine *e, uint32_t home_be)
 	/* A second care-of address, which nobody answers for, comes and goes. */
 	changes[3].tunnel.remote_be = check_address(127, 0, 0, 3);
 	CHECK(mip_engine_apply(e, changes, 6, &made, &removed) == 0 && made == 6);
+	for (int i = 0; i < 2; i++) {
+		uint32_t member_be = i ? home_be : other_be;
+
+		if (check_random() % 4)
+			CHECK(mip_engine_join(e, check_address(239, 1, 2, 3), member_be) == 0);
+		else
+			mip_engine_leave(e, check_address(239, 1, 2, 3), member_be);
+	}
 }
 
 static void look(struct mip_engine *e, uint64_t counters[MIP_COUNTER_END])
@@ -157,9 +188,12 @@ static void look(struct mip_engine *e, uint64_t counters[MIP_COUNTER_END])
 
 int main(void)
 {
-	struct mip_config config = {
-		.device = "mip0", .mtu = 1480, .capacity = 1000, .icmp_rate = 100, .broadcast_rate = 2000
-	};
+	struct mip_config config = { .device = "mip0",
+				     .mtu = 1480,
+				     .capacity = 1000,
+				     .icmp_rate = 100,
+				     .broadcast_rate = 2000,
+				     .multicast_rate = 2000 };
 	uint32_t home_be = check_address(198, 51, 100, 7);
 	uint64_t counters[MIP_COUNTER_END], changes = 0;
 	struct mip_engine *e;
@@ -175,7 +209,7 @@ int main(void)
 	}
 	CHECK(mip_engine_open(&e, &config, &stage) == 0);
 	set_up_network(home_be);
-	CHECK(mip_engine_watch(e, "lo", check_address(198, 51, 100, 0), check_address(255, 255, 255, 0),
+	CHECK(mip_engine_watch(e, "lo", check_address(198, 51, 100, 0), check_address(255, 255, 255, 0), true,
 			       &stage) == 0);
 	change(e, home_be);
 	CHECK(pthread_create(&thread, NULL, sender, &home_be) == 0);
@@ -195,7 +229,7 @@ int main(void)
 	       (unsigned long long)counters[MIP_COUNTER_DECAPSULATED_PACKETS]);
 	CHECK(counters[MIP_COUNTER_DECAPSULATED_PACKETS] > 0 && counters[MIP_COUNTER_FRAGMENTS] > 0 &&
 	      counters[MIP_COUNTER_ICMP_FAILED] > 0); /* nobody to send them to */
-	CHECK(counters[MIP_COUNTER_LINK_READ_PACKETS] > 0);
+	CHECK(counters[MIP_COUNTER_LINK_READ_PACKETS] > 0 && counters[MIP_COUNTER_MULTICAST_COPIES] > 0);
 	CHECK(counters[MIP_COUNTER_COPIED_PACKETS] > 0 && counters[MIP_COUNTER_BROADCAST_COPIES] > 0);
 	mip_engine_close(e);
 	return 0;

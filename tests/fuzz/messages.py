@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import json
 
-from mobileip.control.wire import WireError, build, build_icmp, parse, parse_icmp, pretty
+from mobileip.control.wire import (
+    WireError,
+    build,
+    build_icmp,
+    build_igmp,
+    parse,
+    parse_icmp,
+    parse_igmp,
+    pretty,
+)
 from mobileip.control.wire.icmp import sealed
 from tests.fuzz.target import Target
 from tests.vectors.load import octets, vectors
@@ -30,6 +39,17 @@ def discovery(data: bytes) -> None:
         _is_sentence(error, given)
     else:
         assert build_icmp(message) == given
+
+
+def igmp(data: bytes) -> None:
+    """What is reserved or additional may get lost; a message that was built from what was read says the same."""
+    given = sealed(data[:2] + b"\0\0" + data[4:]) if len(data) >= 4 and data[2:4] != b"\0\0" else data
+    try:
+        message = parse_igmp(given)
+    except WireError as error:
+        _is_sentence(error, given)
+    else:
+        assert parse_igmp(build_igmp(message)) == message
 
 
 def shown(data: bytes) -> None:
@@ -79,7 +99,19 @@ _ADVERTISED = (
     b"\x13\x01\x18",
 )
 
+_IGMP = {
+    "query, version 2": b"\x11\x64\xee\x9b\0\0\0\0",
+    "query, version 3": b"\x11\x0a\x6f\x6d\xef\x01\x02\x03\x0a\x7d\0\x02\xc0\0\x02\x01\xc0\0\x02\x02",
+    "report, version 1": b"\x12\0\xfc\xfa\xef\x01\x02\x03",
+    "report, version 2": b"\x16\0\xf8\xfa\xef\x01\x02\x03",
+    "leave": b"\x17\0\xf7\xfa\xef\x01\x02\x03",
+    "report, version 3": b"\x22\0\x7c\xf0\0\0\0\x02\x01\0\0\x02\xef\x01\x02\x03\xc0\0\x02\x01\xc0\0\x02\x02"
+    b"\x03\0\0\0\xe8\0\0\x01",
+}
+_RECORDS = (b"\x04\0\0\0\xef\x01\x02\x04", b"\x05\x01\0\x01\xef\x01\x02\x05" + bytes(8))
+
 TARGETS = {
+    "igmp": Target(igmp, lambda: _IGMP, _RECORDS, longest=120),
     "registration": Target(registration, lambda: _vectors(icmp=False), _EXTENSIONS, longest=300),
     "discovery": Target(discovery, lambda: _vectors(icmp=True), _ADVERTISED, longest=300),
     "pretty": Target(

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
+from socket import AF_UNIX, SOCK_SEQPACKET, socketpair
 from typing import Any
 
 import pytest
@@ -16,7 +17,11 @@ from mobileip.control import tunnels
 from mobileip.control.core.actions import (
     BroadcastDelivery,
     DeliveryStyle,
+    InstallMulticastTunnel,
     InstallTunnel,
+    JoinGroup,
+    LeaveGroup,
+    RemoveMulticastTunnel,
     RemoveTunnel,
     TunnelSide,
     VisitorPlace,
@@ -37,8 +42,9 @@ class Scripted:
 
     def __init__(self, device: str, *, mtu: int, mark: int, capacity: int, underlay: str) -> None:
         self.changes: list[Install | Remove] = []
-        self.watched: list[tuple[str, IPv4Network]] = []
+        self.watched: list[tuple[str | None, IPv4Network, bool]] = []
         self.told: list[EngineEvent] = []
+        self.groups: list[tuple[str, IPv4Address, IPv4Address]] = []
         self.failure: Exception | None = None
         self.hops: list[NextHop] = []
         self.room = 2
@@ -48,10 +54,18 @@ class Scripted:
             raise self.failure
         self.changes += changes
 
-    def watch_broadcasts(self, interface: str, network: IPv4Network) -> None:
+    def watch(self, interface: str | None, network: IPv4Network, *, multicasts: bool) -> None:
         if self.failure is not None:
             raise self.failure
-        self.watched.append((interface, network))
+        self.watched.append((interface, network, multicasts))
+
+    def join(self, group: IPv4Address, home_address: IPv4Address) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.groups.append(("join", group, home_address))
+
+    def leave(self, group: IPv4Address, home_address: IPv4Address) -> None:
+        self.groups.append(("leave", group, home_address))
 
     def set_next_hops(self, hops: Iterable[NextHop]) -> int:
         taken = list(hops)[: self.room]
@@ -173,6 +187,8 @@ def test_several_care_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"broadcast": BroadcastDelivery.DIRECT}, Flag.BROADCAST),
         ({"broadcast": BroadcastDelivery.NESTED}, Flag.BROADCAST | Flag.NESTED),
+        ({"multicast": BroadcastDelivery.DIRECT}, Flag.MULTICAST),
+        ({"multicast": BroadcastDelivery.NESTED}, Flag.MULTICAST | Flag.NESTED),
         ({"side": TunnelSide.CARE_OF, "delivery": DeliveryStyle.ENCAPSULATING}, Flag.ENCAPSULATED_DELIVERY),
     ],
 )
@@ -246,13 +262,73 @@ def test_broadcasts_at_a_mobile_node(monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine.take() == [Remove(HOME, Side.CARE_OF)]
 
 
+GROUPS = InstallMulticastTunnel(HOME, REMOTE)
+FROM_HOME = Tunnel(HOME, Side.NODE, HOME, REMOTE, 1460, flags=Flag.MULTICAST)
+"""20 bytes less than others: what it makes goes through these."""
+
+
+def test_multicasts_at_a_mobile_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, engine = opened(monkeypatch)
+    made.perform_group(GROUPS)
+    assert engine.take() == [Install(FROM_HOME)]
+    made.perform_group(RemoveMulticastTunnel(HOME))
+    assert engine.take() == [Remove(HOME, Side.NODE)]
+    made.perform_group(RemoveMulticastTunnel(HOME))
+    assert engine.take() == []
+
+
+def test_multicasts_and_broadcasts_share_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither takes the other's entry away, in whichever order they come and go."""
+    made, engine = opened(monkeypatch)
+    nested = replace(action(), side=TunnelSide.CARE_OF, broadcast=BroadcastDelivery.NESTED)
+    broadcasts = Install(Tunnel(HOME, Side.NODE, HOME, REMOTE, 1480))
+    made.perform(nested)
+    engine.take()
+    made.perform_group(GROUPS)
+    assert engine.take() == [Install(FROM_HOME)]
+    made.perform(nested)
+    assert engine.take() == [Remove(HOME, Side.CARE_OF), Install(FROM_HOME), Install(FROM_HOME)]
+    made.perform_group(RemoveMulticastTunnel(HOME))
+    assert engine.take() == [broadcasts]
+    made.perform_group(GROUPS)
+    made.perform(RemoveTunnel(HOME, TunnelSide.CARE_OF))
+    assert engine.take() == [Install(FROM_HOME), Remove(HOME, Side.CARE_OF), Install(FROM_HOME)]
+
+
+def test_groups_of_a_home_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, engine = opened(monkeypatch)
+    group = IPv4Address("239.1.2.3")
+    made.perform_group(JoinGroup(HOME, group))
+    made.perform_group(LeaveGroup(HOME, group))
+    assert engine.groups == [("join", group, HOME), ("leave", group, HOME)]
+    engine.failure = OSError(errno.ENOSPC, "no room for another membership")
+    with pytest.raises(ActionError, match="no room for another membership"):
+        made.perform_group(JoinGroup(HOME, group))
+
+
+def test_igmp_comes_and_goes_through_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, engine = opened(monkeypatch)
+    ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
+    with ours, theirs:
+        ours.setblocking(False)
+        engine.igmp_fd = made._engine.igmp_fd = ours.fileno()
+        theirs.send(b"first")
+        theirs.send(b"second")
+        assert made.igmp_fd == ours.fileno() and list(made.igmp()) == [b"first", b"second"]
+        made.send_to(HOME, b"query")
+        assert theirs.recv(100) == HOME.packed + b"query"
+        theirs.close()
+        with pytest.raises(ActionError, match=f"cannot send to {HOME}"):
+            made.send_to(HOME, b"query")
+
+
 def test_watching_a_home_link(monkeypatch: pytest.MonkeyPatch) -> None:
     made, engine = opened(monkeypatch)
-    made.watch_broadcasts("home0", IPv4Network("10.1.0.0/24"))
-    assert engine.watched == [("home0", IPv4Network("10.1.0.0/24"))]
+    made.watch("home0", IPv4Network("10.1.0.0/24"))
+    assert engine.watched == [("home0", IPv4Network("10.1.0.0/24"), False)]
     engine.failure = OSError(errno.ENODEV, "there is no interface home0")
     with pytest.raises(ActionError, match="there is no interface home0"):
-        made.watch_broadcasts("home0", IPv4Network("10.1.0.0/24"))
+        made.watch("home0", IPv4Network("10.1.0.0/24"))
 
 
 def test_what_the_engine_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,7 @@ def _views(daemon: Daemon) -> dict[str, Callable[[], object]]:
     home = None if agents is None else agents.home
     return {
         "bindings": lambda: [] if agents is None else views.bindings(agents, now),
+        "groups": lambda: [] if agents is None else views.groups(agents, now),
         "hosts": lambda: configured.hosts(daemon.config, [] if home is None else home.bindings),
         "visitors": lambda: [] if agents is None else views.visitors(agents, now),
         "pending": lambda: [] if agents is None else views.pending(agents, now),

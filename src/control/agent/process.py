@@ -12,11 +12,26 @@ from time import monotonic_ns, time_ns
 
 from mobileip.control.agent import clock, commands, host, settings
 from mobileip.control.agent.debug import Followers
+from mobileip.control.agent.groups import GroupTraffic
 from mobileip.control.agent.reload import Change, merge
 from mobileip.control.agent.runner import Runner
-from mobileip.control.config.model import Config
+from mobileip.control.config.model import Config, HomeAgentConfig
 from mobileip.control.config.problem import Problem, Severity
-from mobileip.control.core.actions import Action, InstallTunnel, Noted, RemoveTunnel, SendDatagram, SendIcmp
+from mobileip.control.core.actions import (
+    Action,
+    DropGroup,
+    HoldGroup,
+    InstallMulticastTunnel,
+    InstallTunnel,
+    JoinGroup,
+    LeaveGroup,
+    Noted,
+    RemoveMulticastTunnel,
+    RemoveTunnel,
+    SendDatagram,
+    SendIcmp,
+    SendQuery,
+)
 from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.core.events import (
     DatagramReceived,
@@ -83,6 +98,7 @@ class _Daemon:
         self.followers = Followers(clock.now)
         self.mobile: MobileNode | None = None
         self.agents: MobilityAgents | None = None
+        self._groups: GroupTraffic | None = None  # of a home agent that forwards multicasts
         self._reread = reread
         self._reloading = asyncio.Lock()
         self._stack = stack
@@ -184,6 +200,7 @@ class _Daemon:
 
         if config.home_agent is not None:
             host.require_own(self._netlink, config.home_agent.address, "home_agent.address")
+            self._open_groups(config.home_agent)
         if config.foreign_agent is not None:
             host.require_own(
                 self._netlink, config.foreign_agent.care_of_address, "foreign_agent.care_of_address"
@@ -196,6 +213,15 @@ class _Daemon:
             entropy=urandom,
         )
         return self.agents
+
+    def _open_groups(self, home: HomeAgentConfig) -> None:
+        if not home.multicast:
+            return
+        for network in home.networks:
+            if network.interface is None:
+                self._tunnels.watch(None, network.prefix, multicasts=True)
+        groups = GroupTraffic(self._tunnels, home.address, self._on_event, self._note)
+        self._groups = self._stack.enter_context(closing(groups))
 
     def _foreign_settings(self, config: Config) -> ForeignAgentSettings | None:
         if config.foreign_agent is None:
@@ -297,7 +323,7 @@ class _Daemon:
         if event.up:
             self._tell_refused(self._kernel.reassert(event.interface))
             self._tell_refused(self._tunnels.refresh(event.interface))
-            self._watch_broadcasts(event.interface)
+            self._watch_home_link(event.interface)
         self._runner.submit(event)
 
     def _forget_paths(self) -> None:
@@ -306,15 +332,20 @@ class _Daemon:
         if self.agents is not None and self.agents.home is not None:
             self.agents.home.look_again()
 
-    def _watch_broadcasts(self, interface: str) -> None:
-        """A home link is up, perhaps made anew: its broadcasts go to the nodes that ask for them (RFC 5944 s4.3)."""
+    def _watch_home_link(self, interface: str) -> None:
+        """A home link is up, perhaps made anew: its broadcasts and multicasts go to the nodes that ask for them
+        (RFC 5944 s4.3, s4.4)."""
         home = self.config.home_agent
-        for network in () if home is None or not home.broadcasts else home.networks:
+        if home is None or not (home.broadcasts or home.multicast):
+            return
+        for network in home.networks:
             if network.interface == interface:
                 try:
-                    self._tunnels.watch_broadcasts(interface, network.prefix)
+                    self._tunnels.watch(interface, network.prefix, multicasts=home.multicast)
                 except ActionError as error:
-                    self._note(Reason.ACTION_FAILED, {"action": "watch broadcasts", "error": str(error)})
+                    self._note(Reason.ACTION_FAILED, {"action": "watch home link", "error": str(error)})
+        if self._groups is not None:
+            self._groups.refresh(interface)
 
     def _on_overrun(self) -> None:
         self._tell_refused(self._kernel.reassert())
@@ -343,6 +374,11 @@ class _Daemon:
                 self._tunnels.perform(action)
                 if self._hops is not None and isinstance(action, InstallTunnel):
                     self._hops.want(action.local, action.remote)
+            case InstallMulticastTunnel() | RemoveMulticastTunnel():
+                self._tunnels.perform_group(action)
+            case JoinGroup() | LeaveGroup() | HoldGroup() | DropGroup() | SendQuery():
+                if self._groups is not None:
+                    self._groups.perform(action)
             case SendIcmp():
                 self._discovery.send(action)
             case _:

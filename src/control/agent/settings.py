@@ -15,11 +15,13 @@ from mobileip.control.config.model import (
     PeerAgentConfig,
     VisitingNodeConfig,
 )
+from mobileip.control.core.actions import MulticastWay
 from mobileip.control.core.advertiser import AdvertisedLink
 from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
 from mobileip.control.core.foreign import ForeignAgentSettings, VisitedLink
 from mobileip.control.core.home import HomeAgentSettings, HomeNetwork
 from mobileip.control.core.mobile import MobileNodeSettings
+from mobileip.control.core.multicast import MulticastSettings
 from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
 from mobileip.control.ports import ActionError
 from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, PeerMap
@@ -84,7 +86,12 @@ def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
         },
         broadcasts=config.broadcasts,
         encapsulations=_with_ipip(config.encapsulations),
+        multicast=_multicast(config) if config.multicast else None,
     )
+
+
+def _multicast(config: HomeAgentConfig) -> MulticastSettings:
+    return MulticastSettings(config.multicast_query_interval, config.max_node_groups, config.max_memberships)
 
 
 def _with_ipip(others: Iterable[EncapsulationType]) -> Encapsulations:
@@ -159,6 +166,7 @@ def mobile_node(config: MobileNodeConfig) -> MobileNodeSettings:
         no_router_discovery=frozenset(config.no_router_discovery),
         solicit_by_broadcast=frozenset(config.solicit_by_broadcast),
         solicitation_delay=config.solicitation_delay,
+        multicast=MulticastWay(config.multicast),
         foreign_agents={agent.address: _association(agent) for agent in config.foreign_agents},
         encapsulations=config.encapsulation,
     )

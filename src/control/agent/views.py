@@ -10,6 +10,7 @@ from mobileip.control.core.attachment import AtHome, Attachment, CoLocated, Thro
 from mobileip.control.core.bindings import MobilityBinding
 from mobileip.control.core.discovery import KnownAgent, agents, roles
 from mobileip.control.core.mobile import MobileNode
+from mobileip.control.core.multicast import Membership
 from mobileip.control.core.visitors import PendingRegistration, Visitor
 from mobileip.control.tunnels import Tunnel, TunnelStatus
 from mobileip.control.types import NANOSECONDS, Instant
@@ -22,6 +23,12 @@ def bindings(machine: MobilityAgents, now: Instant) -> Iterator[Row]:
     if machine.home is not None:
         for binding in machine.home.bindings:
             yield _binding(binding, now)
+
+
+def groups(machine: MobilityAgents, now: Instant) -> Iterator[Row]:
+    if machine.home is not None and machine.home.groups is not None:
+        for membership in machine.home.groups:
+            yield _membership(membership, machine.home.groups.ends(membership), now)
 
 
 def visitors(machine: MobilityAgents, now: Instant) -> Iterator[Row]:
@@ -108,6 +115,19 @@ def _binding(binding: MobilityBinding, now: Instant) -> Row:
         "relay": binding.relay,
         "identification": binding.identification,
         "registered_at": binding.registered.wall / NANOSECONDS,
+    }
+
+
+def _membership(membership: Membership, ends: int | None, now: Instant) -> Row:
+    return {
+        "home_address": membership.home_address,
+        "group": membership.group,
+        "interface": membership.interface,
+        "version": membership.version,
+        "sources": None if membership.sources is None else sorted(membership.sources),
+        "leaving": membership.leaving,
+        "remaining_s": _remaining(ends, now),
+        "joined_at": membership.since.wall / NANOSECONDS,
     }
 
 

@@ -204,6 +204,11 @@ def _home_agent(home: HomeAgentConfig) -> Iterator[Problem]:
             yield Problem(
                 f"home_agent.nodes[{index}].home_address", f"{node.home_address} is home_agent.address itself"
             )
+    if home.multicast and home.reverse_tunnel == "forbidden":
+        yield _warning(
+            "home_agent.multicast",
+            "has no effect with reverse_tunnel forbidden: groups are joined through that",
+        )
     if not home.nodes:
         yield _warning("home_agent.nodes", "no node is configured: every registration will be discarded")
     for index, network in enumerate(home.networks):
@@ -306,6 +311,11 @@ def _mobile_node(node: MobileNodeConfig) -> Iterator[Problem]:
                 yield Problem(f"mobile_node.{key}[{index}]", f"{name} is not one of mobile_node.interfaces")
     if node.simultaneous and len(node.interfaces) == 1:
         yield _warning("mobile_node.simultaneous", "has no effect with one interface")
+    if node.multicast == "tunnel" and not node.reverse_tunnel:
+        yield Problem(
+            "mobile_node.multicast",
+            '"tunnel" needs reverse_tunnel: groups are joined through a tunnel that goes both ways (RFC 5944 s4.4)',
+        )
     if node.encapsulating_delivery and not node.reverse_tunnel:
         yield Problem(
             "mobile_node.encapsulating_delivery",

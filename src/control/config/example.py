@@ -39,6 +39,10 @@ reverse_tunnel = "optional"      # the node may send through the tunnel too: opt
 # max_simultaneous = 1           # bindings of one node at one time, up to 8: packets go to each (the S bit)
 # encapsulations = ["gre", "minimal"]  # what nodes may ask for beside IP-in-IP
 # broadcasts = false             # send broadcasts of a home link on to nodes that ask for it (the B bit)
+# multicast = false              # nodes away may join and send to multicast groups of the home link by reverse tunnels;
+# multicast_query_interval = 125 # s between two IGMP queries to a node that is in groups; groups of
+# max_node_groups = 32           # one node, and
+# max_memberships = 10000        # of all nodes together
 # gratuitous_arp_count = 3       # how often the home link is told that a node's address moved, and
 # gratuitous_arp_interval = 1.0  # s between
 
@@ -131,6 +135,8 @@ key = "{key}"   # CHANGE at both ends: openssl rand -hex 16
 # solicitation_delay = 1.0       # s within which agents are first asked for when the daemon starts, at random
 # solicit_by_broadcast = []      # interfaces on which to ask at 255.255.255.255 in place of 224.0.0.2
 # no_router_discovery = []       # interfaces on which not to look for agents at all
+# multicast = "none"             # where groups are joined and sent to while away: "local", on the visited link when
+                                 # co-located; "tunnel", at the home network; or "none"
 # broadcasts = false             # ask for the broadcasts of the home network while away; the home agent has to allow it
 # encapsulating_delivery = false # tunnel to the foreign agent what it is to tunnel on: broadcasts and multicasts from
                                  # here can go home through an agent in no other way

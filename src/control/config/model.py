@@ -28,6 +28,7 @@ from mobileip.control.config.values import (
     Key,
     LogFormat,
     LogLevel,
+    MulticastWayName,
     Nai,
     Network,
     RegistrationLifetime,
@@ -216,6 +217,15 @@ class HomeAgentConfig(_Table):
     """What nodes may ask for beside IP-in-IP (the G and M bits, RFC 5944 s4.1); anything else is denied (code 139)."""
     broadcasts: Boolean = False
     """Whether broadcasts of a home link are sent on to nodes that ask for them (the B bit, RFC 5944 s4.3)."""
+    multicast: Boolean = False
+    """Whether absent nodes may join multicast groups of their home link through their reverse tunnels, and send to
+    groups there (RFC 5944 s4.4)."""
+    multicast_query_interval: Annotated[float, number(1, 3600, "s")] = 125.0
+    """Time between two IGMP queries to a node that is in groups (RFC 3376 s8.2)."""
+    max_node_groups: Annotated[int, integer(1, 1000)] = 32
+    """Groups that one absent node may be in at one time."""
+    max_memberships: Annotated[int, integer(1, 65536)] = 10_000
+    """The same for all absent nodes together: a group counts once for each node that is in it."""
     gratuitous_arp_count: Annotated[int, integer(1, 100)] = 3
     """How often the home link is told that a node's address has moved (RFC 5944 s4.6)."""
     gratuitous_arp_interval: Annotated[float, number(0.05, 60, "s")] = 1.0
@@ -325,6 +335,10 @@ class MobileNodeConfig(_Table):
     encapsulating_delivery: Boolean = False
     """Whether to tunnel to a foreign agent what it is to reverse-tunnel (RFC 3024 s5.2): the only way by which
     broadcasts and multicasts of this host reach the home network through an agent. Agents need not support it."""
+    multicast: MulticastWayName = "none"
+    """Where multicast groups are joined and sent to while away, unless an application names an interface (RFC 5944
+    s4.4): ``local``, on the visited link with a co-located care-of address; ``tunnel``, at the home network, if the
+    home agent forwards multicasts; or ``none``."""
     broadcasts: Boolean = False
     """Whether to ask the home agent for the broadcasts of the home network while away (B bit, RFC 5944 s4.3)."""
     co_located: Boolean = True

@@ -266,6 +266,7 @@ LogFormat = Annotated[Literal["text", "json"], choice("text", "json")]
 HomeReverseTunnel = Annotated[
     Literal["optional", "required", "forbidden"], choice("optional", "required", "forbidden")
 ]
+MulticastWayName = Annotated[Literal["none", "local", "tunnel"], choice("none", "local", "tunnel")]
 AdvertisementDestination = Annotated[Literal["multicast", "broadcast"], choice("multicast", "broadcast")]
 ForeignReverseTunnel = Annotated[
     Literal["optional", "required", "unavailable"], choice("optional", "required", "unavailable")

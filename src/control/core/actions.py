@@ -24,6 +24,14 @@ class BroadcastDelivery(Enum):
     NESTED = "nested"  # foreign agent: first to the home address, then to the care-of address
 
 
+class MulticastWay(Enum):
+    """Which way a mobile node's host joins and sends to multicast groups while it is away (RFC 5944 s4.4)."""
+
+    NONE = "none"
+    LOCAL = "local"  # on the visited link, with a co-located care-of address as source; else no way
+    TUNNEL = "tunnel"  # at the home network, through a tunnel to the home agent
+
+
 class DeliveryStyle(Enum):
     """How a visitor's packets come to its foreign agent (RFC 3024 s5)."""
 
@@ -101,6 +109,7 @@ class InstallTunnel:
     delivery: DeliveryStyle = DeliveryStyle.DIRECT
     place: VisitorPlace | None = None
     keys: GreKeys | None = None
+    multicast: BroadcastDelivery = BroadcastDelivery.NONE  # the home agent's: groups, likewise (s4.4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,43 @@ class ReleaseAddress:
     home_address: IPv4Address
     interface: str
     link_address: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class JoinGroup:
+    """Home agent: datagrams to ``group`` on the node's home link go to the node too (RFC 5944 s4.4)."""
+
+    home_address: IPv4Address
+    group: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveGroup:
+    home_address: IPv4Address
+    group: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class HoldGroup:
+    """Home agent: be a member of ``group`` on a home link, so that its switches and routers bring it there."""
+
+    interface: str
+    group: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class DropGroup:
+    interface: str
+    group: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class SendQuery:
+    """Home agent: an IGMP query into the tunnels of one node; ``group`` 0.0.0.0: about every group (RFC 3376 s4.1)."""
+
+    home_address: IPv4Address
+    group: IPv4Address
+    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +264,7 @@ class RouteThroughAgent:
     """Mobile node: the foreign agent is the default router, its link-layer address pinned (s4.2.1).
 
     ``broadcast``: the home network's broadcast address, which the tunnel device stands for while the node is away.
+    ``multicast``: where groups are joined and sent to, unless the application says where.
     """
 
     home_address: IPv4Address
@@ -225,6 +272,7 @@ class RouteThroughAgent:
     agent: IPv4Address
     link_address: bytes
     broadcast: IPv4Address | None = None
+    multicast: MulticastWay = MulticastWay.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +283,8 @@ class RouteThroughTunnel:
     ``outer`` the tunnel's own packets take that way too, whatever the main table prefers.
 
     With ``link_address`` the gateway is a foreign agent, at which the tunnel ends (encapsulating delivery, RFC 3024
-    s5.2), and its link-layer address is pinned. ``broadcast`` as in :class:`RouteThroughAgent`.
+    s5.2), and its link-layer address is pinned. ``broadcast`` and ``multicast`` as in :class:`RouteThroughAgent`;
+    without a foreign agent LOCAL leads to ``interface``, where ``care_of_address`` is the source.
     """
 
     home_address: IPv4Address
@@ -245,6 +294,22 @@ class RouteThroughTunnel:
     outer: bool = False
     link_address: bytes | None = None
     broadcast: IPv4Address | None = None
+    multicast: MulticastWay = MulticastWay.NONE
+    care_of_address: IPv4Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstallMulticastTunnel:
+    """Mobile node: what its host sends to groups on the tunnel device goes to the home agent, with the home address in
+    both headers; what the home agent tunnels to the home address comes out (s4.4)."""
+
+    home_address: IPv4Address
+    home_agent: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMulticastTunnel:
+    home_address: IPv4Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +338,11 @@ Action = (
     | RemoveNetworkRoute
     | ClaimAddress
     | ReleaseAddress
+    | JoinGroup
+    | LeaveGroup
+    | HoldGroup
+    | DropGroup
+    | SendQuery
     | InstallVisitorRoute
     | ShareVisitorAddress
     | RemoveVisitorRoute
@@ -281,6 +351,8 @@ Action = (
     | DetachHome
     | RouteThroughAgent
     | RouteThroughTunnel
+    | InstallMulticastTunnel
+    | RemoveMulticastTunnel
     | Unroute
     | Noted
 )
@@ -292,8 +364,14 @@ INDEPENDENT = (
     RemoveBindingRoute,
     RemoveNetworkRoute,
     ReleaseAddress,
+    JoinGroup,
+    LeaveGroup,
+    HoldGroup,
+    DropGroup,
+    SendQuery,
     RemoveVisitorRoute,
     DetachHome,
+    RemoveMulticastTunnel,
     Unroute,
     Noted,
 )

@@ -15,6 +15,7 @@ from mobileip.control.core.events import (
     DatagramReceived,
     Event,
     IcmpReceived,
+    IgmpReceived,
     LinkChanged,
     Started,
     Stopping,
@@ -67,6 +68,8 @@ class MobilityAgents:
                 return self._on_action_failed(event, now)
             case UnreachableReceived() if self.foreign is not None:
                 return self.foreign.on_unreachable(event, now)
+            case IgmpReceived() if self.home is not None:
+                return self.home.on_igmp(event, now)
             case ClearBinding() if self.home is not None:
                 return self.home.clear(event, now)
             case ClearVisitor() if self.foreign is not None:

@@ -47,6 +47,14 @@ class IcmpReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class IgmpReceived:
+    """An IGMP message that an absent node tunnelled to us; ``payload`` is that of the IP packet (RFC 5944 s4.4)."""
+
+    payload: bytes
+    home_address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
 class UnreachableReceived:
     """ICMP destination unreachable about a datagram we sent to ``destination`` (RFC 5944 s3.7.2.2)."""
 
@@ -103,6 +111,7 @@ Event = (
     | Stopping
     | DatagramReceived
     | IcmpReceived
+    | IgmpReceived
     | UnreachableReceived
     | LinkChanged
     | ActionFailed

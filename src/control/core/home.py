@@ -30,8 +30,9 @@ from mobileip.control.core.actions import (
 from mobileip.control.core.bindings import BindingList, MobilityBinding, describe
 from mobileip.control.core.denials import DenialLimits
 from mobileip.control.core.encapsulations import asked as asked_encapsulation
-from mobileip.control.core.events import ActionFailed, ClearBinding, DatagramReceived
+from mobileip.control.core.events import ActionFailed, ClearBinding, DatagramReceived, IgmpReceived
 from mobileip.control.core.home_replies import Asked, is_at_home, reply
+from mobileip.control.core.multicast import Groups
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks, is_host
 from mobileip.control.core.nodes import HomeAgentSettings, Marks, Nodes, read
 from mobileip.control.core.policy import ReverseTunnelPolicy, cap_lifetime
@@ -56,11 +57,17 @@ class HomeAgent:
         self._nodes = Nodes(settings, self._networks.no_hosts, self._replay.forget)
         self._limits = DenialLimits()
         self._shortcuts = Shortcuts(settings, self._nodes, self._bindings, self._replay, self._limits)
+        self._groups = None if settings.multicast is None else Groups(settings.multicast)
         self._answering: Asked | None = None  # accepted last: failures come before anything else happens
 
     @property
     def bindings(self) -> BindingList:
         return self._bindings
+
+    @property
+    def groups(self) -> Groups | None:
+        """The groups of absent nodes, if they may join any."""
+        return self._groups
 
     @property
     def settings(self) -> HomeAgentSettings:
@@ -77,6 +84,10 @@ class HomeAgent:
         """
         if (settings.address, settings.networks) != (self._settings.address, self._settings.networks):
             raise ValueError("the home agent's address and networks cannot change while it runs")
+        if (settings.multicast is None) != (self._groups is None):
+            raise ValueError("whether a home agent forwards multicasts cannot change while it runs")
+        if self._groups is not None and settings.multicast is not None:
+            self._groups.reconfigure(settings.multicast)
         self._settings = settings
         self._nodes.reconfigure(settings)
         self._shortcuts.reconfigure(settings)
@@ -164,16 +175,25 @@ class HomeAgent:
         )
         return [*undo, *self._deny(asked, Reason.HA_INSUFFICIENT_RESOURCES, identification)]
 
+    def on_igmp(self, event: IgmpReceived, now: Instant) -> list[Action]:
+        """An absent node says which multicast groups it wants (s4.4)."""
+        return [] if self._groups is None else self._groups.on_message(event, now)
+
     def on_tick(self, now: Instant) -> list[Action]:
         """Remove bindings whose lifetime is over. No reply is ever sent for that (s3.8)."""
         actions: list[Action] = []
         for binding in self._bindings.expire(now.mono):
             actions += self._after_removal(binding, now)
             actions.append(Noted(Reason.BINDING_EXPIRED, describe(binding)))
-        return actions
+        return actions if self._groups is None else [*actions, *self._groups.on_tick(now)]
 
     def next_deadline(self) -> int | None:
-        return self._bindings.next_expiry()
+        expiry = self._bindings.next_expiry()
+        if self._groups is None:
+            return expiry
+        return min(
+            (mono for mono in (expiry, self._groups.next_deadline()) if mono is not None), default=None
+        )
 
     def clear(self, event: ClearBinding, now: Instant) -> list[Action]:
         """Remove one binding of a node, or all. Nobody is told: a node that is away registers again in its time."""
@@ -256,6 +276,7 @@ class HomeAgent:
                 broadcast=binding.broadcast,
                 encapsulation=binding.encapsulation,
                 keys=binding.gre_keys,
+                multicast=self._multicast(binding),
             )
         ]
         if not previous and link is not None:
@@ -268,7 +289,22 @@ class HomeAgent:
             # Once more at each acceptance: a node that was home for a moment, too short for its deregistration to
             # arrive, has turned every ARP cache of the link to itself (s4.6).
             actions.append(ClaimAddress(home_address, link))
-        return actions
+        return actions if self._groups is None else [*actions, *self._follow(binding, link, previous, now)]
+
+    def _follow(
+        self, binding: MobilityBinding, link: str | None, previous: tuple[MobilityBinding, ...], now: Instant
+    ) -> list[Action]:
+        """A node joins groups through a tunnel that goes both ways (s4.4)."""
+        assert self._groups is not None
+        if not binding.reverse_tunnel:
+            return self._groups.unbound(binding.home_address)
+        moved = binding.care_of_address not in [one.care_of_address for one in previous]
+        return self._groups.bound(binding.home_address, link, now, moved=moved)
+
+    def _multicast(self, binding: MobilityBinding) -> BroadcastDelivery:
+        if self._groups is None or not binding.reverse_tunnel:
+            return BroadcastDelivery.NONE
+        return BroadcastDelivery.DIRECT if binding.co_located else BroadcastDelivery.NESTED
 
     def _binding(self, asked: Asked, link: str | None, reason: Reason, now: Instant) -> MobilityBinding:
         request = asked.request
@@ -333,7 +369,7 @@ class HomeAgent:
         """The actions of :meth:`_register` backwards. ``link_address``: announce the node that came home (s4.6)."""
         self._bindings.pop(home_address)
         self._nodes.pool.release(home_address, now.mono)
-        actions: list[Action] = []
+        actions = [] if self._groups is None else self._groups.unbound(home_address)
         link = self._networks.link(home_address)
         if link is not None:
             actions += [RemoveBindingRoute(home_address), ReleaseAddress(home_address, link, link_address)]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface
 
-from mobileip.control.core.actions import Noted
+from mobileip.control.core.actions import MulticastWay, Noted
 from mobileip.control.reasons import Reason
 from mobileip.control.security import MobilitySecurityAssociation, Nonces, ReplayMethod, Timestamps
 from mobileip.control.types import (
@@ -54,6 +54,7 @@ class MobileNodeSettings:
     no_router_discovery: frozenset[str] = frozenset()
     solicit_by_broadcast: frozenset[str] = frozenset()
     solicitation_delay: float = 0.0
+    multicast: MulticastWay = MulticastWay.NONE
     foreign_agents: Mapping[IPv4Address, MobilitySecurityAssociation] = field(default_factory=dict)
     encapsulations: tuple[EncapsulationType, ...] = ()
 
@@ -61,7 +62,13 @@ class MobileNodeSettings:
     def fixed(self) -> tuple[object, ...]:
         """What cannot change while the node runs: its routes and its tunnel hang on it."""
         addresses = self.home_address, self.home_agent, self.home_gateway
-        ways = self.reverse_tunnel, self.broadcasts, self.encapsulating_delivery, self.encapsulations
+        ways = (
+            self.reverse_tunnel,
+            self.broadcasts,
+            self.encapsulating_delivery,
+            self.encapsulations,
+            self.multicast,
+        )
         return *addresses, self.nai, self.interfaces, self.no_router_discovery, *ways
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
+from mobileip.control.core.multicast import MulticastSettings
 from mobileip.control.core.networks import HomeNetwork
 from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
 from mobileip.control.core.pool import AddressPool
@@ -31,7 +32,7 @@ class HomeAgentSettings:
     of its own has the one made of ``max_lifetime``, ``reverse_tunnel``, ``max_simultaneous`` and ``encapsulations``.
     ``addresses`` are the home addresses of names that have a fixed one; such a node is in ``associations`` by both.
     ``foreign_agents`` are the associations with other agents, by address. ``broadcasts`` says whether the B bit is
-    honoured (s4.3).
+    honoured (s4.3), ``multicast`` that absent nodes may join groups through their tunnels, and how many (s4.4).
     """
 
     address: IPv4Address
@@ -46,6 +47,7 @@ class HomeAgentSettings:
     addresses: Mapping[str, IPv4Address] = field(default_factory=dict)
     broadcasts: bool = False
     encapsulations: Encapsulations = ONLY_IPIP
+    multicast: MulticastSettings | None = None
 
 
 @dataclass(slots=True)

@@ -16,8 +16,11 @@ from mobileip.control.core.actions import (
     BroadcastDelivery,
     DeliveryStyle,
     DetachHome,
+    InstallMulticastTunnel,
     InstallTunnel,
+    MulticastWay,
     Noted,
+    RemoveMulticastTunnel,
     RemoveTunnel,
     RouteThroughAgent,
     RouteThroughTunnel,
@@ -39,10 +42,12 @@ class Ways:
         self._assigned = settings.home_address is None  # the home address is the home agent's to give
         self._several = len(settings.interfaces) > 1  # so that main may prefer another way out
         self._broadcasts = settings.broadcasts
+        self._multicast = settings.multicast
         self._adopt = False  # AdoptHomeAddress failed, or its failure may hide
         self._home_links: set[str] = set()  # AttachHome was asked for, DetachHome not or perhaps in vain
         self._left_links: set[str] = set()  # where the latest move asked for DetachHome
         self._tunnelled: IPv4Address | None = None  # home address of the entry that is, or may be, installed
+        self._grouped: IPv4Address | None = None  # the same of its tunnel for multicasts
         self._outward: tuple[Action, ...] = ()  # the latest tunnel and route away from home
 
     def enter(
@@ -65,7 +70,7 @@ class Ways:
             return [*adopt, *self._leave_home(), *self._outward, *request, *self._unless_tunnel()]
         leaving = [*adopt, *self._leave_home(), *request]
         if not self._outward:
-            return [*leaving, *self._leave_tunnel(), Unroute(self._identity.home.ip)]
+            return [*leaving, *self._leave_tunnels(), Unroute(self._identity.home.ip)]
         return [*leaving, *self._outward, *self._unless_tunnel()]
 
     def follow(self, attachment: Attachment | None, tunnel: TunnelAsked) -> list[Action]:
@@ -80,13 +85,16 @@ class Ways:
         """The home address is new; a tunnel of an earlier one goes."""
         if self._identity.home is None:
             return []
-        return [*self._leave_tunnel(), AdoptHomeAddress(self._identity.home)]
+        return [*self._leave_tunnels(), AdoptHomeAddress(self._identity.home)]
 
     def failed(self) -> None:
         """Something was refused, and what was behind it not done: the next move repeats and removes what this one may
         have left."""
         self._home_links |= self._left_links
-        self._tunnelled = self._tunnelled or (None if self._identity.home is None else self._identity.home.ip)
+        home_address = None if self._identity.home is None else self._identity.home.ip
+        self._tunnelled = self._tunnelled or home_address
+        if self._multicast is MulticastWay.TUNNEL:
+            self._grouped = self._grouped or home_address
         self._adopt = self._assigned
 
     def _return_home(self, attachment: AtHome, request: list[Action]) -> list[Action]:
@@ -96,7 +104,7 @@ class Ways:
         moved_link = self._leave_home(but=attachment.interface)
         self._home_links = {attachment.interface}
         attach = AttachHome(self._identity.home, attachment.interface, gateway)
-        return [*moved_link, attach, *request, *self._leave_tunnel()]
+        return [*moved_link, attach, *request, *self._leave_tunnels()]
 
     def _away(self, attachment: Attachment | None, tunnel: TunnelAsked) -> tuple[Action, ...]:
         """s4.6, leaving: no more ARP for the home address, then the request; an agent is the default router."""
@@ -108,7 +116,8 @@ class Ways:
                 return self._through_agent(attachment, home.ip, tunnel)
             case CoLocated() if home_agent is not None:
                 local, broadcast = attachment.care_of_address, self._broadcast
-                wanted = BroadcastDelivery.DIRECT if self._broadcasts else BroadcastDelivery.NONE
+                accepts = self._broadcasts or self._multicast is MulticastWay.TUNNEL
+                wanted = BroadcastDelivery.DIRECT if accepts else BroadcastDelivery.NONE
                 return (
                     InstallTunnel(
                         home.ip,
@@ -119,6 +128,7 @@ class Ways:
                         tunnel.encapsulation,
                         broadcast=wanted,
                     ),
+                    *self._groups(),
                     RouteThroughTunnel(
                         home.ip,
                         attachment.interface,
@@ -126,6 +136,8 @@ class Ways:
                         tunnel.reverse,
                         outer=self._several or attachment.advertised,
                         broadcast=broadcast,
+                        multicast=self._multicast,
+                        care_of_address=local if self._multicast is MulticastWay.LOCAL else None,
                     ),
                 )
             case _:
@@ -145,18 +157,33 @@ class Ways:
             ]  # fmt: skip
         if delivery_to is None:
             agent = place.agent, place.link_address
-            return *nested, RouteThroughAgent(home, place.interface, *agent, broadcast=self._broadcast)
+            return (
+                *nested,
+                *self._groups(),
+                RouteThroughAgent(
+                    home, place.interface, *agent, broadcast=self._broadcast, multicast=self._multicast
+                ),
+            )
         return (
             InstallTunnel(
                 home, TunnelSide.CARE_OF, home, delivery_to, True, tunnel.encapsulation,
                 delivery=DeliveryStyle.ENCAPSULATING,
             ),
             *nested,
+            *self._groups(),
             RouteThroughTunnel(
                 home, place.interface, delivery_to, True,
                 outer=True, link_address=place.link_address, broadcast=self._broadcast,
+                multicast=self._multicast,
             ),
         )  # fmt: skip
+
+    def _groups(self) -> tuple[Action, ...]:
+        """The tunnel for multicasts, whose packets go the way of what else the home address sends (s4.4)."""
+        home, home_agent = self._identity.home, self._identity.home_agent
+        if self._multicast is not MulticastWay.TUNNEL or home is None or home_agent is None:
+            return ()
+        return (InstallMulticastTunnel(home.ip, home_agent),)
 
     @property
     def _broadcast(self) -> IPv4Address | None:
@@ -167,6 +194,9 @@ class Ways:
         return home.network.broadcast_address
 
     def _unless_tunnel(self) -> list[Action]:
+        for action in self._outward:
+            if isinstance(action, InstallMulticastTunnel):
+                self._grouped = action.home_address
         for action in self._outward:
             if isinstance(action, InstallTunnel):
                 self._tunnelled = action.home_address
@@ -179,6 +209,11 @@ class Ways:
         self._home_links = set()
         home = self._identity.home
         return [] if home is None else [DetachHome(home, link) for link in sorted(self._left_links)]
+
+    def _leave_tunnels(self) -> list[Action]:
+        home_address, self._grouped = self._grouped, None
+        groups = [] if home_address is None else [RemoveMulticastTunnel(home_address)]
+        return [*self._leave_tunnel(), *groups]
 
     def _leave_tunnel(self) -> list[Action]:
         home_address, self._tunnelled = self._tunnelled, None

@@ -26,6 +26,7 @@ class Route:
     table: int = MAIN_TABLE
     metric: int = 0
     broadcast: bool = False
+    mtu: int = 0
 
     @property
     def key(self) -> Hashable:
@@ -35,7 +36,7 @@ class Route:
     def install(self, netlink: Netlink) -> None:
         netlink.replace_route(
             self.network, device=self.device, gateway=self.gateway, onlink=self.onlink, source=self.source,
-            table=self.table, metric=self.metric, broadcast=self.broadcast,
+            table=self.table, metric=self.metric, broadcast=self.broadcast, mtu=self.mtu,
         )  # fmt: skip
 
     def remove(self, netlink: Netlink) -> None:
@@ -55,6 +56,7 @@ class Rule:
     fwmark: int | None = None
     suppress_prefixlength: int | None = None
     silent: bool = False
+    destination: IPv4Network | None = None
 
     @property
     def device(self) -> None:
@@ -68,6 +70,7 @@ class Rule:
     def _selectors(self) -> Selectors:
         return {
             "source": self.source,
+            "destination": self.destination,
             "iif": self.iif,
             "fwmark": self.fwmark,
             "suppress_prefixlength": self.suppress_prefixlength,

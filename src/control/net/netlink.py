@@ -94,12 +94,16 @@ class Netlink:
         table: int = MAIN_TABLE,
         metric: int = 0,
         broadcast: bool = False,
+        mtu: int = 0,
     ) -> None:
-        """Unicast route, or one of a broadcast address; takes the place of one with the same network, table, metric."""
+        """Unicast route, or one of a broadcast address; takes the place of one with the same network, table, metric.
+
+        ``mtu`` in bytes; 0: the interface's.
+        """
         what = f"cannot install route {_route_text(network, device, gateway, table)}"
         body = requests.route(
             network, index=_index(device, what), gateway=gateway, onlink=onlink, source=source, table=table,
-            metric=metric, broadcast=broadcast,
+            metric=metric, broadcast=broadcast, mtu=mtu,
         )  # fmt: skip
         self._change(rtnl.RTM_NEWROUTE, _REPLACE, body, what)
 

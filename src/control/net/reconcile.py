@@ -9,6 +9,8 @@ Several visitors with one home address are policy rules that forward nothing fro
 Mobile node. The home address is always on the tunnel device, so sockets bound to it survive every move; what
 is sent from it follows a table of its own. The policy rules, in their order:
 
+    to a group, from no  main without its default, else unreachable; unless groups are joined and sent to in the
+    address yet          own table's way
     our mark             the outer table, then main, else unreachable: tunnel packets and our requests never
                          enter the tunnel again; the outer table is empty unless a node has several interfaces
     from home address    own table: the way that the present registration gives
@@ -35,6 +37,7 @@ from mobileip.control.core.actions import (
     InstallBindingRoute,
     InstallNetworkRoute,
     InstallVisitorRoute,
+    MulticastWay,
     ReleaseAddress,
     RemoveBindingRoute,
     RemoveNetworkRoute,
@@ -58,8 +61,11 @@ _METRIC: Final = 434
 """Of our routes in main that must not displace an operator's; lower is preferred, and a visitor's route has
 0: when a node of ours visits a link of ours, direct delivery wins over the tunnel.
 """
-_PRIORITY: Final = 4340  # of the first policy rule; ours are 4340 to 4345, and one before them:
+_PRIORITY: Final = 4340  # of the first policy rule; ours are 4340 to 4345, and three before them:
 _OUTER_PRIORITY: Final = 4339
+_GROUPS: Final = IPv4Network("224.0.0.0/4")
+_GROUPS_PRIORITY: Final = 4337  # and 4338
+_TUNNEL_OVERHEAD: Final = 20  # bytes of an IP header
 
 
 class Kernel:
@@ -277,7 +283,7 @@ class Kernel:
             table=self._table,
         )  # fmt: skip
         neighbour = Neighbour(action.agent, action.interface, action.link_address)
-        self._desired.put("ways", (neighbour, *self._broadcast(action), route))
+        self._desired.put("ways", (neighbour, *self._broadcast(action), *self._multicasts(action), route))
 
     def _route_through_tunnel(self, action: RouteThroughTunnel) -> None:
         if action.tunnel:
@@ -290,7 +296,8 @@ class Kernel:
                 source=action.home_address,
                 table=self._table,
             )
-        self._desired.put("ways", (*self._outer(action), *self._broadcast(action), route))
+        extras = *self._outer(action), *self._broadcast(action), *self._multicasts(action)
+        self._desired.put("ways", (*extras, route))
 
     def _outer(self, action: RouteThroughTunnel) -> tuple[Entry, ...]:
         """With several interfaces: what leaves from the care-of address leaves by its link (RFC 3704 s2.2). To a
@@ -321,6 +328,25 @@ class Kernel:
         """A broadcast address of which the tunnel device is the link."""
         network = IPv4Network(broadcast)
         return Route(network, self._tunnel, table=LOCAL_TABLE, metric=_METRIC, broadcast=True)
+
+    def _multicasts(self, action: RouteThroughAgent | RouteThroughTunnel) -> tuple[Entry, ...]:
+        """Where groups are joined and sent to by sockets that name no interface (RFC 5944 s4.4).
+
+        Without a way of their own they must not take that of the home address, over a visited link. Through the tunnel
+        a packet gets a header more than others do: the device's MTU less that.
+        """
+        if action.multicast is MulticastWay.TUNNEL:
+            device = self._netlink.link(self._tunnel)
+            mtu = 0 if device is None else device.mtu - _TUNNEL_OVERHEAD
+            return (Route(_GROUPS, self._tunnel, source=action.home_address, table=self._table, mtu=mtu),)
+        if isinstance(action, RouteThroughTunnel) and action.care_of_address is not None:
+            source = action.care_of_address
+            return (Route(_GROUPS, action.interface, source=source, table=self._table),)
+        first = _GROUPS_PRIORITY
+        return (
+            Rule(first, MAIN_TABLE, source=_UNBOUND, suppress_prefixlength=0, destination=_GROUPS),
+            Rule(first + 1, None, source=_UNBOUND, destination=_GROUPS),
+        )
 
     def _unroute(self, action: Unroute) -> None:
         self._desired.drop("ways")

@@ -35,7 +35,7 @@ NUD_VALID: Final = 0xDE  # permanent, noarp, reachable, probe, stale, delay
 _RTA_DST, _RTA_SRC, _RTA_OIF, _RTA_GATEWAY = 1, 2, 4, 5
 _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS, _RTA_TABLE, _RTA_MARK = 6, 7, 8, 15, 16
 _RTAX_MTU: Final = 2
-_FRA_SRC, _FRA_IIFNAME, _FRA_PRIORITY, _FRA_FWMARK = 2, 3, 6, 10
+_FRA_DST, _FRA_SRC, _FRA_IIFNAME, _FRA_PRIORITY, _FRA_FWMARK = 1, 2, 3, 6, 10
 _FRA_SUPPRESS_PREFIXLEN, _FRA_TABLE, _FRA_FWMASK, _FRA_PROTOCOL = 14, 15, 16, 21
 _FR_ACT_TO_TABLE, _FR_ACT_BLACKHOLE, _FR_ACT_UNREACHABLE = 1, 6, 7
 _NDA_DST, _NDA_LLADDR, _NDA_PROTOCOL = 1, 2, 12
@@ -107,6 +107,7 @@ def route(
     table: int,
     metric: int,
     broadcast: bool,
+    mtu: int,
 ) -> bytes:
     scope, kind = SCOPE_UNIVERSE if gateway else SCOPE_LINK, BROADCAST if broadcast else UNICAST
     body = _route_head(network, table, scope, kind, ONLINK if onlink else 0) + _u32(_RTA_OIF, index)
@@ -116,6 +117,8 @@ def route(
         body += _u32(_RTA_PRIORITY, metric)
     if source is not None:
         body += attribute(_RTA_PREFSRC, source.packed)
+    if mtu:
+        body += attribute(_RTA_METRICS, _u32(_RTAX_MTU, mtu))
     return body
 
 
@@ -167,11 +170,12 @@ def route_listing(*, table: int = 0, index: int = 0, protocol: int = 0) -> bytes
 
 
 class Selectors(TypedDict, total=False):
-    """What a policy rule looks at: source network, incoming interface, mark, and the shortest route it will
-    take. ``silent`` is for one without a table.
+    """What a policy rule looks at: source network, destination network, incoming interface, mark, and the shortest
+    route it will take. ``silent`` is for one without a table.
     """
 
     source: IPv4Network | None
+    destination: IPv4Network | None
     iif: str | None
     fwmark: int | None
     suppress_prefixlength: int | None
@@ -183,6 +187,7 @@ def rule(
     table: int | None,
     *,
     source: IPv4Network | None = None,
+    destination: IPv4Network | None = None,
     iif: str | None = None,
     fwmark: int | None = None,
     suppress_prefixlength: int | None = None,
@@ -192,11 +197,14 @@ def rule(
     nowhere = _FR_ACT_BLACKHOLE if silent else _FR_ACT_UNREACHABLE
     number, action = table or 0, nowhere if table is None else _FR_ACT_TO_TABLE
     short, length = (number if number < 256 else 0), (source.prefixlen if source else 0)
-    body = _ROUTE.pack(AF_INET, 0, length, 0, short, 0, 0, action, 0)
+    to = destination.prefixlen if destination else 0
+    body = _ROUTE.pack(AF_INET, to, length, 0, short, 0, 0, action, 0)
     body += _u32(_FRA_PRIORITY, priority) + _u32(_FRA_TABLE, number)
     body += attribute(_FRA_PROTOCOL, bytes((PROTOCOL,)))
     if source is not None:
         body += attribute(_FRA_SRC, source.network_address.packed)
+    if destination is not None:
+        body += attribute(_FRA_DST, destination.network_address.packed)
     if iif is not None:
         body += attribute(_FRA_IIFNAME, os.fsencode(iif) + b"\0")
     if fwmark is not None:

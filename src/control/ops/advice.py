@@ -52,6 +52,11 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "no interface is up, or on none is an agent heard or an own address set",
         "ip -br addr; give the link an address (DHCP) or bring an agent there, and see mobileip show agents",
     ),
+    # multicast
+    _R.GROUP_LIMIT: (
+        "an application of the node joins very many groups, or something hostile there",
+        "",
+    ),
     # registration
     _R.REQUEST_RETRANSMITTED: (
         "request or reply was lost, or the home agent discards the request silently",

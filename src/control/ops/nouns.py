@@ -46,6 +46,19 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "registered_at": "when the request was accepted, in seconds since 1970",
         },
     ),
+    "groups": Noun(
+        "home agent: which absent node is in which multicast group",
+        {
+            "home_address": "the node's home address",
+            "group": "the group that it wants",
+            "interface": "the home link whose datagrams it gets, or null for a virtual home network",
+            "version": "of IGMP, by its latest report",
+            "sources": "the sources it wants, or null: every one, or all but some",
+            "leaving": "whether it has left and is asked once more",
+            "remaining_s": "seconds until it is over unless it is reported again",
+            "joined_at": "when it was reported first, in seconds since 1970",
+        },
+    ),
     "hosts": Noun(
         "home agent: which nodes are configured",
         {

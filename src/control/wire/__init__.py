@@ -1,7 +1,7 @@
 """Bytes to frozen messages and back; no state, no clock. Everything others need is imported from here.
 
 Any bytes give either a message or one :class:`WireError`, and what was accepted builds to the same bytes
-again.
+again (of IGMP: but for what is reserved or additional there).
 """
 
 from __future__ import annotations
@@ -31,6 +31,17 @@ from mobileip.control.wire.extensions import Padding, UnknownExtension
 from mobileip.control.wire.foreign_error import ForeignAgentError
 from mobileip.control.wire.gre_key import GreKey
 from mobileip.control.wire.icmp import NOT_A_DEFAULT_ROUTER, RouterAddress
+from mobileip.control.wire.igmp import (
+    GroupRecord,
+    IgmpMessage,
+    LeaveGroup,
+    MembershipQuery,
+    MembershipReport,
+    MembershipReportV3,
+    RecordType,
+    build_igmp,
+    parse_igmp,
+)
 from mobileip.control.wire.nai import NetworkAccessIdentifier
 from mobileip.control.wire.registration import (
     Extension,
@@ -58,6 +69,12 @@ __all__ = [
     "ForeignAgentError",
     "ForeignHomeAuthentication",
     "GreKey",
+    "GroupRecord",
+    "IgmpMessage",
+    "LeaveGroup",
+    "MembershipQuery",
+    "MembershipReport",
+    "MembershipReportV3",
     "Message",
     "MobileForeignAuthentication",
     "MobileHomeAuthentication",
@@ -65,6 +82,7 @@ __all__ = [
     "NetworkAccessIdentifier",
     "Padding",
     "PrefixLengths",
+    "RecordType",
     "RegistrationReply",
     "RegistrationRequest",
     "RequestFlags",
@@ -73,8 +91,10 @@ __all__ = [
     "WireError",
     "build",
     "build_icmp",
+    "build_igmp",
     "parse",
     "parse_icmp",
+    "parse_igmp",
     "parse_routers",
 ]
 

@@ -46,6 +46,11 @@
 	X(LOOP_OWN_TUNNEL, "loop-own-tunnel", "our own tunnelled datagram came back (RFC 2003 3.2)")         \
 	X(LOOP_CARE_OF, "loop-care-of", "tunnelled to the node by its own care-of address (RFC 5944 4.2.3)") \
 	X(OFFLOAD, "bad-offload", "the TUN device described a packet that its headers do not suit")          \
+	X(MULTICAST_WAY, "multicast-way", "no tunnel for multicasts from this source (RFC 5944 4.4)")        \
+	X(MULTICAST_SCOPE, "multicast-scope", "a node's multicast of its own link, which is not forwarded")  \
+	X(MULTICAST_LOOP, "multicast-loop", "a multicast of an absent node came back on its home link")      \
+	X(MULTICAST_OVERFLOW, "multicast-overflow",                                                          \
+	  "nodes sent multicasts quicker than they were forwarded")                                          \
 	X(TOO_BIG, "too-big", "longer than the tunnel MTU and DF is set; the sender is told (RFC 1191)")     \
 	X(NEEDS_FRAGMENTATION, "needs-fragmentation", "longer than the tunnel MTU and DF is clear")          \
 	X(NO_HEADROOM, "no-headroom", "the buffer has no room for the outer header")                         \
@@ -83,6 +88,12 @@
 	X(BROADCASTS, "broadcasts", "broadcasts received on home links")                                   \
 	X(BROADCAST_COPIES, "broadcast-copies", "copies made of them for the nodes that asked")            \
 	X(BROADCAST_LIMITED, "broadcast-rate-limited", "broadcasts some nodes missed: over the limit")     \
+	X(MULTICASTS, "multicasts", "multicasts received on home links for groups of absent nodes")        \
+	X(NODE_MULTICASTS, "node-multicasts", "multicasts that nodes sent through their tunnels")          \
+	X(HOME_MULTICASTS, "home-multicasts", "of these, sent on to home links")                           \
+	X(MULTICAST_COPIES, "multicast-copies", "copies of multicasts made for absent nodes")              \
+	X(MULTICAST_LIMITED, "multicast-rate-limited", "multicasts some nodes missed: over the limit")     \
+	X(IGMP_RECEIVED, "igmp-received", "IGMP messages that nodes sent through their tunnels")           \
 	X(ICMP_SENT, "icmp-sent", "fragmentation-needed messages sent")                                    \
 	X(ICMP_FORBIDDEN, "icmp-forbidden", "messages RFC 1812 4.3.2.7 does not let us send")              \
 	X(ICMP_LIMITED, "icmp-rate-limited", "messages over the rate limit (RFC 1812 4.3.2.8)")            \

@@ -25,9 +25,9 @@ static uint32_t room_for(const struct mip_tunnel *t, uint32_t overhead)
 }
 
 static const uint16_t allowed_flags[MIP_SIDES] = {
-	[MIP_HOME] = MIP_F_REVERSE | MIP_F_ECN_COMPAT | MIP_F_BROADCAST | MIP_F_NESTED,
+	[MIP_HOME] = MIP_F_REVERSE | MIP_F_ECN_COMPAT | MIP_F_BROADCAST | MIP_F_NESTED | MIP_F_MULTICAST,
 	[MIP_CARE_OF] = MIP_F_REVERSE | MIP_F_ECN_COMPAT | MIP_F_DELIVERY | MIP_F_SHARED,
-	[MIP_NODE] = MIP_F_ECN_COMPAT,
+	[MIP_NODE] = MIP_F_ECN_COMPAT | MIP_F_MULTICAST,
 };
 
 enum { GRE_FLAGS = MIP_F_GRE_KEY | MIP_F_GRE_CHECKSUM | MIP_F_GRE_SEQUENCE };
@@ -58,7 +58,7 @@ bool mip_tunnel_prepare(struct mip_tunnel *t)
 		return false;
 	if ((t->home_be == t->local_be) != ends_at_home_address(t))
 		return false;
-	if ((t->flags & MIP_F_NESTED) && !(t->flags & MIP_F_BROADCAST))
+	if ((t->flags & MIP_F_NESTED) && !(t->flags & (MIP_F_BROADCAST | MIP_F_MULTICAST)))
 		return false;
 	t->outer_sum = mip_outer_sum(t, t->encap == MIP_ENCAP_GRE ? MIP_PROTO_GRE : MIP_PROTO_IPIP);
 	t->rank = t->beside = 0;

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "mip_engine.h"
+#include "mip_engine_parts.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -10,30 +10,10 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "mip_broadcast.h"
 #include "mip_encap.h"
 #include "mip_group.h"
-#include "mip_links.h"
 
 enum { ICMP_BURST_SECONDS = 1, LARGE_PAGE = 2 << 20 };
-
-struct mip_engine {
-	struct mip_worker worker[MIP_THREADS];
-	struct mip_broadcast broadcast;
-	struct mip_links links;
-	struct mip_table table;
-	struct mip_stats stats;
-	pthread_mutex_t lock; /* one writer of table, stats and what mip_broadcast.h and mip_links.h say */
-	_Atomic bool stopping;
-	struct mip_receiver receivers[MIP_ENCAPS];
-	struct mip_way ways[MIP_UNDERLAY_KINDS];
-	struct mip_hops hops;
-	int tun_fd, link_fd, stop_fd, event_fd;
-
-	/* All the memory, mapped at once; pages come when they are touched. */
-	void *memory;
-	size_t memory_len;
-};
 
 struct random_start {
 	uint64_t table_seed;
@@ -72,6 +52,8 @@ static size_t lay_out(struct mip_engine *e, uint8_t *base, uint32_t capacity, ui
 	e->links.shared.items = carve(base, &used, capacity * sizeof(uint32_t));
 	e->links.shared.place = carve(base, &used, capacity * sizeof(uint32_t));
 	e->links.places = carve(base, &used, capacity * sizeof(struct mip_place));
+	mip_members_init(&e->broadcast.members, carve(base, &used, mip_members_bytes(MIP_MEMBERSHIPS)),
+			 MIP_MEMBERSHIPS);
 	for (int i = 0; i < MIP_ARRAYS; i++)
 		e->stats.traffic[i] = carve(base, &used, capacity * sizeof(struct mip_traffic));
 	for (int d = 0; d < MIP_THREADS; d++)
@@ -112,7 +94,7 @@ static int open_descriptors(struct mip_engine *e, const struct mip_config *confi
 	if (e->event_fd < 0)
 		return -errno;
 	/* Sockets first: a refusal there must not let a device appear and vanish. */
-	error = mip_broadcast_open(&e->broadcast, config->broadcast_rate, e->stop_fd);
+	error = mip_broadcast_open(&e->broadcast, config->broadcast_rate, config->multicast_rate, e->stop_fd);
 	if (!error)
 		error = mip_links_open(&e->links, e->stop_fd);
 	if (error)
@@ -128,6 +110,9 @@ static int open_descriptors(struct mip_engine *e, const struct mip_config *confi
 	e->link_fd = mip_packet_open_send(stage);
 	if (e->link_fd < 0)
 		return e->link_fd;
+	e->own_fd = mip_raw_open_send(0, stage);
+	if (e->own_fd < 0)
+		return e->own_fd;
 	e->tun_fd = mip_tun_open(config->device, config->mtu, config->persist,
 				 &e->worker[MIP_IN].coalescer.udp, stage);
 	return e->tun_fd < 0 ? e->tun_fd : 0;
@@ -154,6 +139,8 @@ static void set_up_workers(struct mip_engine *e, const struct mip_config *config
 		w->places = e->links.places;
 		w->send_fd = e->ways[MIP_UNDERLAY_RAW].fd;
 		w->link_fd = e->link_fd;
+		w->own_fd = e->own_fd;
+		w->nodes_fd = e->broadcast.pairs[MIP_NODES][0];
 		w->stop_fd = e->stop_fd;
 		w->event_fd = e->event_fd;
 		w->device_mtu = config->mtu;
@@ -175,8 +162,9 @@ int mip_engine_open(struct mip_engine **out, const struct mip_config *config, en
 	if (!e)
 		return -ENOMEM;
 	memset(e, 0, sizeof(*e));
-	e->tun_fd = e->link_fd = e->stop_fd = e->event_fd = -1;
+	e->tun_fd = e->link_fd = e->own_fd = e->stop_fd = e->event_fd = -1;
 	e->broadcast.epoll_fd = e->links.epoll_fd = -1;
+	memset(e->broadcast.pairs, -1, sizeof(e->broadcast.pairs));
 	for (int i = 0; i < MIP_ENCAPS; i++) {
 		e->receivers[i].type = types[i];
 		e->receivers[i].fd = -1;
@@ -198,24 +186,18 @@ int mip_engine_open(struct mip_engine **out, const struct mip_config *config, en
 	return 0;
 }
 
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
-
 void mip_engine_close(struct mip_engine *e)
 {
+	const int fds[] = { e->tun_fd, e->link_fd, e->own_fd, e->stop_fd, e->event_fd };
+
 	mip_engine_stop(e);
 	mip_broadcast_close(&e->broadcast);
 	mip_links_close(&e->links);
-	close_fd(e->tun_fd);
 	for (int i = 0; i < MIP_ENCAPS; i++)
-		close_fd(e->receivers[i].fd);
+		mip_close(e->receivers[i].fd);
 	mip_ways_close(e->ways);
-	close_fd(e->link_fd);
-	close_fd(e->stop_fd);
-	close_fd(e->event_fd);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		mip_close(fds[i]);
 	if (e->memory)
 		munmap(e->memory, e->memory_len);
 	pthread_mutex_destroy(&e->lock);
@@ -347,6 +329,8 @@ static int install(struct mip_engine *e, const struct mip_change *c)
 	if (!mip_tunnel_prepare(&t) || !is_possible(c, &t))
 		return -EINVAL;
 	error = receive(e, (enum mip_encap)t.encap);
+	if (!error && side == MIP_NODE && t.flags & MIP_F_MULTICAST)
+		error = mip_raw_bind(e->own_fd, t.local_be);
 	if (error)
 		return error;
 	count = mip_group_find(&e->table, t.home_be, side, old);
@@ -423,77 +407,4 @@ int mip_engine_apply(struct mip_engine *e, const struct mip_change *changes, siz
 	}
 	pthread_mutex_unlock(&e->lock);
 	return error;
-}
-
-int mip_engine_watch(struct mip_engine *e, const char *interface, uint32_t network_be, uint32_t mask_be,
-		     enum mip_stage *stage)
-{
-	struct mip_watch watch = { .network_be = network_be, .mask_be = mask_be };
-	int error;
-
-	strncpy(watch.interface, interface, sizeof(watch.interface) - 1);
-	pthread_mutex_lock(&e->lock);
-	error = mip_broadcast_watch(&e->broadcast, &watch, stage);
-	pthread_mutex_unlock(&e->lock);
-	return error;
-}
-
-size_t mip_engine_hops(struct mip_engine *e, const struct mip_hop_change *changes, size_t count)
-{
-	size_t kept = 0;
-
-	pthread_mutex_lock(&e->lock);
-	for (size_t i = 0; i < count; i++)
-		kept += mip_hops_set(&e->hops, changes[i].local_be, changes[i].remote_be, &changes[i].hop);
-	pthread_mutex_unlock(&e->lock);
-	return kept;
-}
-
-size_t mip_engine_tunnels(struct mip_engine *e, uint32_t *cursor, struct mip_status *out, size_t cap)
-{
-	size_t count = 0;
-
-	pthread_mutex_lock(&e->lock);
-	for (; *cursor < e->stats.fresh && count < cap; (*cursor)++) {
-		const struct mip_owner *owner = &e->stats.owners[*cursor];
-
-		if (!owner->taken)
-			continue;
-		if (!mip_group_find_index(&e->table, owner->home_be, (enum mip_side)owner->side, *cursor,
-					  &out[count].tunnel))
-			continue;
-		mip_stats_read(&e->stats, *cursor, &out[count++]);
-	}
-	pthread_mutex_unlock(&e->lock);
-	return count;
-}
-
-void mip_engine_counters(const struct mip_engine *e, uint64_t drops[MIP_DROP_END],
-			 uint64_t counters[MIP_COUNTER_END])
-{
-	memset(drops, 0, MIP_DROP_END * sizeof(*drops));
-	memset(counters, 0, MIP_COUNTER_END * sizeof(*counters));
-	for (int d = 0; d < MIP_THREADS; d++) {
-		for (int i = 0; i < MIP_DROP_END; i++)
-			drops[i] += mip_get(&e->worker[d].drops[i]);
-		for (int i = 0; i < MIP_COUNTER_END; i++)
-			counters[i] += mip_get(&e->worker[d].counters[i]);
-	}
-	for (int i = 0; i < MIP_ENCAPS; i++)
-		if (atomic_load_explicit(&e->receivers[i].used, memory_order_relaxed))
-			counters[MIP_COUNTER_RECEIVE_OVERFLOW] += mip_raw_overflow(e->receivers[i].fd);
-}
-
-size_t mip_engine_events(struct mip_engine *e, struct mip_event *out, size_t cap)
-{
-	uint64_t signals;
-	size_t count = 0;
-
-	/* First the signal, then the rings: an event put between the two signals again. */
-	if (read(e->event_fd, &signals, sizeof(signals)) < 0 && errno != EAGAIN)
-		return 0;
-	for (int d = 0; d < MIP_THREADS; d++)
-		while (count < cap && mip_ring_take(&e->worker[d].ring, &out[count]))
-			count++;
-	return count;
 }

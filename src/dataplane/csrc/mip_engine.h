@@ -17,6 +17,7 @@ struct mip_config {
 	uint32_t mark;           /* SO_MARK of what is sent; 0: none */
 	uint32_t icmp_rate;      /* fragmentation-needed messages a second */
 	uint32_t broadcast_rate; /* copies of broadcasts a second */
+	uint32_t multicast_rate; /* copies of multicasts a second */
 	bool persist;            /* leave the device behind */
 	enum mip_underlay_kind underlay;
 };
@@ -67,11 +68,24 @@ size_t mip_engine_hops(struct mip_engine *e, const struct mip_hop_change *change
 
 /*
  * From now on, broadcasts that arrive on the interface go to the tunnels with
- * MIP_F_BROADCAST whose home address is of the network.  To be repeated for an interface
- * that was deleted and made again.  0 or -errno, and then *stage says where.
+ * MIP_F_BROADCAST whose home address is of the network; and with multicasts, what is for
+ * a group to its members, and what they send to the interface.  An empty name: a
+ * network without a link, whose members have only each other.  To be repeated for an
+ * interface that was deleted and made again.  0 or -errno, and then *stage says where.
  */
 int mip_engine_watch(struct mip_engine *e, const char *interface, uint32_t network_be, uint32_t mask_be,
-		     enum mip_stage *stage);
+		     bool multicasts, enum mip_stage *stage);
+
+/* A home address in a multicast group; 0, or -ENOSPC.  It may have no tunnel at the time. */
+int mip_engine_join(struct mip_engine *e, uint32_t group_be, uint32_t home_be);
+/* False if it was not in the group. */
+bool mip_engine_leave(struct mip_engine *e, uint32_t group_be, uint32_t home_be);
+
+/*
+ * Records.  Read: IGMP packets of nodes with MIP_F_MULTICAST.  Written: a home address, then
+ * a packet that goes into its tunnels.  Not to be closed by others.
+ */
+int mip_engine_igmp_fd(const struct mip_engine *e);
 
 void mip_engine_counters(const struct mip_engine *e, uint64_t drops[MIP_DROP_END],
 			 uint64_t counters[MIP_COUNTER_END]);

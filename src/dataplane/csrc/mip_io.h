@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "mip_tunnel.h"
 
@@ -34,6 +35,13 @@ enum { MIP_SOURCES_MAX = 1000 };
 
 enum { MIP_DEVICE_NAME = 16, MIP_SOCKET_BUFFER = 4 << 20, MIP_DEVICE_QUEUE = 2048 };
 
+/* Nothing happens for a descriptor that was never opened. */
+static inline void mip_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 /*
  * Each returns a descriptor or -errno with *stage set.  The TUN descriptor does
  * not block, and reads and writes packets behind MIP_OFFLOAD_HEADER bytes; udp: super-packets of UDP too.
@@ -41,6 +49,10 @@ enum { MIP_DEVICE_NAME = 16, MIP_SOCKET_BUFFER = 4 << 20, MIP_DEVICE_QUEUE = 204
 int mip_tun_open(const char *device, uint32_t mtu, bool persist, bool *udp, enum mip_stage *stage);
 int mip_raw_open_receive(enum mip_encap type, enum mip_stage *stage);
 int mip_raw_open_send(uint32_t mark, enum mip_stage *stage);
+/* Sends on this link only, to local members of a group as well. */
+int mip_raw_open_link(const char *interface, enum mip_stage *stage);
+/* What a socket of mip_raw_open_send() sends is routed as the address's own; it need not be there yet. */
+int mip_raw_bind(int fd, uint32_t address_be);
 
 /*
  * Until this is called, a receiving socket of another encapsulation than IP-in-IP
@@ -50,9 +62,10 @@ int mip_raw_accept(int fd);
 
 /*
  * A packet socket that receives the IPv4 broadcasts arriving on an interface:
- * limited, and directed_be unless that is 0.  What this host sends is not among them.
+ * limited, and directed_be unless that is 0; and multicasts that a router may forward,
+ * of groups that somebody on this host is a member of.  What this host sends is not among them.
  */
-int mip_packet_open_broadcasts(const char *interface, uint32_t directed_be, enum mip_stage *stage);
+int mip_packet_open(const char *interface, uint32_t directed_be, bool multicasts, enum mip_stage *stage);
 
 /*
  * For visitors that share an address.  What is read and sent is an Ethernet frame behind

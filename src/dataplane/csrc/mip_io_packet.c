@@ -13,17 +13,27 @@
 
 enum { SOURCE = 12, DESTINATION = 16 }; /* of an IPv4 header */
 
+/* The groups that are forwarded begin behind those of one link (RFC 5771 4), and end where 240.0.0.0 begins. */
+#define GROUPS_FROM 0xe0000100u
+#define GROUPS_END 0xf0000000u
+
 /* Before it is bound: not one packet comes in that the filter has not seen. */
-static int attach_filter(int fd, uint32_t directed_be)
+static int attach_filter(int fd, uint32_t directed_be, bool multicasts)
 {
 	uint32_t directed = directed_be ? ntohl(directed_be) : INADDR_BROADCAST;
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
-		/* PACKET_HOST and PACKET_BROADCAST; neither multicast, nor others', nor our own. */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_MULTICAST, 6, 0),
+		/* PACKET_HOST and PACKET_BROADCAST; neither others', nor our own. */
 		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, PACKET_BROADCAST, 4, 0),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_NET_OFF + DESTINATION)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, INADDR_BROADCAST, 1, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, directed, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_NET_OFF + DESTINATION)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, multicasts ? GROUPS_FROM : UINT32_MAX, 0, 2),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, GROUPS_END, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
@@ -32,18 +42,21 @@ static int attach_filter(int fd, uint32_t directed_be)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno : 0;
 }
 
-int mip_packet_open_broadcasts(const char *interface, uint32_t directed_be, enum mip_stage *stage)
+int mip_packet_open(const char *interface, uint32_t directed_be, bool multicasts, enum mip_stage *stage)
 {
 	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP) };
 	struct ifreq request = { 0 };
-	int fd, error;
+	int fd, error, size = MIP_SOCKET_BUFFER;
 
 	*stage = MIP_STAGE_WATCH;
 	fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	strncpy(request.ifr_name, interface, sizeof(request.ifr_name) - 1);
-	error = ioctl(fd, SIOCGIFINDEX, &request) < 0 ? -errno : attach_filter(fd, directed_be);
+	error = ioctl(fd, SIOCGIFINDEX, &request) < 0 ? -errno : attach_filter(fd, directed_be, multicasts);
+	/* Streams come in bursts; without the capability what the administrator allows has to do. */
+	if (multicasts)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	to.sll_ifindex = request.ifr_ifindex;
 	if (!error && bind(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
 		error = -errno;

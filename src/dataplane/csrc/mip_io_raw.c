@@ -70,6 +70,29 @@ int mip_raw_open_send(uint32_t mark, enum mip_stage *stage)
 	return fd;
 }
 
+int mip_raw_open_link(const char *interface, enum mip_stage *stage)
+{
+	int fd = mip_raw_open_send(0, stage), error;
+
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)strlen(interface) + 1) == 0)
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
+}
+
+int mip_raw_bind(int fd, uint32_t address_be)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr = { address_be } };
+	int yes = 1;
+
+	if (setsockopt(fd, SOL_IP, IP_FREEBIND, &yes, sizeof(yes)) < 0 ||
+	    bind(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		return -errno;
+	return 0;
+}
+
 uint32_t mip_raw_overflow(int fd)
 {
 	uint32_t info[SK_MEMINFO_VARS] = { 0 };

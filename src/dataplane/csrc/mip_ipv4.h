@@ -3,6 +3,7 @@
 #define MIP_IPV4_H
 
 #include "mip.h"
+#include "mip_bytes.h"
 
 enum {
 	MIP_IPV4_HEADER = 20,
@@ -10,6 +11,7 @@ enum {
 	MIP_IPV4_MF = 0x2000,
 	MIP_IPV4_OFFSET = 0x1fff,
 	MIP_PROTO_ICMP = 1,
+	MIP_PROTO_IGMP = 2,
 	MIP_PROTO_IPIP = 4,
 	MIP_PROTO_TCP = 6,
 	MIP_PROTO_UDP = 17,
@@ -37,6 +39,17 @@ void mip_ipv4_write(uint8_t *out, const struct mip_ipv4 *ip);
 static inline bool mip_ipv4_is_fragment(const struct mip_ipv4 *ip)
 {
 	return (ip->frag & (MIP_IPV4_MF | MIP_IPV4_OFFSET)) != 0;
+}
+
+static inline bool mip_is_multicast(uint32_t address_be)
+{
+	return mip_host32(address_be) >> 28 == 0xe;
+}
+
+/* 224.0.0.0/24: of one link, forwarded by nobody (RFC 5771 4). */
+static inline bool mip_is_link_local_group(uint32_t address_be)
+{
+	return mip_host32(address_be) >> 8 == 0xe00000;
 }
 
 #endif

@@ -5,9 +5,27 @@ static bool find(const struct mip_table *table, uint32_t home_be, enum mip_side 
 	return mip_table_has(table, side) && mip_table_find(table, home_be, side, t);
 }
 
+/*
+ * RFC 5944 4.4: a mobile node tunnels its multicasts with its home address in both
+ * headers, to its home agent or, by encapsulating delivery, to a foreign agent (RFC 3024 5.3).
+ */
+static __attribute__((noinline)) enum mip_drop outbound_multicast(const struct mip_table *table,
+								  const struct mip_ipv4 *inner,
+								  struct mip_tunnel *t)
+{
+	if (find(table, inner->src_be, MIP_NODE, t) && t->flags & MIP_F_MULTICAST)
+		return MIP_OK;
+	if (find(table, inner->src_be, MIP_CARE_OF, t) && t->local_be == t->home_be &&
+	    t->flags & MIP_F_REVERSE)
+		return MIP_OK;
+	return MIP_DROP_MULTICAST_WAY;
+}
+
 enum mip_drop mip_path_outbound(const struct mip_table *table, const struct mip_ipv4 *inner,
 				struct mip_tunnel *t)
 {
+	if (mip_is_multicast(inner->dst_be))
+		return outbound_multicast(table, inner, t);
 	if (find(table, inner->dst_be, MIP_HOME, t))
 		return MIP_OK;
 	if (!find(table, inner->src_be, MIP_CARE_OF, t))
@@ -80,6 +98,11 @@ static __attribute__((noinline)) enum mip_drop check_node(const struct mip_table
 	if (d->outer.src_be == d->inner.src_be && find(table, d->inner.src_be, MIP_CARE_OF, t)) {
 		return t->flags & MIP_F_SHARED ? MIP_DROP_SHARED_ADDRESS : mip_path_delivery(t, type, d);
 	}
+	/* RFC 5944 4.4: a multicast it tunnels to its home agent with its home address in both headers. */
+	if (type == MIP_ENCAP_IPIP && mip_is_multicast(d->inner.dst_be) &&
+	    d->outer.src_be == d->inner.src_be && find(table, d->inner.src_be, MIP_HOME, t) &&
+	    t->flags & MIP_F_MULTICAST && d->outer.dst_be == t->local_be)
+		return MIP_OK;
 	if (drop == MIP_DROP_NO_BINDING && find(table, d->outer.dst_be, MIP_NODE, t))
 		return check_outer(t, type, d);
 	return drop;

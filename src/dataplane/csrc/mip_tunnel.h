@@ -8,7 +8,7 @@
 enum mip_side {
 	MIP_HOME,    /* home agent: packets TO the home address go into the tunnel */
 	MIP_CARE_OF, /* foreign agent or co-located mobile node: packets FROM it do */
-	MIP_NODE,    /* mobile node: broadcasts its home agent tunnels to one of its addresses come out */
+	MIP_NODE,    /* mobile node: what its home agent tunnels to one of its addresses comes out */
 	MIP_SIDES,
 };
 
@@ -33,6 +33,11 @@ enum mip_flag {
 	MIP_F_GRE_SEQUENCE = 1 << 7,
 	MIP_F_SHARED =
 		1 << 8, /* care-of end: others have this home address too (RFC 3024 A.3); mip_links.h */
+	/*
+	 * RFC 5944 4.4.  Home end: the node's multicasts are the broadcast thread's, not the
+	 * device's.  Node end, from the home address: multicasts go in here.
+	 */
+	MIP_F_MULTICAST = 1 << 9,
 };
 
 struct mip_tunnel {

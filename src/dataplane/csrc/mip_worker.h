@@ -50,6 +50,8 @@ struct mip_worker {
 	const struct mip_receiver *receivers; /* MIP_ENCAPS of them */
 	const struct mip_place *places;       /* mip_links.h */
 	int tun_fd, send_fd, stop_fd, event_fd, link_fd;
+	int own_fd;   /* outward: sends as any socket of the node's home address */
+	int nodes_fd; /* inward: to the broadcast thread */
 	uint32_t device_mtu;
 	uint8_t *rooms; /* MIP_ROOMS of them */
 

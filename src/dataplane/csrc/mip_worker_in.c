@@ -100,6 +100,18 @@ static void deliver_to_home_agent(struct mip_worker *w, struct mip_packet *p, st
 	mip_add(&w->counters[MIP_COUNTER_DELIVERED_PACKETS], !drop);
 }
 
+/* A multicast of an absent node is for its home link, and not for this host alone (RFC 5944 4.4). */
+static void forward_multicast(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t)
+{
+	mip_add(&w->counters[MIP_COUNTER_NODE_MULTICASTS], 1);
+	if (send(w->nodes_fd, p->data, p->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		mip_worker_drop(w, MIP_DROP_MULTICAST_OVERFLOW, t);
+		return;
+	}
+	mip_add(&w->traffic[t->index].packets, 1);
+	mip_add(&w->traffic[t->index].bytes, p->len);
+}
+
 static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packet *p, struct mip_decap *d,
 		     uint32_t place)
 {
@@ -131,6 +143,10 @@ static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packe
 	}
 	if (t.flags & MIP_F_SHARED) {
 		mip_worker_link_deliver(w, p, d, &t);
+		return 0;
+	}
+	if (t.flags & MIP_F_MULTICAST && t.side == MIP_HOME && mip_is_multicast(d->inner.dst_be)) {
+		forward_multicast(w, p, &t);
 		return 0;
 	}
 	return deliver(w, p, d, &t);

@@ -53,15 +53,39 @@ static void out_copies(struct mip_worker *w, struct taken *taken, const struct m
 	}
 }
 
+/*
+ * A mobile node's multicast: inside is a datagram of the home address, and so is what
+ * it is tunnelled by.  That goes the way of all its datagrams: through a foreign
+ * agent, or into the tunnel from a care-of address (RFC 5944 4.4, RFC 3024 5).
+ */
+static void out_multicast(struct mip_worker *w, struct taken *taken, const struct mip_tunnel *t)
+{
+	struct mip_send *s = &w->send;
+	const enum mip_underlay_kind preferred = s->preferred;
+	const int fd = s->ways[MIP_UNDERLAY_RAW].fd;
+
+	mip_worker_flush(w);
+	s->preferred = MIP_UNDERLAY_RAW;
+	s->ways[MIP_UNDERLAY_RAW].fd = w->own_fd;
+	out_tunnel(w, taken, t, false);
+	mip_worker_flush(w);
+	s->preferred = preferred;
+	s->ways[MIP_UNDERLAY_RAW].fd = fd;
+}
+
 static void out_packet(struct mip_worker *w, struct taken *taken)
 {
 	struct mip_tunnel t;
 	enum mip_drop drop = mip_path_outbound_at(w->table, &taken->inner, taken->place, &t);
 
 	if (drop) {
-		mip_worker_drop_all(w, drop, drop == MIP_DROP_NO_BINDING ? NULL : &t, taken->super.count);
+		bool known = drop != MIP_DROP_NO_BINDING && drop != MIP_DROP_MULTICAST_WAY;
+
+		mip_worker_drop_all(w, drop, known ? &t : NULL, taken->super.count);
 		if (drop == MIP_DROP_NO_BINDING)
 			mip_worker_sample(w, MIP_EVENT_UNKNOWN_HOME, taken->inner.dst_be, 0);
+	} else if (t.side == MIP_NODE) {
+		out_multicast(w, taken, &t);
 	} else if (t.beside) {
 		out_copies(w, taken, &t);
 	} else {

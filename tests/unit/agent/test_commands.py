@@ -17,7 +17,7 @@ from mobileip.control.config.load import examine_data
 from mobileip.control.config.model import Config
 from mobileip.control.core.actions import Action, SendDatagram
 from mobileip.control.core.agents import MobilityAgents
-from mobileip.control.core.events import Event, LinkChanged
+from mobileip.control.core.events import Event, IgmpReceived, LinkChanged
 from mobileip.control.core.foreign import ForeignAgent, ForeignAgentSettings, VisitedLink
 from mobileip.control.core.home import HomeAgent
 from mobileip.control.core.mobile import MobileNode
@@ -28,7 +28,7 @@ from mobileip.control.ops.plain import plain
 from mobileip.control.reasons import Reason
 from mobileip.control.tunnels import Tunnels
 from mobileip.control.types import Lifetime
-from mobileip.control.wire import RequestFlags
+from mobileip.control.wire import MembershipReport, RequestFlags, build_igmp
 from mobileip.dataplane import Encapsulation, Flag, Side, Traffic, Tunnel, TunnelStatus
 from tests.unit.core import factory
 from tests.unit.core.factory import AGENT, CARE_OF, HOME, HOME_AGENT, NODE_MAC, OTHER_CARE_OF
@@ -40,6 +40,7 @@ FILE: dict[str, Any] = {
     "home_agent": {
         "address": str(HOME_AGENT),
         "max_simultaneous": 2,
+        "multicast": True,
         "networks": [{"prefix": "192.0.2.0/24", "interface": "home0", "pool": "192.0.2.128/25"}],
         "nodes": [
             {"home_address": str(HOME), "spi": 1000, "key": KEY},
@@ -130,6 +131,7 @@ def agents() -> Daemon:
         daemon.time += 1
         asked = factory.request(daemon.time, care_of=care_of, flags=BESIDE)
         daemon.submit(factory.datagram(asked))
+    daemon.submit(IgmpReceived(build_igmp(MembershipReport(IPv4Address("239.1.2.3"))), HOME))
     for home in (HOME, SECOND):
         daemon.time += 1
         asked = factory.request(daemon.time, home_agent=IPv4Address("198.18.0.1"), home_address=home)
@@ -190,14 +192,14 @@ def test_every_field_is_documented_and_no_other(agents: Daemon, mobile: Daemon, 
 
 
 def test_a_daemon_without_a_role_shows_nothing_of_it(agents: Daemon, mobile: Daemon) -> None:
-    for what in ("bindings", "hosts", "visitors", "pending"):
+    for what in ("bindings", "groups", "hosts", "visitors", "pending"):
         assert show(mobile, what) == []
     assert (show(agents, "agents"), show(agents, "registration")) == ([], {})
 
 
 @pytest.mark.parametrize("what", ["bridges", None, 5])
 def test_what_there_is_not(agents: Daemon, what: object) -> None:
-    with pytest.raises(ControlError, match="there are: bindings, hosts"):
+    with pytest.raises(ControlError, match="there are: bindings, groups"):
         ask(agents, "show", what=what)
 
 

@@ -11,6 +11,7 @@ from mobileip.control.config.load import examine, load
 from mobileip.control.config.problem import Severity
 from mobileip.control.core.encapsulations import EVERY, ONLY_IPIP, offered
 from mobileip.control.core.home import HomeAgentSettings
+from mobileip.control.core.multicast import MulticastSettings
 from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
 from mobileip.control.security import ReplayMethod, Secret
 from mobileip.control.types import EncapsulationType, Lifetime, Spi
@@ -36,6 +37,13 @@ def test_nothing_given_is_as_before(write: Write) -> None:
     assert not found.policies and not found.addresses
     association = found.associations.find(IPv4Address("10.1.0.5"), Spi(256))
     assert association is not None and association.replay is ReplayMethod.TIMESTAMPS
+
+
+def test_multicast_is_off_and_has_limits(write: Write) -> None:
+    assert settings(write, HOME).multicast is None
+    on = "multicast = true\nmulticast_query_interval = 20\nmax_node_groups = 3\nmax_memberships = 50"
+    made = settings(write, replaced(HOME, 'address = "192.0.2.1"', f'address = "192.0.2.1"\n{on}'))
+    assert made.multicast == MulticastSettings(20.0, 3, 50)
 
 
 def test_range_name_and_name_with_address(write: Write) -> None:
@@ -192,6 +200,12 @@ def test_name_needs_an_address_or_a_pool(write: Write) -> None:
 def test_pool_is_a_part_of_its_network(write: Write) -> None:
     text = replaced(HOME, 'prefix = "10.2.0.0/16"', 'prefix = "10.2.0.0/16"\npool = "10.3.0.0/24"')
     assert "is not a part of 10.2.0.0/16" in problems(write(text))["home_agent.networks[1].pool"]
+
+
+def test_multicast_without_reverse_tunnels_is_warned_of(write: Write) -> None:
+    keys = 'address = "192.0.2.1"\nmulticast = true\nreverse_tunnel = "forbidden"'
+    (found,) = examine(write(replaced(HOME, 'address = "192.0.2.1"', keys)))[1]
+    assert (found.severity, found.key) == (Severity.WARNING, "home_agent.multicast")
 
 
 def test_no_replay_protection_is_warned_of(write: Write) -> None:

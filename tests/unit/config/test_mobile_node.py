@@ -8,6 +8,7 @@ import pytest
 
 from mobileip.control.agent import settings
 from mobileip.control.config.load import load
+from mobileip.control.core.actions import MulticastWay
 from mobileip.control.security import ReplayMethod
 from mobileip.control.types import EncapsulationType
 from tests.unit.config.texts import KEY, MOBILE, Write, problems, replaced
@@ -23,6 +24,7 @@ agents = ["198.51.100.1", "198.51.100.2"]
 hold_down = 5
 simultaneous = true
 broadcasts = true
+multicast = "tunnel"
 encapsulating_delivery = true
 encapsulation = ["gre", "minimal"]
 [[mobile_node.foreign_agents]]
@@ -44,7 +46,7 @@ def test_everything_reaches_the_node(write: Write) -> None:
         5.0,
         True,
     )
-    assert made.broadcasts and made.encapsulating_delivery
+    assert made.broadcasts and made.encapsulating_delivery and made.multicast is MulticastWay.TUNNEL
     assert made.encapsulations == (EncapsulationType.GRE, EncapsulationType.MINIMAL)
     assert made.association.replay is ReplayMethod.NONCES
     (agent,) = made.foreign_agents
@@ -57,7 +59,7 @@ def test_defaults(write: Write) -> None:
     assert config is not None
     made = settings.mobile_node(config)
     assert (made.nai, made.agents, made.hold_down, made.simultaneous) == (None, (), 2.0, False)
-    assert not made.broadcasts and not made.encapsulating_delivery
+    assert not made.broadcasts and not made.encapsulating_delivery and made.multicast is MulticastWay.NONE
     assert made.association.replay is ReplayMethod.TIMESTAMPS and made.foreign_agents == {}
 
 
@@ -107,8 +109,13 @@ def test_home_address_or_home_agent_may_be_left_out(write: Write) -> None:
         ),
         (replaced(EVERYTHING, '"nonces"', '"none"'), "mobile_node.replay", "timestamps or nonces"),
         (
-            replaced(EVERYTHING, "encapsulating_delivery", "reverse_tunnel = false\nencapsulating_delivery"),
+            replaced(EVERYTHING, 'multicast = "tunnel"', "reverse_tunnel = false"),
             "mobile_node.encapsulating_delivery",
+            "needs reverse_tunnel",
+        ),
+        (
+            replaced(EVERYTHING, "encapsulating_delivery = true", "reverse_tunnel = false"),
+            "mobile_node.multicast",
             "needs reverse_tunnel",
         ),
         (replaced(EVERYTHING, "hold_down = 5", "hold_down = -1"), "mobile_node.hold_down", "0 to 3600 s"),

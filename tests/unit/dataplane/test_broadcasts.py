@@ -41,7 +41,7 @@ def watching(cable: Link, *tunnels: Tunnel, **options: int) -> Engine:
     engine = cable.engine(cable.home, **options)
     for tunnel in tunnels:
         engine.install(tunnel)
-    cable.home.inside(lambda: engine.watch_broadcasts("wire", NETWORK))
+    cable.home.inside(lambda: engine.watch("wire", NETWORK))
     engine.start()
     return engine
 
@@ -277,10 +277,10 @@ def test_from_the_home_link_to_the_node(cable: Link, flags: Flag) -> None:
 def test_what_cannot_be_watched(cable: Link) -> None:
     engine = cable.engine(cable.home)
     with pytest.raises(OSError, match="there is no interface wire7 to watch for broadcasts") as error:
-        cable.home.inside(lambda: engine.watch_broadcasts("wire7", NETWORK))
+        cable.home.inside(lambda: engine.watch("wire7", NETWORK))
     assert error.value.errno == errno.ENODEV
     with pytest.raises(ValueError, match="cannot be the name of a network device"):
-        engine.watch_broadcasts("", NETWORK)
+        engine.watch("", NETWORK)
 
 
 def test_interface_that_was_made_anew(cable: Link) -> None:
@@ -292,7 +292,7 @@ def test_interface_that_was_made_anew(cable: Link) -> None:
     packet = bytes(broadcast())
 
     def watch() -> None:
-        engine.watch_broadcasts("lan", NETWORK)
+        engine.watch("lan", NETWORK)
 
     def shout_far() -> None:
         with cable.home.socket(AF_PACKET, SOCK_DGRAM, 0) as far:

@@ -1,0 +1,96 @@
+/* mip_engine_ask.c - what an engine is asked and told beside its tunnels. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mip_engine_parts.h"
+#include "mip_group.h"
+
+int mip_engine_watch(struct mip_engine *e, const char *interface, uint32_t network_be, uint32_t mask_be,
+		     bool multicasts, enum mip_stage *stage)
+{
+	struct mip_watch watch = { .network_be = network_be, .mask_be = mask_be, .multicasts = multicasts };
+	int error;
+
+	strncpy(watch.interface, interface, sizeof(watch.interface) - 1);
+	pthread_mutex_lock(&e->lock);
+	error = mip_broadcast_watch(&e->broadcast, &watch, stage);
+	pthread_mutex_unlock(&e->lock);
+	return error;
+}
+
+size_t mip_engine_hops(struct mip_engine *e, const struct mip_hop_change *changes, size_t count)
+{
+	size_t kept = 0;
+
+	pthread_mutex_lock(&e->lock);
+	for (size_t i = 0; i < count; i++)
+		kept += mip_hops_set(&e->hops, changes[i].local_be, changes[i].remote_be, &changes[i].hop);
+	pthread_mutex_unlock(&e->lock);
+	return kept;
+}
+
+int mip_engine_join(struct mip_engine *e, uint32_t group_be, uint32_t home_be)
+{
+	return mip_broadcast_join(&e->broadcast, group_be, home_be) ? 0 : -ENOSPC;
+}
+
+bool mip_engine_leave(struct mip_engine *e, uint32_t group_be, uint32_t home_be)
+{
+	return mip_broadcast_leave(&e->broadcast, group_be, home_be);
+}
+
+int mip_engine_igmp_fd(const struct mip_engine *e)
+{
+	return e->broadcast.pairs[MIP_CONTROL][0];
+}
+
+size_t mip_engine_tunnels(struct mip_engine *e, uint32_t *cursor, struct mip_status *out, size_t cap)
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&e->lock);
+	for (; *cursor < e->stats.fresh && count < cap; (*cursor)++) {
+		const struct mip_owner *owner = &e->stats.owners[*cursor];
+
+		if (!owner->taken)
+			continue;
+		if (!mip_group_find_index(&e->table, owner->home_be, (enum mip_side)owner->side, *cursor,
+					  &out[count].tunnel))
+			continue;
+		mip_stats_read(&e->stats, *cursor, &out[count++]);
+	}
+	pthread_mutex_unlock(&e->lock);
+	return count;
+}
+
+void mip_engine_counters(const struct mip_engine *e, uint64_t drops[MIP_DROP_END],
+			 uint64_t counters[MIP_COUNTER_END])
+{
+	memset(drops, 0, MIP_DROP_END * sizeof(*drops));
+	memset(counters, 0, MIP_COUNTER_END * sizeof(*counters));
+	for (int d = 0; d < MIP_THREADS; d++) {
+		for (int i = 0; i < MIP_DROP_END; i++)
+			drops[i] += mip_get(&e->worker[d].drops[i]);
+		for (int i = 0; i < MIP_COUNTER_END; i++)
+			counters[i] += mip_get(&e->worker[d].counters[i]);
+	}
+	for (int i = 0; i < MIP_ENCAPS; i++)
+		if (atomic_load_explicit(&e->receivers[i].used, memory_order_relaxed))
+			counters[MIP_COUNTER_RECEIVE_OVERFLOW] += mip_raw_overflow(e->receivers[i].fd);
+}
+
+size_t mip_engine_events(struct mip_engine *e, struct mip_event *out, size_t cap)
+{
+	uint64_t signals;
+	size_t count = 0;
+
+	/* First the signal, then the rings: an event put between the two signals again. */
+	if (read(e->event_fd, &signals, sizeof(signals)) < 0 && errno != EAGAIN)
+		return 0;
+	for (int d = 0; d < MIP_THREADS; d++)
+		while (count < cap && mip_ring_take(&e->worker[d].ring, &out[count]))
+			count++;
+	return count;
+}
