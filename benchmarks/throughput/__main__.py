@@ -53,7 +53,11 @@ def _options() -> argparse.Namespace:
         description="Measure tunnels beside each other, in network namespaces. Needs root.",
     )
     add = parser.add_argument
-    add("--only", metavar="NAME,...", help="only these contenders, each measured in full; see --list")
+    add(
+        "--only",
+        metavar="NAME,...",
+        help="only these contenders (ours: with every underlay), each measured in full; see --list",
+    )
     add("--list", action="store_true", help="print the names of the contenders")
     add("--engine", type=Path, metavar="TREE", help="also the engine of this checkout, as `other`")
     add("--series", choices=tuple(SERIES), action="append", help="only this series")
@@ -80,7 +84,7 @@ def _contenders(other: Path | None) -> list[Contender]:
     chosen: list[Contender] = [
         Plain(),
         Vxlan(),
-        Ours(),
+        *Ours.all(),
         *(peer() for peer in peers.ALL),
         Engine("ipip", "engine alone, IP-in-IP", engine),
         Engine("gre", "GRE", engine, encapsulation="gre"),
@@ -101,6 +105,9 @@ def _chosen(options: argparse.Namespace) -> tuple[list[Contender], frozenset[str
     if options.only is None:
         return everyone, frozenset(one.name for one in everyone if one.kind is Kind.VARIANT)
     names = options.only.split(",") + (["other"] if options.engine else [])
+    if "ours" in names:
+        names += [one.name for one in everyone if one.kind is Kind.OURS]
+        names.remove("ours")
     unknown = set(names) - {one.name for one in everyone}
     if unknown:
         raise LabError(f"no contender is called {', '.join(sorted(unknown))}; --list prints the names")

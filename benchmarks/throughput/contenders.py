@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, get_args
 
 from benchmarks.throughput.line import (
     CARE_OF_END,
@@ -17,6 +17,7 @@ from benchmarks.throughput.line import (
     WIRE,
     Line,
 )
+from mobileip.control.config.values import Underlay
 from mobileip.control.lab.daemons import KEY, SPI, Daemon
 from mobileip.control.lab.namespaces import Namespaces
 from mobileip.control.lab.processes import Processes
@@ -96,11 +97,15 @@ class Ours(Contender):
 
     kind = Kind.OURS
 
-    def __init__(
-        self, name: str = "ours", title: str = "mobileip", daemon: dict[str, Any] | None = None
-    ) -> None:
-        self.name, self.title = name, title
-        self._daemon = {"log_level": "warning", **(daemon or {})}
+    def __init__(self, underlay: str) -> None:
+        self.name, self.title = f"ours{underlay}", f"mobileip, underlay {underlay}"
+        self._daemon = {"log_level": "warning", "underlay": underlay}
+
+    @classmethod
+    def all(cls) -> list[Ours]:
+        """One for each way onto the wire that the configuration knows."""
+        (ways, *_) = get_args(Underlay)
+        return [cls(underlay) for underlay in get_args(ways) if underlay != "auto"]
 
     @property
     def addressed(self) -> bool:

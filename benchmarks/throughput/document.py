@@ -24,8 +24,9 @@ of everything together: sender, both ends of the tunnel, receiver. Only ratios m
 are all up for the whole session; in each of {rounds} rounds every one is measured in turn, in random order. The tables
 have medians. The load average at the end was {load}; with nothing beside the benchmark it is 2 to 4.
 
-`mobileip` is the real daemons: a node that registered through a foreign agent, with a reverse tunnel. The peers run
-with their defaults, without encryption where that can be switched off.
+`mobileip` is the real daemons, once for each `underlay` they can be given: a node that registered through a foreign
+agent, with a reverse tunnel. The engine alone, in the last lines, has two ends without daemons and the underlay `raw`;
+these compare it with itself. The peers run with their defaults, without encryption where that can be switched off.
 
 - TCP: iperf3, cubic, {seconds:g} s; ↓ to the mobile node, ↑ from it; 1 and 4 streams.
 - UDP: packets of so many bytes, IP header included, by `sendmmsg()`; the highest rate at which less than 0.5 % is

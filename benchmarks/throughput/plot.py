@@ -12,6 +12,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
+from benchmarks.throughput.report import shown
 from benchmarks.throughput.results import FIGURES, VETH, WIRE, Results
 
 _PANELS: Final = (
@@ -59,8 +60,8 @@ def _draw_panel(axis: Axes, results: Results, series: str, name: str, title: str
         axis.barh(place, median, color=_COLOURS[results.kinds[contender]], height=0.7)
         samples = results.samples[series][contender].get(name, [])
         axis.plot([s * figure.scale for s in samples], [place] * len(samples), "k.", markersize=3)
-        axis.annotate(f" {median:.3g}", (max(median, 0), place), va="center", size=8)
+        axis.annotate(f" {shown(median)}", (max(median, 0), place), va="center", size=8)
     axis.set_yticks(range(len(found)), [results.titles[contender] for contender, _ in found], size=8)
     axis.invert_yaxis()
-    axis.margins(x=0.15)
+    axis.margins(x=0.18)
     axis.grid(axis="x", alpha=0.3)

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.netns
 
 CONTENDERS = {
     "plain": (lambda: Plain(), 0),
-    "ours": (lambda: Ours(), 0),
+    "raw": (lambda: Ours("raw"), 0),
+    "packet": (lambda: Ours("packet"), 0),
     "gre": (lambda: Engine("gre", "GRE", build.endpoint(), encapsulation="gre"), 1),
     "many": (lambda: Engine("many", "101 tunnels", build.endpoint(), bindings=101, spread=True), 100),
     "changing": (lambda: Engine("changing", "changes", build.endpoint(), bindings=50, changes=3000), 1),
