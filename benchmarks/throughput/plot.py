@@ -43,7 +43,8 @@ def draw(results: Results, path: Path) -> None:
         where = f"{facts['processor']}, {facts['cores']} cores for both ends and all traffic, Linux {facts['kernel']}"
         figure.text(0.5, 0.935, where, ha="center", size=8)
     figure.tight_layout(rect=(0, 0, 1, 0.94))
-    figure.savefig(path, dpi=150)
+    with matplotlib.rc_context({"svg.fonttype": "none"}):  # letters, not their outlines
+        figure.savefig(path, dpi=150)
     pyplot.close(figure)
 
 
