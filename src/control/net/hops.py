@@ -16,6 +16,7 @@ import errno
 import socket
 import struct
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import Final, NamedTuple
 
@@ -116,13 +117,19 @@ class NextHops:
         return _Neighbour(link.index, path.gateway or remote)
 
     def _ask(self, neighbour: _Neighbour) -> bytes | None:
-        state, address = self._netlink.neighbour(neighbour.address, neighbour.interface)
+        try:
+            state, address = self._netlink.neighbour(neighbour.address, neighbour.interface)
+        except NetlinkFailure:
+            return None
         return self._judge(neighbour, state, address)
 
     def _judge(self, neighbour: _Neighbour, state: int, address: bytes) -> bytes | None:
         valid = state & requests.NUD_VALID and len(address) == _ETHERNET
         if not valid or state & requests.NUD_STALE:
-            self._netlink.use_neighbour(neighbour.address, neighbour.interface)
+            # Refused where the table of neighbours overflows (ENOBUFS), as any host on the link can bring about. The
+            # datagrams go the kernel's way then, and it tells when it has found the neighbour for them.
+            with suppress(NetlinkFailure):
+                self._netlink.use_neighbour(neighbour.address, neighbour.interface)
         return address if valid else None
 
     def _use(self, pair: _Pair, neighbour: _Neighbour | None) -> None:
