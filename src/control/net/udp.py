@@ -211,12 +211,13 @@ class RegistrationSockets:
         return expected
 
     def _serve(self) -> None:
-        """Some of those that wait."""
-        for _ in range(min(_TURN, len(self._waiting))):
-            self._datagram(self._waiting.popleft())
+        """Some of those that wait. The next turn is arranged first: what one of them brings about stops no other."""
+        turn = [self._waiting.popleft() for _ in range(min(_TURN, len(self._waiting)))]
         self._serving = bool(self._waiting)
         if self._serving:
             self._loop.call_soon(self._serve)
+        for one in turn:
+            self._datagram(one)
 
     def _datagram(self, received: Received) -> None:
         payload, _, control = received

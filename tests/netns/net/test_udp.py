@@ -121,6 +121,32 @@ def test_of_a_crowd_those_who_are_expected_come_first_and_not_everybody_else_com
     playing(pair, play)
 
 
+def test_what_one_of_a_crowd_brings_about_does_not_keep_the_others_waiting(pair: Pair) -> None:
+    crowd = 600
+    blows: list[DatagramReceived | UnreachableReceived] = []
+
+    async def play(node: Node) -> None:
+        def deliver(event: DatagramReceived | UnreachableReceived) -> None:
+            if not blows:
+                blows.append(event)
+                raise RuntimeError("a fault of ours")
+            node.events.append(event)
+
+        node.sockets.close()
+        node.sockets = RegistrationSockets(
+            deliver, node._note, expects=lambda payload, address, port: payload == b"known"
+        )
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        with neighbour(pair) as plain:
+            for _ in range(crowd):
+                plain.sendto(b"stranger", (str(HERE), 434))
+            await eventually(lambda: len(node.events) > crowd // 2)
+            plain.sendto(b"later", (str(HERE), 434))
+        await eventually(lambda: any(getattr(event, "payload", b"") == b"later" for event in node.events))
+
+    playing(pair, play)
+
+
 def test_few_strangers_are_all_served_in_their_order(pair: Pair) -> None:
     async def play(node: Node) -> None:
         sent = [b"%d" % number for number in range(100)]
