@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
+from itertools import islice
+from typing import Final
 
 from mobileip.control.core.actions import DropGroup, HoldGroup, JoinGroup, LeaveGroup, SendQuery
 from mobileip.control.core.events import IgmpReceived
@@ -12,6 +14,10 @@ from mobileip.control.net.multicast import Memberships, message_of, query_packet
 from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
 from mobileip.control.tunnels import Tunnels
+
+_AT_ONCE: Final = (
+    16  # IGMP packets before other work has its turn: they can come faster than they are handled
+)
 
 GroupAction = JoinGroup | LeaveGroup | HoldGroup | DropGroup | SendQuery
 
@@ -63,7 +69,7 @@ class GroupTraffic:
                 self._tunnels.send_to(action.home_address, packet)
 
     def _readable(self) -> None:
-        for packet in self._tunnels.igmp():
+        for packet in islice(self._tunnels.igmp(), _AT_ONCE):
             message = message_of(packet)
             if isinstance(message, Reason):
                 self._note(message, {"interface": "the tunnel device"})

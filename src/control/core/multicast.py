@@ -173,12 +173,26 @@ class Groups:
             case LeaveMessage():
                 actions = self._leave(node, message.group, now)
             case MembershipReportV3():
-                for record in message.records:
-                    actions += self._on_record(node, event, record, now)
+                actions = self._on_records(node, event, message.records, now)
             case _:
                 return []  # a node is no querier of ours
         if (_Timer.QUERY, event.home_address, ZERO_ADDRESS) not in self._timers and node.groups:
             self._query_later(event.home_address, self._settings.query_interval, now)
+        return actions
+
+    def _on_records(
+        self, node: _Node, event: IgmpReceived, records: tuple[GroupRecord, ...], now: Instant
+    ) -> list[Action]:
+        """Of the groups that are too many one is told of: a datagram has room for thousands."""
+        actions: list[Action] = []
+        refused = False
+        for record in records:
+            for action in self._on_record(node, event, record, now):
+                if isinstance(action, Noted) and action.reason is Reason.GROUP_LIMIT:
+                    if refused:
+                        continue
+                    refused = True
+                actions.append(action)
         return actions
 
     def _on_record(self, node: _Node, event: IgmpReceived, record: GroupRecord, now: Instant) -> list[Action]:

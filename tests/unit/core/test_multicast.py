@@ -164,6 +164,18 @@ def test_limits_of_a_node_and_of_all() -> None:
     assert reasons(tell(made, reports[1], node=SECOND)) == [Reason.GROUP_JOINED]
 
 
+def test_of_a_report_with_thousands_of_groups_one_is_told_that_is_too_many() -> None:
+    """What follows it is heard all the same: a report is the whole state of a node."""
+    made = groups(max_groups=1)
+    tell(made, JOIN)
+    many = [IPv4Address(int(GROUP) + number) for number in range(1, 3000)]
+    joins = [GroupRecord(RecordType.MODE_IS_EXCLUDE, group, ()) for group in many]
+    gone = GroupRecord(RecordType.CHANGE_TO_INCLUDE, GROUP, ())
+    actions = tell(made, MembershipReportV3((*joins, gone)))
+    assert only(actions, Noted).reason is Reason.GROUP_LIMIT
+    assert only(actions, SendQuery).group == GROUP
+
+
 # ---- leaving
 
 
