@@ -27,6 +27,9 @@ _INITIAL_SOLICITATIONS = 3  # at most one a second while they last (s2.4)
 _INITIAL_INTERVAL = seconds(1)
 _MAXIMUM_INTERVAL = seconds(60)  # "at least one minute" (s2.4)
 _MOST_ROUTERS = 16
+_MOST_AGENTS = (
+    64  # of one link: their addresses can be made up, and each advertisement has all of them looked at
+)
 _REBOOT_RANGE = (
     256  # a sequence number that falls back to 0..255 is a reboot, to 256 or more a rollover (s2.4.4)
 )
@@ -176,9 +179,10 @@ class AgentTable:
             return AgentNews.NOTHING
         previous = link.agents.get(address)
         if advertisement.lifetime == 0:
-            link.agents.pop(address, None)
-            self._expiry.cancel((link.interface, address))
+            self._forget(link, address)
             return AgentNews.NOTHING if previous is None else AgentNews.WITHDRAWN
+        if previous is None and len(link.agents) >= _MOST_AGENTS:
+            self._forget(link, min(link.agents.values(), key=lambda agent: agent.heard).address)
         expires = mono + seconds(advertisement.lifetime)
         since = mono if previous is None else previous.since
         link.agents[address] = KnownAgent(address, link_address, advertisement, expires, since, mono)
@@ -190,6 +194,10 @@ class AgentTable:
         if sequence < previous.mobility.sequence and sequence < _REBOOT_RANGE:
             return AgentNews.REBOOTED
         return AgentNews.REFRESHED
+
+    def _forget(self, link: Link, agent: IPv4Address) -> None:
+        link.agents.pop(agent, None)
+        self._expiry.cancel((link.interface, agent))
 
     def hear_routers(self, link: Link, routers: Iterable[RouterAddress], lifetime: int, mono: int) -> None:
         """Record the routers of an advertisement; those that are not to be default routers are none."""
