@@ -68,6 +68,7 @@ class NextHops:
         self._users: dict[_Neighbour, set[_Pair]] = {}
         self._known: dict[_Neighbour, bytes | None] = {}
         self._again: list[_Pair] = []
+        self._changed = False  # since the latest look at everything began
         self._timer: asyncio.TimerHandle | None = None
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
@@ -187,12 +188,13 @@ class NextHops:
             self._told(self._users[neighbour])
 
     def _soon(self) -> None:
-        """Look at everything again; what is being looked at now is begun anew."""
-        self._again = []
+        """Look at everything again, when what is being looked at now is done: changes without end leave none out."""
+        self._changed = True
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_SOON, self._begin)
 
     def _begin(self) -> None:
+        self._changed = False
         self._known.clear()
         self._again = list(self._pairs)
         self._go_on()
@@ -205,3 +207,5 @@ class NextHops:
                 self._resolve(pair)
         if self._again:
             self._timer = asyncio.get_running_loop().call_later(0, self._go_on)
+        elif self._changed:
+            self._soon()

@@ -24,11 +24,15 @@ class Told:
     def __init__(self) -> None:
         self.hops: dict[tuple[IPv4Address, IPv4Address], tuple[int, bytes | None]] = {}
         self.count = 0
+        self.once: Callable[[], object] | None = None  # done when the next is told
 
     def __call__(self, hops: Iterable[Hop]) -> None:
         for hop in hops:
             self.count += 1
             self.hops[hop.local, hop.remote] = hop.interface, hop.address
+        once, self.once = self.once, None
+        if once is not None:
+            once()
 
     def address(self, remote: IPv4Address = THERE) -> bytes | None:
         return self.hops[HERE, remote][1]
@@ -108,6 +112,21 @@ def test_routes_through_gateways_come_change_and_go(pair: Pair, netlink: Netlink
         await eventually(lambda: told.address(BEYOND) == LINK_ADDRESS)
         pair.here.ip("link set eth1 down")
         await eventually(lambda: told.hops[HERE, BEYOND] == (0, None))
+
+    run(netlink, story)
+
+
+def test_a_change_while_routes_are_asked_for_again_leaves_none_out(pair: Pair, netlink: Netlink) -> None:
+    pair.here.ip(f"neigh add {GATEWAY} dev eth1 lladdr {LINK_ADDRESS.hex(':')}")
+    many = [IPv4Address(int(BEYOND) + number) for number in range(200)]  # more than are looked at in one turn
+
+    async def story(hops: NextHops, told: Told) -> None:
+        for remote in many:
+            hops.want(HERE, remote)
+        told.once = lambda: pair.here.ip(f"route add 198.51.100.0/24 via {GATEWAY}")
+        pair.here.ip(f"route add 203.0.113.0/24 via {GATEWAY}")
+        await eventually(lambda: all(told.address(remote) == LINK_ADDRESS for remote in many))
+        assert told.once is None
 
     run(netlink, story)
 
