@@ -103,7 +103,7 @@ static void add(const uint8_t r[RECORD], struct stream streams[STREAMS])
 	struct mip_ipv4 ip = { .src_be = 1, .ttl = 9, .protocol = tcp ? MIP_PROTO_TCP : MIP_PROTO_UDP };
 
 	if (r[1])
-		s->size = (uint16_t)(r[0] & 16 ? r[1] * 256 : r[1]);
+		s->size = (uint16_t)(r[0] & 16 ? r[1] << (r[0] & 64 ? 8 : 4) : r[1]);
 	ip.dst_be = 2u + r[0] % STREAMS;
 	ip.frag = r[0] & 32 ? MIP_IPV4_DF : 0;
 	ip.id = s->id++;

@@ -187,6 +187,8 @@ static void streams(void)
 	ALL(MIP_PROTO_TCP, s.size = 1024, 64, 1, 63);
 	ALL(MIP_PROTO_TCP, s.size = 1430, 64, 2, 64);
 	ALL(MIP_PROTO_TCP, s.size = 32000, 5, 2, 4);
+	ALL(MIP_PROTO_TCP, s.size = 5953, 11, 1, 11); /* 65535 bytes */
+	ALL(MIP_PROTO_TCP, s.size = 5954, 11, 1, 10);
 	/* DF: the Identification does not matter. */
 	ALL(MIP_PROTO_UDP, s.frag = MIP_IPV4_DF; s.id = 7, 3, 1, 3);
 	ALL(MIP_PROTO_TCP, s.dst_be = check_address(224, 0, 0, 7), 2, 0, 0);

@@ -79,7 +79,7 @@ static void full(void)
 	clear();
 	for (uint32_t pair = 0; pair < MIP_HOPS_MAX; pair++)
 		kept += set(pair, &h);
-	CHECK(kept > MIP_HOPS_MAX - MIP_HOPS_MAX / 1000);
+	CHECK(kept > MIP_HOPS_MAX - MIP_HOPS_MAX / 100);
 	for (uint32_t pair = MIP_HOPS_MAX; pair < 8 * MIP_HOPS_MAX; pair++)
 		kept += set(pair, &h);
 	CHECK(kept <= 2 * MIP_HOPS_MAX && !find(8 * MIP_HOPS_MAX, &found));

@@ -182,6 +182,25 @@ static void check_segments(const struct stream *s)
 	CHECK(i == count && bytes == mip_segment_bytes(&ip, &super) && len == ip.total);
 }
 
+/* A UDP checksum that comes out as 0 is sent as 0xffff: 0 would say that there is none (RFC 768). */
+static void zero_checksum(void)
+{
+	const struct stream s = { .protocol = MIP_PROTO_UDP, .size = 100, .payload = 250 };
+	struct mip_packet p = { .data = slot + 64 + MIP_HEADROOM };
+	struct mip_super super;
+	struct mip_segmenter cut;
+
+	make(&s);
+	store(super_packet + 28, 0);
+	make_twin(&s, 0);
+	memcpy(super_packet + 28, twin + 26, 2);
+	CHECK(describe(&s, &super) == MIP_OK);
+	mip_segment_begin(&cut, super_packet, &ip, &super);
+	CHECK(mip_segment_next(&cut, &p) && p.data[26] == 0xff && p.data[27] == 0xff);
+	make_twin(&s, 0);
+	CHECK(twin[26] == 0xff && twin[27] == 0xff);
+}
+
 static void table(void)
 {
 	static const uint16_t sizes[] = { 1, 2, 3, 536, 1428, 1429 };
@@ -314,6 +333,7 @@ int main(void)
 {
 	check_seed();
 	table();
+	zero_checksum();
 	random_streams();
 	for (uint32_t payload = 0; payload < 1460; payload += 7) {
 		ordinary(MIP_PROTO_TCP, payload);

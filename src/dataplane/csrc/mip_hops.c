@@ -14,6 +14,8 @@ static struct mip_hop_slot *slot(const struct mip_hops *h, uint64_t key, uint32_
 {
 	uint64_t hash = (key ^ h->seed) * 0x9e3779b97f4a7c15u;
 
+	/* The first product's high bits do not see all of the remote address. */
+	hash = (hash ^ hash >> 32) * 0xbf58476d1ce4e5b9u;
 	return &h->slots[((hash >> 40) + others) % SLOTS];
 }
 
@@ -51,8 +53,6 @@ bool mip_hops_set(struct mip_hops *h, uint32_t local_be, uint32_t remote_be, con
 
 	if (!s)
 		return false;
-	if (hop->ifindex == 0 && atomic_load_explicit(&s->key, memory_order_relaxed) != key)
-		return true;
 	memcpy(&address, hop->address, MIP_HOP_ADDRESS);
 	seq = atomic_load_explicit(&s->seq, memory_order_relaxed);
 	atomic_store_explicit(&s->seq, seq + 1, memory_order_relaxed);

@@ -13,7 +13,7 @@
 
 #include "mip.h"
 
-enum { MIP_HOP_ADDRESS = 6, MIP_HOPS_MAX = 1 << 15, MIP_HOPS_LOOK = 16 };
+enum { MIP_HOP_ADDRESS = 6, MIP_HOPS_MAX = 1 << 15, MIP_HOPS_LOOK = 32 };
 
 struct mip_hop {
 	uint32_t ifindex; /* 0: there is none */
