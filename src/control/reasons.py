@@ -100,6 +100,10 @@ class Reason(Enum):
     )
     LINK_UP = "link-up", _r("interface is usable", "5944 s2.4.2", _I)
     LINK_DOWN = "link-down", _r("interface lost its carrier or was set down", "5944 s2.4.2", _I)
+    LINK_REPLACED = (
+        "link-replaced",
+        _r("default router has another link-layer address: this is another link", "5944 s2.4.2", _I),
+    )
     MOVED_HOME = "moved-home", _r("the home agent is on this link: at home", "5944 s2.4.3", _I)
     MOVED_FOREIGN = "moved-foreign", _r("on a foreign link with an agent", "5944 s2.4.2", _I)
     MOVED_CO_LOCATED = (

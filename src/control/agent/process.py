@@ -153,8 +153,9 @@ class _Daemon:
         self._discovery = self._stack.enter_context(
             closing(AgentDiscoverySocket(self._on_event, self._note, links))
         )
+        mobile = self.config.mobile_node is not None
         self._watch = self._stack.enter_context(
-            closing(LinkWatch(self._netlink, links, self._on_link, self._on_overrun))
+            closing(LinkWatch(self._netlink, links, self._on_link, self._on_overrun, gateways=mobile))
         )
 
     def _open_tunnels(self, mtu: int, mark: int | None) -> Tunnels:

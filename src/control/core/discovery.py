@@ -106,6 +106,7 @@ class Link:
     addresses: tuple[IPv4Interface, ...] = ()
     fresh: frozenset[IPv4Interface] = frozenset()
     gateway: IPv4Address | None = None
+    gateway_link: bytes | None = None
     agents: dict[IPv4Address, KnownAgent] = field(default_factory=dict)
     routers: dict[IPv4Address, KnownRouter] = field(default_factory=dict)
     solicitations: int = 0
@@ -128,6 +129,12 @@ class Link:
             self.fresh = frozenset()
         self.up, self.addresses, self.gateway = up, addresses, gateway
         return came_up
+
+    def is_another(self, up: bool, gateway: IPv4Address | None, gateway_link: bytes | None) -> bool:
+        """Whether the same gateway has another link-layer address now: the network behind an access point has changed,
+        of which no carrier tells and, with private addresses, no address either (RFC 3519 s5.1)."""
+        known = self.up and up and self.gateway_link is not None and gateway_link is not None
+        return known and gateway == self.gateway and gateway_link != self.gateway_link
 
     def router_for(self, address: IPv4Interface, mono: int) -> IPv4Address | None:
         """The default router for an address of ours: of those advertised under its prefix the preferred one (s4.2.1),

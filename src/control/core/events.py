@@ -68,13 +68,15 @@ class LinkChanged:
 
     ``up`` means administratively up and with carrier. ``addresses`` are those now set (with prefix length), without
     the ones this daemon put there itself. ``gateway`` is the next hop of the main table's default route over this
-    interface, ``None`` without one.
+    interface, ``None`` without one; ``gateway_link`` is its link-layer address as last resolved, ``None`` while that
+    is not known or not watched.
     """
 
     interface: str
     up: bool
     addresses: tuple[IPv4Interface, ...] = ()
     gateway: IPv4Address | None = None
+    gateway_link: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -384,6 +384,7 @@ class HomeAgent:
         if not vouched:
             # Neither of the two who should have signed did: there is nobody to answer.
             fields = {**_seen(request, asked.datagram, asked.marks), "answered": False}
+            fields["spi"] = _spi(asked.marks, reason)
             return [Noted(reason, fields)]
         proven = _needs_agent(asked)  # then it has to be answered, and its sender is known
         source = int(asked.datagram.source.address)
@@ -397,6 +398,7 @@ class HomeAgent:
         fields["home_address"] = asked.home_address
         fields["care_of_address"] = request.care_of_address
         fields["code"] = int(reason.info.code or 0)
+        fields["spi"] = _spi(asked.marks, reason)
         return [self._reply(asked, reason, request.lifetime, identification), Noted(reason, fields)]
 
     def _reply(
@@ -418,6 +420,13 @@ def _seen(request: RegistrationRequest, datagram: DatagramReceived, marks: Marks
     if marks.nai is not None:
         fields["nai"] = marks.nai.nai
     return fields
+
+
+def _spi(marks: Marks, reason: Reason) -> int | None:
+    """By which the request names the association that ``reason`` is about."""
+    if reason is Reason.FA_FAILED_AUTHENTICATION:
+        return marks.foreign_home[0].spi if marks.foreign_home else None
+    return None if marks.mobile_home is None else marks.mobile_home.spi
 
 
 def _suppressed(asked: Asked, reason: Reason) -> list[Action]:

@@ -233,9 +233,15 @@ class MobileNode:
         link = self._table.link(event.interface)
         if link is None:
             return []
+        actions: list[Action] = []
+        if link.is_another(event.up, event.gateway, event.gateway_link):
+            fields = {"interface": link.interface, "gateway": event.gateway}
+            actions.append(Noted(Reason.LINK_REPLACED, fields))
+            link.change(False, link.addresses, None, now.mono)  # as if it had gone and come
+            actions += self._reconsider(now)
         was_up, starting = link.up, not link.known
         came_up = link.change(event.up, event.addresses, event.gateway, now.mono)
-        actions: list[Action] = []
+        link.gateway_link = event.gateway_link
         if came_up:
             actions.append(Noted(Reason.LINK_UP, {"interface": link.interface}))
             self._refusals.forget(link.interface)

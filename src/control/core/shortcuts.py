@@ -179,7 +179,8 @@ class _Plain:
         code = int(reason.info.code or 0)
         reply = self.reply(code, int.from_bytes(self.asked[plain.LIFETIME]), identification)
         care_of_address = IPv4Address(self.asked[plain.CARE_OF_ADDRESS])
-        return [reply, Noted(reason, self._seen() | {"care_of_address": care_of_address, "code": code})]
+        fields = self._seen() | {"care_of_address": care_of_address, "code": code, "spi": self.spi}
+        return [reply, Noted(reason, fields)]
 
     def silence(self, cause: Reason) -> list[Action]:
         return [Noted(Reason.DENIAL_SUPPRESSED, self._seen() | {"cause": cause.label})]

@@ -48,6 +48,10 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
     ),
     _R.AGENT_REBOOTED: ("the agent was started anew", "none needed: the node registers again by itself"),
     _R.LINK_DOWN: ("cable or radio lost, or the interface set down", "ip link show dev INTERFACE"),
+    _R.LINK_REPLACED: (
+        "the network behind the access point is another one, or the default router was replaced",
+        "none needed: the node looks for agents and registers again by itself",
+    ),
     _R.DISCONNECTED: (
         "no interface is up, or on none is an agent heard or an own address set",
         "ip -br addr; give the link an address (DHCP) or bring an agent there, and see mobileip show agents",

@@ -150,3 +150,28 @@ def advertise(lab: Lab, router: IPv4Address) -> None:
     with lab.foreign3.namespace.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
         raw.bind((ACCESS_INTERFACE, 0))
         raw.send(b"\x01\x00\x5e\x00\x00\x01" + own + b"\x08\x00" + ip(router, group, ICMP, sealed(body), 1))
+
+
+def test_another_router_behind_the_access_point(lab: Lab) -> None:
+    """No carrier changes, no address: only the router's link-layer address, told by its gratuitous ARP."""
+    lab.go("foreign3")
+    before = lab.node.show("registration")["registered_at_mono_ns"]
+    router = lab.foreign3.namespace
+    own = link_address(router)
+    eventually(
+        lambda: _ip(lab.node.namespace, "neigh", "show", str(FOREIGN3.router.ip)),
+        lambda text: own in text,
+        what="the node to know its router",
+    )
+    router.set_sysctls({f"ipv4/conf/{ACCESS_INTERFACE}/arp_notify": 1})
+    router.ip(f"link set {ACCESS_INTERFACE} address 02:00:00:00:07:07")
+    try:
+        eventually(
+            lambda: [line for line in lab.node.log_lines() if line.get("event") == "link-replaced"],
+            what="the node to notice the other router",
+            explain=lab.node.explain,
+        )
+        lab.wait_registered(since=before)
+        lab.correspondent.ping(NODE)
+    finally:
+        router.ip(f"link set {ACCESS_INTERFACE} address {own}")

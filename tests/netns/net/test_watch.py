@@ -25,10 +25,10 @@ DOWN = LinkChanged("eth1", False)
 class Watched:
     """A started watch and what it told."""
 
-    def __init__(self, netlink: Netlink, *interfaces: str) -> None:
+    def __init__(self, netlink: Netlink, *interfaces: str, gateways: bool = False) -> None:
         self.events: list[LinkChanged] = []
         self.resyncs = 0
-        self.watch = LinkWatch(netlink, interfaces or ("eth1",), self.events.append, self._resync)
+        self.watch = LinkWatch(netlink, interfaces or ("eth1",), self.events.append, self._resync, gateways)
         self.watch.start()
 
     def _resync(self) -> None:
@@ -44,9 +44,11 @@ class Watched:
             await asyncio.sleep(0)
 
 
-def watching(netlink: Netlink, play: Callable[[Watched], Awaitable[None]], *interfaces: str) -> None:
+def watching(
+    netlink: Netlink, play: Callable[[Watched], Awaitable[None]], *interfaces: str, gateways: bool = False
+) -> None:
     async def main() -> None:
-        watched = Watched(netlink, *interfaces)
+        watched = Watched(netlink, *interfaces, gateways=gateways)
         try:
             await play(watched)
         finally:
@@ -171,5 +173,48 @@ def test_overrun_reads_everything_again(pair: Pair, netlink: Netlink) -> None:
         await eventually(lambda: watched.resyncs)
         last = LinkChanged("eth1", True, (ADDRESS, IPv4Interface("203.0.113.1/24")))
         await eventually(lambda: watched.watch.state("eth1") == last)
+
+    watching(netlink, play)
+
+
+def test_link_address_of_the_gateway(pair: Pair, netlink: Netlink) -> None:
+    """Told when it is known first and when it changes; neither while it is asked for again nor when it is pinned."""
+    gateway, first, second = IPv4Address("192.0.2.9"), "02:00:00:00:00:01", "02:00:00:00:00:02"
+    told = [
+        LinkChanged("eth1", True, (ADDRESS,), gateway, bytes.fromhex(mac.replace(":", "")))
+        for mac in (first, second)
+    ]
+
+    def neighbour(address: str, link_address: str, state: str) -> None:
+        pair.here.ip(f"neigh replace {address} lladdr {link_address} nud {state} dev eth1")
+
+    pair.here.ip(f"route add default via {gateway}")
+
+    async def play(watched: Watched) -> None:
+        assert await watched.next() == LinkChanged("eth1", True, (ADDRESS,), gateway)
+        neighbour("192.0.2.8", first, "reachable")  # somebody else
+        neighbour(str(gateway), first, "reachable")
+        assert await watched.next() == told[0]
+        neighbour(str(gateway), first, "stale")
+        pair.here.ip(f"neigh replace {gateway} nud failed dev eth1")
+        await watched.settled()
+        assert watched.events == []
+        neighbour(str(gateway), second, "reachable")
+        assert await watched.next() == told[1]
+        neighbour(str(gateway), first, "permanent")
+        assert await watched.next() == LinkChanged("eth1", True, (ADDRESS,), gateway)
+
+    watching(netlink, play, gateways=True)
+
+
+def test_neighbours_wake_only_those_who_want_to_know(pair: Pair, netlink: Netlink) -> None:
+    pair.here.ip("route add default via 192.0.2.9")
+
+    async def play(watched: Watched) -> None:
+        await watched.next()
+        pair.here.ip("neigh replace 192.0.2.9 lladdr 02:00:00:00:00:01 nud reachable dev eth1")
+        own: socket.socket = watched.watch._socket
+        with pytest.raises(BlockingIOError):
+            own.recv(4096)
 
     watching(netlink, play)

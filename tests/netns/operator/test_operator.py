@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mobileip.control.lab.daemons import Daemon, toml
+from mobileip.control.lab.daemons import SPI, Daemon, toml
 from mobileip.control.lab.lab import Lab
 from mobileip.control.lab.topology import FOREIGN1, HOME_ADDRESS
 from mobileip.control.lab.waiting import eventually
@@ -206,5 +206,5 @@ def test_violations_are_listed(lab: Lab) -> None:
         what="the violation",
         explain=lab.explain,
     )
-    assert rows[0]["home_address"] == HOME
+    assert (rows[0]["home_address"], rows[0]["spi"]) == (HOME, SPI)
     assert "mn-failed-authentication" in mobileip(lab.home, "show", "violations")

@@ -7,9 +7,9 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
-from mobileip.control.core.actions import RouteThroughAgent, SendDatagram
+from mobileip.control.core.actions import Action, RouteThroughAgent, SendDatagram
 from mobileip.control.core.attachment import CoLocated, ThroughAgent
-from mobileip.control.core.events import Tick
+from mobileip.control.core.events import LinkChanged, Tick
 from mobileip.control.core.mobile import MobileNode, State
 from mobileip.control.reasons import Reason
 from mobileip.control.types import Endpoint
@@ -124,6 +124,53 @@ def test_same_agent_address_with_another_link_address_is_another_link() -> None:
     actions = machine.handle(advertisement(7, mac=OTHER_MAC, lifetime=9000), at(5))
     assert only(actions, SendDatagram).link_destination == OTHER_MAC
     assert only(actions, RouteThroughAgent).link_address == OTHER_MAC
+
+
+def behind(machine: MobileNode, time: float, link_address: bytes | None) -> list[Action]:
+    """Netlink's report of the same link, address and gateway, and of the gateway's link-layer address."""
+    return machine.handle(LinkChanged("eth0", True, (ADDRESS,), AGENT, link_address), at(time))
+
+
+def test_gateway_with_another_link_address_is_another_link() -> None:
+    """A co-located node asks anew, for agents and for its registration, though no carrier and no address changed."""
+    machine = node()
+    co_located(machine)
+    assert none(behind(machine, 4, None) + behind(machine, 5, AGENT_MAC), SendDatagram), (
+        "known for the first time"
+    )
+    assert none(behind(machine, 6, AGENT_MAC), SendDatagram)
+    actions = behind(machine, 7, OTHER_MAC)
+    assert reasons(actions)[0] is Reason.LINK_REPLACED
+    assert Reason.SOLICITATION_SENT in reasons(actions) and none(actions, SendDatagram)
+    assert machine.attachment is None
+    answer(machine, asked(machine.handle(Tick(), at(7 + SETTINGS.agent_wait))), 8)
+    assert isinstance(machine.attachment, CoLocated) and machine.state is State.REGISTERED
+    assert Reason.LINK_REPLACED not in reasons(behind(machine, 9, OTHER_MAC))
+
+
+def test_agent_behind_another_gateway_is_preferred_to_the_address_from_before() -> None:
+    machine = node()
+    co_located(machine)
+    behind(machine, 5, AGENT_MAC)
+    behind(machine, 7, OTHER_MAC)
+    asked(machine.handle(advertisement(lifetime=9000), at(7.01)))
+    assert isinstance(machine.attachment, ThroughAgent)
+
+
+@pytest.mark.parametrize("case", ["forgotten meanwhile", "another gateway", "link down"])
+def test_gateways_that_show_no_other_link(case: str) -> None:
+    machine = node()
+    co_located(machine)
+    behind(machine, 5, AGENT_MAC)
+    match case:
+        case "forgotten meanwhile":  # a pinned entry, our own perhaps
+            actions = behind(machine, 6, None) + behind(machine, 7, OTHER_MAC)
+        case "another gateway":  # the host's routes changed, on the same link
+            event = LinkChanged("eth0", True, (ADDRESS,), SECOND_AGENT, OTHER_MAC)
+            actions = machine.handle(event, at(7))
+        case _:
+            actions = down(machine, 6) + behind(machine, 7, OTHER_MAC)
+    assert Reason.LINK_REPLACED not in reasons(actions)
 
 
 @pytest.mark.rfc("5944", "2.4.2.2", 1, 4)
