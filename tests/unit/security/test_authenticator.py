@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -68,10 +69,19 @@ def test_message_is_signed_and_verified(vector: dict[str, Any]) -> None:
     ours = association(vector, spi)
     datagram = sign(ours, covered[:-6], CLASSES[kind])
     assert datagram.hex() == vector["covered"] + vector["authenticator"]
-    parsed = parse(datagram)
-    found = parsed.extensions[-1]
-    assert isinstance(found, CLASSES[kind]) and found.spi == spi
-    assert verify(ours, parsed, found)
+    for behind in ("", "8200", "9003010203"):  # nothing, a delivery style, one that is not known
+        parsed = parse(datagram + bytes.fromhex(behind))
+        *_, found = (one for one in parsed.extensions if isinstance(one, CLASSES[kind]))
+        assert isinstance(found, Authentication) and found.spi == spi
+        assert verify(ours, parsed, found)
+
+
+def test_there_is_a_known_answer_for_every_algorithm_extension_and_kind_of_message() -> None:
+    answered = {
+        (vector["algorithm"], int(vector["covered"][:2]), int(vector["covered"][-12:-10], 16))
+        for vector in OF_MESSAGES
+    }
+    assert answered == set(product((algorithm.value for algorithm in Algorithm), (1, 3), CLASSES))
 
 
 @pytest.mark.rfc("5944", "3.5.1", 1)
