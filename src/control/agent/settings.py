@@ -252,6 +252,7 @@ def _advertised(
         prefix_length=address.network.prefixlen if advertise.prefix_lengths else None,
         destination=_DESTINATIONS[advertise.destination],
         on_solicitation_only=advertise.on_solicitation_only,
+        unsolicited=advertise.unsolicited,
     )
 
 

@@ -410,11 +410,11 @@ def _usable(key: str, address: IPv4Address, prefix: IPv4Network) -> Iterator[Pro
 
 
 def _advertise(key: str, advertise: AdvertiseConfig) -> Iterator[Problem]:
-    if advertise.on_solicitation_only:
+    if advertise.on_solicitation_only or advertise.unsolicited is not None:
         if advertise.lifetime < _SHORTEST_GOOD_ANSWER:
             yield _warning(
                 f"{key}.lifetime",
-                f"{advertise.lifetime} s is short for an agent that does not speak unasked:"
+                f"{advertise.lifetime} s is short for an agent that does not go on unasked:"
                 " so often its nodes lose it and have to ask again",
             )
     elif advertise.lifetime < advertise.interval:

@@ -76,13 +76,16 @@ class AdvertiseConfig(_Table):
     """Whether to tell the prefix length of the link; all agents of a link or none (RFC 5944 s2.1.2, s2.3)."""
     on_solicitation_only: Boolean = False
     """Whether to advertise only to those who ask (RFC 5944 s2.3); ``lifetime`` is then 1800 s if it is left out."""
+    unsolicited: Annotated[int | None, integer(1, 1000, "advertisements")] = None
+    """How many advertisements a link gets unasked when it comes up; after them only those who ask are told. For links
+    such as PPP, where each byte counts. ``lifetime`` is then 1800 s if it is left out. ``None``: no end."""
 
     @model_validator(mode="before")
     @classmethod
     def _lifetime_of_three_intervals(cls, data: Any) -> Any:
         if not isinstance(data, dict) or "lifetime" in data:
             return data
-        if data.get("on_solicitation_only") is True:
+        if data.get("on_solicitation_only") is True or data.get("unsolicited") is not None:
             return {**data, "lifetime": _LIFETIME_OF_ANSWERS}
         interval = data.get("interval")
         if not isinstance(interval, int | float) or not 0 < interval <= 1800:

@@ -41,8 +41,8 @@ class AdvertisedLink:
     """What one link is told. ``interval`` in seconds; ``lifetime`` is how long a silent agent is believed (s).
 
     ``destination`` is the group or broadcast address of periodic advertisements; there are none of these with
-    ``on_solicitation_only`` (s2.3). With ``prefix_length`` that of ``address`` is told too (s2.1.2): on one subnet all
-    agents do that, or none.
+    ``on_solicitation_only`` (s2.3), and at most ``unsolicited`` after the link has come up. With ``prefix_length`` that
+    of ``address`` is told too (s2.1.2): on one subnet all agents do that, or none.
     """
 
     interface: str
@@ -56,6 +56,7 @@ class AdvertisedLink:
     prefix_length: int | None = None
     destination: IPv4Address = ALL_SYSTEMS
     on_solicitation_only: bool = False
+    unsolicited: int | None = None
 
 
 class Advertiser:
@@ -67,13 +68,22 @@ class Advertiser:
         self._sequence = _FIRST_SEQUENCE
         self._answers = TokenBucket(_ANSWERS_PER_SECOND, _ANSWER_BURST)
         self._initial = _INITIAL_ADVERTISEMENTS
+        self._unsolicited = 0  # sent since the link came up
 
     def restart(self) -> None:
         """The link is usable from now on: the first advertisements come close together (RFC 1256 s4.3)."""
         self._initial = _INITIAL_ADVERTISEMENTS
+        self._unsolicited = 0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another periodic advertisement may follow."""
+        limit = self.link.unsolicited
+        return not self.link.on_solicitation_only and (limit is None or self._unsolicited < limit)
 
     def multicast(self, busy: bool) -> list[Action]:
         """The periodic advertisement, to every system on the link."""
+        self._unsolicited += 1
         return [
             self._advertise(self.link.destination, None, busy),
             Noted(Reason.ADVERTISED, {"interface": self.link.interface}),

@@ -215,10 +215,10 @@ class MobilityAgents:
     def _begin(self, advertiser: Advertiser, now: Instant) -> None:
         """As at start (RFC 1256 s4.3); an agent may wait until it is asked instead (s2.3)."""
         advertiser.restart()
-        if advertiser.link.on_solicitation_only:
-            self._schedule.cancel(advertiser.link.interface)
-        else:
+        if advertiser.goes_on:
             self._schedule.set(advertiser.link.interface, now.mono)
+        else:
+            self._schedule.cancel(advertiser.link.interface)
 
     def _on_tick(self, now: Instant) -> list[Action]:
         actions: list[Action] = []
@@ -231,8 +231,9 @@ class MobilityAgents:
         # Last: an advertisement that cannot be sent must not keep what has expired in the kernel.
         for interface in self._schedule.due(now.mono):
             advertiser = self._advertisers[interface]
-            self._schedule.set(interface, now.mono + advertiser.next_interval())
             actions += advertiser.multicast(self._busy)
+            if advertiser.goes_on:
+                self._schedule.set(interface, now.mono + advertiser.next_interval())
         return actions
 
     @property

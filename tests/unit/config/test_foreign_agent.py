@@ -99,6 +99,12 @@ def test_each_link_is_told_what_its_table_says(write: Write) -> None:
     assert quiet.lifetime == 1800  # nothing refreshes it before the node asks again
 
 
+def test_a_limited_number_of_advertisements_is_believed_for_long(write: Write) -> None:
+    few = AGENT.replace("on_solicitation_only = true", "unsolicited = 5")
+    _, quiet = settings.advertised_links(load(write(few)), address_of)
+    assert (quiet.unsolicited, quiet.on_solicitation_only, quiet.lifetime) == (5, False, 1800)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "key", "text"),
     [

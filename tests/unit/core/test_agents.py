@@ -262,6 +262,21 @@ def test_agent_that_advertises_only_when_it_is_asked() -> None:
     assert machine.next_deadline() is None
 
 
+def test_agent_that_advertises_a_limited_number_of_times_unasked() -> None:
+    few = replace(LINK, unsolicited=2)
+    machine = MobilityAgents(home=None, foreign=None, links=(few,), entropy=bytes)
+    for start in (0, 100):  # each time that the link comes up
+        machine.handle(LinkChanged("eth1", True), at(start))
+        assert not none(machine.handle(Tick(), at(start)), SendIcmp)
+        assert not none(machine.handle(solicitation(), at(start + 0.1)), SendIcmp), "answers do not count"
+        deadline = machine.next_deadline()
+        assert deadline is not None
+        assert not none(machine.handle(Tick(), at(start + 2)), SendIcmp)
+        assert machine.next_deadline() is None
+        assert not none(machine.handle(solicitation(), at(start + 50)), SendIcmp)
+        machine.handle(LinkChanged("eth1", False), at(start + 60))
+
+
 @pytest.mark.rfc("1256", "4.3", 7)
 def test_link_that_comes_up_again_begins_again_with_short_intervals() -> None:
     rare = replace(LINK, interval=1000.0)
