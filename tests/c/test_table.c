@@ -93,6 +93,7 @@ static void smallest(void)
 	struct mip_table t;
 	struct mip_tunnel one = { .home_be = 1 }, two = { .home_be = 2 }, found;
 	void *memory = aligned_alloc(64, mip_table_bytes(1));
+	uint32_t place;
 
 	memset(memory, 0, mip_table_bytes(1));
 	mip_table_init(&t, memory, 1, 0);
@@ -103,6 +104,12 @@ static void smallest(void)
 	CHECK(!mip_table_find(&t, 1, MIP_CARE_OF, &found));
 	CHECK(mip_table_delete(&t, 1, MIP_HOME, 0));
 	CHECK(mip_table_put(&t, &two) == MIP_PUT_NEW);
+	/* A place that was left meanwhile is nobody's: not that of 0.0.0.0 either, which a packet may hold. */
+	place = mip_table_locate(&t, 2, MIP_HOME);
+	CHECK(place != MIP_NOWHERE && mip_table_read(&t, place, 2, MIP_HOME, &found));
+	CHECK(mip_table_delete(&t, 2, MIP_HOME, 0));
+	for (int side = 0; side < MIP_SIDES; side++)
+		CHECK(!mip_table_read(&t, place, 0, (enum mip_side)side, &found));
 	free(memory);
 }
 

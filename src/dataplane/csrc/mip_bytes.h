@@ -10,6 +10,11 @@ static inline uint16_t mip_load16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
+static inline uint32_t mip_load32(const uint8_t *p)
+{
+	return (uint32_t)mip_load16(p) << 16 | mip_load16(p + 2);
+}
+
 static inline uint32_t mip_load32_be(const uint8_t *p)
 {
 	uint32_t value;

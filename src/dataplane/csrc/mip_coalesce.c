@@ -18,11 +18,6 @@ enum {
 	UDP_CHECK = 6,
 };
 
-static uint32_t load32(const uint8_t *p)
-{
-	return (uint32_t)mip_load16(p) << 16 | mip_load16(p + 2);
-}
-
 /* Bytes of the transport header of a packet that may be merged, by what its headers say; else 0. */
 static uint32_t tcp_header(const uint8_t *tcp, uint32_t len)
 {
@@ -49,11 +44,6 @@ static bool checksum_ok(const uint8_t *packet, const struct mip_ipv4 *ip)
 	return mip_checksum_fold(mip_checksum_add(sum, packet + ip->header, len)) == 0xffff;
 }
 
-static bool is_group(uint32_t address_be)
-{
-	return mip_host32(address_be) >> 28 >= 0xe;
-}
-
 struct mip_candidate mip_coalesce_examine(const struct mip_coalescer *c, uint8_t *packet,
 					  const struct mip_ipv4 *ip, uint32_t tunnel)
 {
@@ -64,8 +54,8 @@ struct mip_candidate mip_coalesce_examine(const struct mip_coalescer *c, uint8_t
 	if ((!tcp && ip->protocol != MIP_PROTO_UDP) || mip_ipv4_is_fragment(ip) || len < UDP_HEADER)
 		return k;
 	k.has_ports = true;
-	k.ports = load32(packet + ip->header);
-	if (ip->header == MIP_IPV4_HEADER && !is_group(ip->dst_be))
+	k.ports = mip_load32(packet + ip->header);
+	if (ip->header == MIP_IPV4_HEADER && !mip_is_group(ip->dst_be))
 		header = tcp ? tcp_header(packet + ip->header, len)
 			     : (c->udp ? udp_header(packet + ip->header, len) : 0);
 	k.headers = ip->header + header;
@@ -101,7 +91,7 @@ static bool is_next_tcp(const struct mip_flow *f, const struct mip_candidate *k)
 	const uint8_t *a = f->first + MIP_IPV4_HEADER, *b = k->packet + MIP_IPV4_HEADER;
 	uint32_t options = f->headers - MIP_IPV4_HEADER - TCP_HEADER;
 
-	return load32(b + TCP_SEQUENCE) == f->sequence &&
+	return mip_load32(b + TCP_SEQUENCE) == f->sequence &&
 	       memcmp(a + TCP_ACK_NUMBER, b + TCP_ACK_NUMBER, 4) == 0 &&
 	       memcmp(a + TCP_WINDOW, b + TCP_WINDOW, 2) == 0 &&
 	       memcmp(a + TCP_URGENT, b + TCP_URGENT, 2 + options) == 0;
@@ -162,7 +152,7 @@ bool mip_coalesce_take(struct mip_coalescer *c, const struct mip_candidate *k)
 	f->push = false;
 	f->closed = payload < f->size;
 	if (k->ip->protocol == MIP_PROTO_TCP) {
-		f->sequence = load32(tcp + TCP_SEQUENCE) + payload;
+		f->sequence = mip_load32(tcp + TCP_SEQUENCE) + payload;
 		f->push = tcp[TCP_FLAGS] & TCP_PSH;
 		f->closed |= f->push;
 	}

@@ -94,11 +94,6 @@ bool mip_encap_is_to_itself(const uint8_t *packet, const struct mip_ipv4 *ip)
 	return false;
 }
 
-static bool is_tunnelled(uint8_t protocol)
-{
-	return protocol == MIP_PROTO_IPIP || protocol == MIP_PROTO_GRE || protocol == MIP_PROTO_MINIMAL;
-}
-
 /*
  * RFC 2003 3.2.  A datagram whose source is one of our addresses must not be
  * tunnelled "when forwarding"; the kernel refuses to forward such a datagram
@@ -114,7 +109,7 @@ static enum mip_drop loop_check(const struct mip_packet *p, const struct mip_ipv
 		return t->side == MIP_HOME && mip_encap_is_to_itself(p->data, inner)
 			       ? MIP_DROP_LOOP_CARE_OF
 			       : MIP_DROP_LOOP_SOURCE_IS_EXIT;
-	if (inner->src_be == t->local_be && is_tunnelled(inner->protocol) &&
+	if (inner->src_be == t->local_be && mip_encap_is_known(inner->protocol) &&
 	    (t->local_be != t->home_be || inner->dst_be == t->remote_be))
 		return MIP_DROP_LOOP_OWN_TUNNEL;
 	return MIP_OK;

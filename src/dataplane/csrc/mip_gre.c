@@ -28,11 +28,6 @@ static void store32(uint8_t *p, uint32_t value)
 	mip_store16(p + 2, (uint16_t)value);
 }
 
-static uint32_t load32(const uint8_t *p)
-{
-	return (uint32_t)mip_load16(p) << 16 | mip_load16(p + 2);
-}
-
 static uint16_t checksum(const struct mip_packet *p, const uint8_t *gre, uint32_t len)
 {
 	return (uint16_t)~mip_checksum_fold(
@@ -91,11 +86,11 @@ enum mip_drop mip_gre_parse(const uint8_t *gre, uint32_t len, struct mip_decap *
 	out->has_key = flags & KEY;
 	out->has_sequence = flags & SEQUENCE;
 	if (out->has_key) {
-		out->key = load32(gre + at);
+		out->key = mip_load32(gre + at);
 		at += GRE_FIELD;
 	}
 	if (out->has_sequence)
-		out->sequence = load32(gre + at);
+		out->sequence = mip_load32(gre + at);
 	return MIP_OK;
 }
 

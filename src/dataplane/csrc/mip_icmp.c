@@ -27,16 +27,11 @@ static bool is_valid_source(uint32_t address_be)
 	return network != 0 && network != 127 && network < 224;
 }
 
-static bool is_group(uint32_t address_be)
-{
-	return mip_host32(address_be) >> 28 >= 0xe;
-}
-
 static bool may_report(const uint8_t *orig, const struct mip_ipv4 *ip)
 {
 	if (ip->frag & MIP_IPV4_OFFSET)
 		return false;
-	if (!is_valid_source(ip->src_be) || is_group(ip->dst_be))
+	if (!is_valid_source(ip->src_be) || mip_is_group(ip->dst_be))
 		return false;
 	if (ip->protocol != MIP_PROTO_ICMP)
 		return true;

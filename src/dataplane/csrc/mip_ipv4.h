@@ -52,4 +52,10 @@ static inline bool mip_is_link_local_group(uint32_t address_be)
 	return mip_host32(address_be) >> 8 == 0xe00000;
 }
 
+/* Multicast and class E, and with that the limited broadcast. */
+static inline bool mip_is_group(uint32_t address_be)
+{
+	return mip_host32(address_be) >> 28 >= 0xe;
+}
+
 #endif

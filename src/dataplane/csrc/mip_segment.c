@@ -18,11 +18,6 @@ enum {
 	IP_ADDRESSES = 12,
 };
 
-static uint32_t load32(const uint8_t *p)
-{
-	return (uint32_t)mip_load16(p) << 16 | mip_load16(p + 2);
-}
-
 /* The sum of a header without the words that a segment has of its own: taken away (RFC 1624), not skipped. */
 static uint64_t sum_without(const uint8_t *header, size_t len, const uint8_t *own, size_t words)
 {
@@ -49,7 +44,7 @@ void mip_segment_begin(struct mip_segmenter *s, const uint8_t *packet, const str
 	s->payload = (uint32_t)(ip->total - super->headers);
 	s->done = 0;
 	s->id = ip->id;
-	s->sequence = tcp ? load32(transport + TCP_SEQUENCE) : 0;
+	s->sequence = tcp ? mip_load32(transport + TCP_SEQUENCE) : 0;
 	s->flags = tcp ? mip_load16(transport + TCP_FLAGS) : 0;
 	s->ip_sum = sum_without(packet, ip->header, own_ip, sizeof(own_ip));
 	s->transport_sum = tcp ? sum_without(transport, len, own_tcp, sizeof(own_tcp))

@@ -139,7 +139,8 @@ enum mip_put mip_table_put(struct mip_table *t, const struct mip_tunnel *tunnel)
 
 bool mip_table_delete(struct mip_table *t, uint32_t home_be, enum mip_side side, uint32_t rank)
 {
-	static const struct mip_tunnel nothing;
+	/* Zeros would be the tunnel of 0.0.0.0. */
+	static const struct mip_tunnel nothing = { .side = MIP_SIDES };
 	uint64_t key = make_key(home_be, side, rank);
 	uint64_t hole = writer_find(t, key), at = hole, moved, word = load_word(t, hole);
 

@@ -5,10 +5,10 @@
  * (mip_group.h), which only that file asks for.
  *
  * Two levels, in memory given for the whole capacity at the start: nothing ever
- * grows or is copied.  Words of 8 bytes, eight to a cache line, at most half full, open
- * addressing, linear probing from the first word of a line: each holds its key and the
- * place of an entry.  An entry is one cache line.  So a look-up touches two lines, but for
- * the few whose line is full, and mip_table_prefetch() and mip_table_locate() bring them nearer one
+ * grows or is copied.  Words of 8 bytes, eight to a cache line, at most a quarter in use, open
+ * addressing, linear probing: each holds its key and the place of an entry.  An entry is one
+ * cache line.  So a look-up touches two lines, but for the few whose chain goes on in the
+ * next one, and mip_table_prefetch() and mip_table_locate() bring them nearer one
  * after the other for a batch of packets.  One writer at a time (the caller's lock); any
  * number of readers, which take no lock and write nothing.
  *

@@ -21,6 +21,12 @@ enum mip_encap {
 
 enum { MIP_ENCAPS = 3 };
 
+/* Whether a datagram of this IP protocol is a tunnelled one. */
+static inline bool mip_encap_is_known(uint8_t protocol)
+{
+	return protocol == MIP_ENCAP_IPIP || protocol == MIP_ENCAP_GRE || protocol == MIP_ENCAP_MINIMAL;
+}
+
 enum mip_flag {
 	MIP_F_REVERSE = 1 << 0,    /* reverse tunnelling was registered (RFC 3024) */
 	MIP_F_ECN_COMPAT = 1 << 1, /* RFC 6040 4.3 compatibility mode: outer is Not-ECT */

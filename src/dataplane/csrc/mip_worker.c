@@ -15,17 +15,20 @@ uint64_t mip_now_ns(void)
 	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
 }
 
-static void tell(struct mip_worker *w, const struct mip_event *event)
+/* False if it is lost. */
+static bool tell(struct mip_worker *w, const struct mip_event *event)
 {
 	const uint64_t one = 1;
+	ssize_t written;
 
 	if (!mip_ring_put(&w->ring, event)) {
 		mip_add(&w->counters[MIP_COUNTER_EVENTS_LOST], 1);
-		return;
+		return false;
 	}
 	/* Fails only when the count is at its end, and then the descriptor is readable anyway. */
-	if (write(w->event_fd, &one, sizeof(one)) < 0)
-		return;
+	written = write(w->event_fd, &one, sizeof(one));
+	(void)written;
+	return true;
 }
 
 void mip_worker_event(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value)
@@ -62,8 +65,8 @@ void mip_worker_wrong_source(struct mip_worker *w, uint32_t outer_be, uint32_t i
 	if (!may_tell(w, MIP_EVENT_WRONG_SOURCE))
 		return;
 	event.value = w->wrong_sources;
-	w->wrong_sources = 0;
-	tell(w, &event);
+	if (tell(w, &event))
+		w->wrong_sources = 0;
 }
 
 bool mip_worker_wait(struct mip_worker *w, const int *fds, uint32_t count)

@@ -158,11 +158,6 @@ static void tunnel(struct mip_worker *w, struct mip_packet *p, struct mip_ipv4 *
 		mip_worker_too_big(w, p, t);
 }
 
-static bool is_tunnelled(uint8_t protocol)
-{
-	return protocol == MIP_ENCAP_IPIP || protocol == MIP_ENCAP_GRE || protocol == MIP_ENCAP_MINIMAL;
-}
-
 /* To the foreign agent itself.  Only what the node tunnelled to it goes on (RFC 3024 5.2); the kernel has the rest. */
 static void to_agent(struct mip_worker *w, struct mip_packet *p, const struct mip_ipv4 *ip,
 		     const struct mip_super *super, const struct mip_tunnel *t)
@@ -170,7 +165,7 @@ static void to_agent(struct mip_worker *w, struct mip_packet *p, const struct mi
 	struct mip_decap d;
 	enum mip_drop drop;
 
-	if (!is_tunnelled(ip->protocol))
+	if (!mip_encap_is_known(ip->protocol))
 		return;
 	drop = mip_decapsulate(p, (enum mip_encap)ip->protocol, &d);
 	if (!drop)
@@ -206,9 +201,8 @@ static void link_packet(struct mip_worker *w, struct mip_packet *p, const struct
 	spot = mip_place_read(&w->places[t.index]);
 	if (ip.dst_be == spot.own_be || ip.dst_be == t.local_be)
 		to_agent(w, p, &ip, &super, &t);
-	else if (t.flags & MIP_F_DELIVERY)
-		mip_worker_drop(w, MIP_DROP_SHARED_ADDRESS,
-				&t); /* for a direct way its address is too ambiguous */
+	else if (t.flags & MIP_F_DELIVERY) /* for a direct way its address is too ambiguous */
+		mip_worker_drop_all(w, MIP_DROP_SHARED_ADDRESS, &t, super.count);
 	else if (!(t.flags & MIP_F_REVERSE))
 		mip_worker_drop_all(w, MIP_DROP_NOT_REVERSE, &t, super.count);
 	else
