@@ -1,17 +1,19 @@
 /*
  * Hostile device headers and super-packets into segmentation, hostile batches into coalescing.
  * Invariants: the segments of whatever is accepted are well-formed and hold the payload, byte for
- * byte; segments merged and cut again are the same (recut.h); so is any batch of packets.
+ * byte; each goes through any tunnel with its payload elsewhere and comes out the same, GRE's checksum
+ * right; segments merged and cut again are the same (recut.h); so is any batch of packets.
  */
 #include <assert.h>
 
 #include "mip_bytes.h"
 #include "mip_checksum.h"
+#include "mip_encap.h"
 #include "recut.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-enum { STREAMS = 4, RECORD = 6 };
+enum { STREAMS = 4, RECORD = 6, ENOUGH = 2 * MIP_PACKET_MAX };
 
 static struct recut batch;
 static struct mip_coalescer coalescer;
@@ -34,6 +36,34 @@ static void mend_transport(uint8_t *packet, const struct mip_ipv4 *ip)
 	mip_store16(transport + at, 0);
 	check = (uint16_t)~mip_checksum_fold(mip_checksum_add(sum, transport, len));
 	mip_store16(transport + at, check ? check : 0xffff);
+}
+
+/* segment has its payload elsewhere, whole is the same in one piece; kind: one byte says which tunnel. */
+static void tunnel(const struct mip_packet *segment, const uint8_t *whole, const struct mip_ipv4 *ip,
+		   uint8_t kind)
+{
+	static const uint8_t encaps[] = { MIP_ENCAP_IPIP, MIP_ENCAP_GRE, MIP_ENCAP_MINIMAL };
+	static uint8_t headers[MIP_HEADROOM + MIP_SEGMENT_HEADERS], outer[MIP_HEADROOM + MIP_PACKET_MAX];
+	struct mip_packet p = *segment, out = { .data = outer };
+	struct mip_tunnel t = { .home_be = 1, .local_be = 2, .remote_be = 3, .encap = encaps[kind % 3] };
+	uint32_t head = segment->len - segment->tail_len;
+	struct mip_decap d;
+
+	if (t.encap == MIP_ENCAP_GRE)
+		t.flags = (uint16_t)((kind >> 2 & 7) * MIP_F_GRE_KEY);
+	t.mtu = (uint16_t)(MIP_PACKET_MAX - mip_tunnel_overhead(&t));
+	assert(mip_tunnel_prepare(&t));
+	p.data = memcpy(headers + MIP_HEADROOM, segment->data, head);
+	p.headroom = MIP_HEADROOM;
+	if (mip_encapsulate(&p, ip, &t, 7))
+		return;
+	assert(p.tail == segment->tail && p.tail_len == segment->tail_len && p.data >= headers);
+	head = p.len - p.tail_len;
+	memcpy(outer, p.data, head);
+	memcpy(outer + head, p.tail, p.tail_len);
+	out.len = p.len;
+	assert(mip_decapsulate(&out, (enum mip_encap)t.encap, &d) == MIP_OK);
+	assert(out.len == segment->len && memcmp(out.data, whole, out.len) == 0);
 }
 
 /* Cuts what the device gave; the first batch of it is merged and cut again. */
@@ -59,6 +89,9 @@ static void segments(const uint8_t *in, uint8_t *packet, const struct mip_ipv4 *
 		memcpy(p.data + head, p.tail, p.tail_len);
 		done += p.tail_len;
 		assert(mip_ipv4_parse(p.data, p.len, MIP_INNER, &one) == MIP_OK && one.total == p.len);
+		assert(memcmp(&one, &s.ip, offsetof(struct mip_ipv4, protocol) + 1) == 0);
+		if (count < MIP_BATCH)
+			tunnel(&p, p.data, &one, (uint8_t)(in[2] + count));
 		if (count < MIP_BATCH) {
 			batch.len[batch.count] = p.len;
 			batch.tunnel[batch.count++] = 0;
@@ -93,8 +126,8 @@ struct stream {
 	uint16_t id, size;
 };
 
-/* One packet of a stream, bent as the record says: kind, sizes, and which byte of the headers to change how. */
-static void add(const uint8_t r[RECORD], struct stream streams[STREAMS])
+/* One packet of a stream, bent as the record says: kind, sizes, and which byte of the headers to change how.  Its bytes. */
+static uint32_t add(const uint8_t r[RECORD], struct stream streams[STREAMS])
 {
 	struct stream *s = &streams[r[0] % STREAMS];
 	uint8_t *packet = recut_packet(&batch, batch.count), *transport = packet + MIP_IPV4_HEADER;
@@ -126,16 +159,18 @@ static void add(const uint8_t r[RECORD], struct stream streams[STREAMS])
 		packet[4 + r[5] % 16] ^= r[4];
 	mend(packet, MIP_IPV4_HEADER);
 	if (mip_ipv4_parse(packet, ip.total, MIP_INNER, &ip))
-		return;
+		return 0;
 	if (!(r[2] & 4))
 		mend_transport(packet, &ip);
 	batch.len[batch.count] = ip.total;
 	batch.tunnel[batch.count++] = r[2] >> 7;
+	return ip.total;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct stream streams[STREAMS] = { { 0 } };
+	uint32_t bytes = 0;
 
 	if (len == 0)
 		return 0;
@@ -145,8 +180,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	}
 	batch.count = 0;
-	for (data++, len--; len >= RECORD && batch.count < MIP_BATCH; data += RECORD, len -= RECORD)
-		add(data, streams);
+	/* Enough to fill a super-packet and begin another: more only takes time. */
+	for (data++, len--; len >= RECORD && batch.count < MIP_BATCH && bytes < ENOUGH;
+	     data += RECORD, len -= RECORD)
+		bytes += add(data, streams);
 	recut(&batch, &coalescer);
 	return 0;
 }
