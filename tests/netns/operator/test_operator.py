@@ -14,7 +14,7 @@ import pytest
 
 from mobileip.control.lab.daemons import SPI, Daemon, toml
 from mobileip.control.lab.lab import Lab
-from mobileip.control.lab.topology import FOREIGN1, HOME_ADDRESS
+from mobileip.control.lab.topology import FOREIGN1, HOME_ADDRESS, HOME_AGENT
 from mobileip.control.lab.waiting import eventually
 from tests.netns.roles.kernel import ours
 
@@ -208,3 +208,19 @@ def test_violations_are_listed(lab: Lab) -> None:
     )
     assert (rows[0]["home_address"], rows[0]["spi"]) == (HOME, SPI)
     assert "mn-failed-authentication" in mobileip(lab.home, "show", "violations")
+
+
+def test_what_waits_for_a_silent_home_agent_is_shown(lab: Lab) -> None:
+    silence = f"blackhole {HOME_AGENT}/32"
+    lab.core.namespace.ip(f"route add {silence}")
+    try:
+        lab.move_to("foreign1")
+        row, *_ = eventually(
+            lambda: lab.foreign1.show("pending"), what="a pending registration", explain=lab.explain
+        )
+        assert (row["home_address"], row["home_agent"], row["state"]) == (HOME, str(HOME_AGENT), "pending")
+        assert 0 < row["remaining_s"] <= 7
+        assert row["link_address"] in mobileip(lab.foreign1, "show", "pending")
+    finally:
+        lab.core.namespace.ip(f"route del {silence}")
+    lab.wait_registered(within=20)
