@@ -462,11 +462,7 @@ class Reason(Enum):
     )
     TUNNEL_TOO_BIG = (
         "tunnel-too-big",
-        _r(
-            "a tunnelled datagram was longer than the MTU of the device it had to leave by: dropped",
-            "2003 s5.1",
-            _W,
-        ),
+        _r("a tunnelled datagram was longer than its device's MTU: dropped", "2003 s5.1", _W),
     )
     UNDERLAY_FELL_BACK = (
         "underlay-fell-back",
@@ -476,6 +472,9 @@ class Reason(Enum):
             _W,
         ),
     )
+    TUNNEL_PATH_MTU = "tunnel-path-mtu", _r("the MTU a router told of a tunnel's path is used", "2003 s5.1")
+    TUNNEL_ERROR = "tunnel-error", _r("an ICMP error about a datagram that we tunnelled", "2003 s4", _D)
+    TUNNEL_ERROR_IGNORED = "tunnel-error-ignored", _r("an ICMP error about none of ours", "2003 s4", _D)
     DEVICE_LOST = (
         "device-lost",
         _r(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
 from mobileip.control.core.actions import (
@@ -24,6 +25,7 @@ from mobileip.control.core.actions import (
 from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
 from mobileip.control.types import EncapsulationType
+from mobileip.control.wire.icmp_error import TunnelError
 from mobileip.dataplane import (
     MTU_MAX,
     MTU_MIN,
@@ -42,7 +44,7 @@ from mobileip.dataplane import (
     overhead,
 )
 
-__all__ = ["PathMtu", "Tunnel", "TunnelStatus", "Tunnels", "device_mtu"]
+__all__ = ["PathMtu", "Tunnel", "TunnelEntry", "TunnelStatus", "Tunnels", "device_mtu"]
 
 OUTER_HEADER = 20  # bytes of IP-in-IP overhead (RFC 2003)
 
@@ -62,6 +64,18 @@ _MULTICASTS = {
 
 PathMtu = Callable[[IPv4Address], int | None]
 """MTU in bytes of the route to an address, ``None`` if there is no route now."""
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelEntry:
+    """``mtu``, in bytes: the largest inner packet; ``path``: the same with the outer header.
+
+    ``shared``: several visitors have the home address, so no route leads to the one that sends.
+    """
+
+    mtu: int
+    path: int
+    shared: bool
 
 
 class Tunnels:
@@ -162,6 +176,39 @@ class Tunnels:
     def underlay(self, tunnel: Tunnel) -> str:
         """How the datagrams of a tunnel leave this host: "raw", through the kernel's routing, or past it."""
         return self._underlay if (tunnel.local, tunnel.remote) in self._hops else "raw"
+
+    def fit(self, remote: IPv4Address) -> int:
+        """Make the tunnels to ``remote`` as wide as its path is now; how many were not."""
+        changed = 0
+        for status in self._engine.tunnels(remote):
+            tunnel = status.tunnel
+            mtu = self._mtu_of(tunnel.remote, tunnel.encapsulation, tunnel.flags)
+            if tunnel.side is Side.NODE or mtu == tunnel.mtu:
+                continue
+            shared = self._shared.get((tunnel.home_address, tunnel.remote))
+            if Flag.SHARED in tunnel.flags and shared is not None:
+                self.perform(shared)
+            else:
+                beside = tunnel.side is Side.HOME
+                self._engine.apply([Install(replace(tunnel, mtu=mtu), beside)])
+            changed += 1
+        return changed
+
+    def entry(self, error: TunnelError) -> TunnelEntry | None:
+        """Where what ``error`` quotes went into its tunnel; the widest, if several may have been it.
+
+        ``None`` if there is no such tunnel: then the error is forged, or about one that is gone.
+        """
+        found = [
+            one.tunnel
+            for one in self._engine.tunnels(error.remote)
+            if one.tunnel.side is not Side.NODE and _sends(one.tunnel, error)
+        ]
+        if not found:
+            return None
+        tunnel = max(found, key=lambda tunnel: tunnel.mtu)
+        path = tunnel.mtu + overhead(tunnel.encapsulation, tunnel.flags)
+        return TunnelEntry(tunnel.mtu, path, Flag.SHARED in tunnel.flags)
 
     def watch(self, interface: str | None, network: IPv4Network, *, multicasts: bool = False) -> None:
         """Forward the broadcasts of a home link to the nodes of ``network`` that asked for them (RFC 5944 s4.3).
@@ -320,8 +367,11 @@ class Tunnels:
                     yield Reason.TUNNEL_SOURCE_REFUSED, fields
 
     def _tunnel_mtu(self, action: InstallTunnel) -> int:
-        path = self._path_mtu(action.remote)
-        more = overhead(_encapsulation(action), self._options(action))
+        return self._mtu_of(action.remote, _encapsulation(action), self._options(action))
+
+    def _mtu_of(self, remote: IPv4Address, encapsulation: Encapsulation, flags: Flag) -> int:
+        path = self._path_mtu(remote)
+        more = overhead(encapsulation, flags)
         mtu = self._mtu if path is None else min(self._mtu, path - more)
         return max(MTU_MIN, min(mtu, MTU_MAX - max(0, more - OUTER_HEADER)))
 
@@ -329,6 +379,21 @@ class Tunnels:
         if action.encapsulation is not EncapsulationType.GRE:
             return Flag.NONE
         return self._gre if action.keys is None else self._gre | Flag.GRE_KEY
+
+
+def _sends(tunnel: Tunnel, error: TunnelError) -> bool:
+    """Whether what ``error`` quotes may have come from ``tunnel`` (RFC 1191 s8: who forges one must guess more)."""
+    if tunnel.local != error.local:
+        return False
+    if tunnel.encapsulation != error.encapsulation:
+        # RFC 2004 s3: fragments go the other way.
+        return (tunnel.encapsulation, error.encapsulation) == (Encapsulation.MINIMAL, Encapsulation.IPIP)
+    if error.keyed != (Flag.GRE_KEY in tunnel.flags) or error.key not in (None, tunnel.key_out):
+        return False
+    if not error.inner or Flag.NESTED in tunnel.flags:
+        return True
+    inside = error.destination if tunnel.side is Side.HOME else error.source
+    return inside == tunnel.home_address or bool(tunnel.flags & (Flag.BROADCAST | Flag.MULTICAST))
 
 
 def _gre_options(checksum: bool, sequence: bool) -> Flag:

@@ -184,6 +184,7 @@ cdef extern from "mip_engine.h" nogil:
     int mip_engine_join(mip_engine *e, uint32_t group_be, uint32_t home_be) noexcept
     bint mip_engine_leave(mip_engine *e, uint32_t group_be, uint32_t home_be) noexcept
     int mip_engine_igmp_fd(const mip_engine *e) noexcept
-    size_t mip_engine_tunnels(mip_engine *e, uint32_t *cursor, mip_status *out, size_t cap) noexcept
+    size_t mip_engine_tunnels(
+        mip_engine *e, uint32_t remote_be, uint32_t *cursor, mip_status *out, size_t cap) noexcept
     void mip_engine_counters(const mip_engine *e, uint64_t *drops, uint64_t *counters) noexcept
     size_t mip_engine_events(mip_engine *e, mip_event *out, size_t cap) noexcept

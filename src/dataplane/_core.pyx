@@ -344,8 +344,12 @@ cdef class Engine:
         """
         self._apply(list(changes))
 
-    def tunnels(self) -> list:
-        """Every tunnel with what it carried.  Changes made meanwhile may or may not be in it."""
+    def tunnels(self, remote=None) -> list:
+        """Every tunnel, or those towards ``remote``, with what it carried.
+
+        Changes made meanwhile may or may not be in it.
+        """
+        cdef uint32_t remote_be = 0 if remote is None else _address_be(remote)
         cdef mip_status chunk[64]
         cdef uint32_t cursor = 0
         cdef size_t count = 0, i
@@ -355,7 +359,7 @@ cdef class Engine:
             with self._lock:
                 engine = self._open()
                 with nogil:
-                    count = mip_engine_tunnels(engine, &cursor, chunk, 64)
+                    count = mip_engine_tunnels(engine, remote_be, &cursor, chunk, 64)
             if not count:
                 return found
             for i in range(count):

@@ -30,7 +30,19 @@ from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
 from mobileip.control.tunnels import Tunnels
 from mobileip.control.types import EncapsulationType, GreKeys
-from mobileip.dataplane import EngineEvent, EventType, Flag, Install, NextHop, Place, Remove, Side, Tunnel
+from mobileip.dataplane import (
+    EngineEvent,
+    EventType,
+    Flag,
+    Install,
+    NextHop,
+    Place,
+    Remove,
+    Side,
+    Traffic,
+    Tunnel,
+    TunnelStatus,
+)
 
 HOME, LOCAL, REMOTE = IPv4Address("10.1.0.5"), IPv4Address("192.0.2.1"), IPv4Address("198.51.100.1")
 
@@ -48,6 +60,11 @@ class Scripted:
         self.failure: Exception | None = None
         self.hops: list[NextHop] = []
         self.room = 2
+        self.held: list[Tunnel] = []
+
+    def tunnels(self, remote: IPv4Address | None = None) -> list[TunnelStatus]:
+        nothing = Traffic(0, 0, 0)
+        return [TunnelStatus(one, nothing, nothing) for one in self.held if remote in (None, one.remote)]
 
     def apply(self, changes: Iterable[Install | Remove]) -> None:
         if self.failure is not None:

@@ -12,6 +12,7 @@ from mobileip.control.config.model import Config
 from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.core.events import ClearBinding, ClearVisitor, Event
 from mobileip.control.core.mobile import MobileNode
+from mobileip.control.core.tunnel_state import TunnelStates
 from mobileip.control.ops.control_socket import ControlError, Handler
 from mobileip.control.ops.journal import Journal
 from mobileip.control.tunnels import Tunnels
@@ -31,6 +32,8 @@ class Daemon(Protocol):
 
     @property
     def tunnels(self) -> Tunnels: ...
+    @property
+    def paths(self) -> TunnelStates: ...
 
     def submit(self, event: Event) -> None:
         """Let the machine handle ``event`` now."""
@@ -74,7 +77,7 @@ def _views(daemon: Daemon) -> dict[str, Callable[[], object]]:
         "registration": lambda: {} if mobile is None else views.registration(mobile, now),
         "associations": lambda: configured.associations(daemon.config),
         "violations": daemon.journal.violations.rows,
-        "tunnels": lambda: views.tunnels(daemon.tunnels.status(), daemon.tunnels.underlay),
+        "tunnels": lambda: views.tunnels(daemon.tunnels.status(), daemon.tunnels.underlay, daemon.paths, now),
         "counters": lambda: {**daemon.journal.counters.snapshot(), "data_plane": daemon.tunnels.counters()},
     }
 

@@ -15,6 +15,7 @@ from mobileip.control.agent.debug import Followers
 from mobileip.control.agent.groups import GroupTraffic
 from mobileip.control.agent.reload import Change, merge
 from mobileip.control.agent.runner import Runner
+from mobileip.control.agent.tunnel_errors import TunnelErrors
 from mobileip.control.config.model import Config, HomeAgentConfig
 from mobileip.control.config.problem import Problem, Severity
 from mobileip.control.core.actions import (
@@ -45,6 +46,7 @@ from mobileip.control.core.events import (
 from mobileip.control.core.foreign import ForeignAgent, ForeignAgentSettings
 from mobileip.control.core.home import HomeAgent, HomeAgentSettings
 from mobileip.control.core.mobile import MobileNode, State
+from mobileip.control.core.tunnel_state import TunnelStates
 from mobileip.control.net.arp import Announcer
 from mobileip.control.net.failures import NetlinkFailure
 from mobileip.control.net.hops import NextHops
@@ -99,6 +101,7 @@ class _Daemon:
         self.mobile: MobileNode | None = None
         self.agents: MobilityAgents | None = None
         self._groups: GroupTraffic | None = None  # of a home agent that forwards multicasts
+        self.paths = TunnelStates()
         self._reread = reread
         self._reloading = asyncio.Lock()
         self._stack = stack
@@ -141,6 +144,9 @@ class _Daemon:
         )
         self._path_mtus = host.PathMtus(self._netlink, mark, clock.now)
         self._tunnels = self._stack.enter_context(closing(self._open_tunnels(mtu, mark)))
+        self._stack.enter_context(
+            closing(TunnelErrors(self.paths, self._tunnels, self._note, self._path_mtus.forget, mark))
+        )
         if daemon.manage_sysctls:
             sysctls.apply(self._sysctl_needs(sysctls))
         announcer = self._stack.enter_context(closing(self._announcer()))
@@ -167,7 +173,7 @@ class _Daemon:
                 daemon.tunnel_device,
                 mtu=mtu,
                 mark=mark or 0,
-                path_mtu=self._path_mtus,
+                path_mtu=self._path_mtu,
                 capacity=settings.tunnel_capacity(self.config),
                 gre_checksum=daemon.gre_checksum,
                 gre_sequence=daemon.gre_sequence,
@@ -332,6 +338,11 @@ class _Daemon:
         self._path_mtus.forget()
         if self.agents is not None and self.agents.home is not None:
             self.agents.home.look_again()
+
+    def _path_mtu(self, remote: IPv4Address) -> int | None:
+        """The less of what the kernel's route carries and of what routers beyond it said."""
+        known = (self._path_mtus(remote), self.paths[remote].mtu)
+        return min((mtu for mtu in known if mtu is not None), default=None)
 
     def _watch_home_link(self, interface: str) -> None:
         """A home link is up, perhaps made anew: its broadcasts and multicasts go to the nodes that ask for them

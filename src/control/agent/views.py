@@ -11,6 +11,7 @@ from mobileip.control.core.bindings import MobilityBinding
 from mobileip.control.core.discovery import KnownAgent, agents, roles
 from mobileip.control.core.mobile import MobileNode
 from mobileip.control.core.multicast import Membership
+from mobileip.control.core.tunnel_state import TunnelStates
 from mobileip.control.core.visitors import PendingRegistration, Visitor
 from mobileip.control.tunnels import Tunnel, TunnelStatus
 from mobileip.control.types import NANOSECONDS, Instant
@@ -80,9 +81,12 @@ def registration(machine: MobileNode, now: Instant) -> Row:
     return row
 
 
-def tunnels(status: Iterable[TunnelStatus], underlay: Callable[[Tunnel], str]) -> Iterator[Row]:
+def tunnels(
+    status: Iterable[TunnelStatus], underlay: Callable[[Tunnel], str], paths: TunnelStates, now: Instant
+) -> Iterator[Row]:
     for one in status:
         tunnel = one.tunnel
+        path = paths[tunnel.remote]
         yield {
             "home_address": tunnel.home_address,
             "side": tunnel.side.name.lower().replace("_", "-"),
@@ -91,6 +95,9 @@ def tunnels(status: Iterable[TunnelStatus], underlay: Callable[[Tunnel], str]) -
             "encapsulation": tunnel.encapsulation.name.lower(),
             "underlay": underlay(tunnel),
             "mtu": tunnel.mtu,
+            "path_mtu": path.mtu,
+            "path_mtu_age_s": _age(None if path.mtu is None else path.mtu_at, now),
+            "unreachable_s": _age(path.unreachable_at, now),
             "packets_in": one.into.packets,
             "bytes_in": one.into.bytes,
             "packets_out": one.out.packets,
@@ -212,6 +219,10 @@ def _location(attachment: Attachment | None) -> str:
             return "co-located"
         case None:
             return "disconnected"
+
+
+def _age(since: int | None, now: Instant) -> float | None:
+    return None if since is None else round((now.mono - since) / NANOSECONDS, 1)
 
 
 def _remaining(expires: int | None, now: Instant) -> float | None:

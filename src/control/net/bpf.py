@@ -60,6 +60,27 @@ def icmp_of_types(first: int, second: int) -> list[Instruction]:
     )
 
 
+def icmp_errors_about_tunnels() -> list[Instruction]:
+    """Unreachable, source quench, redirect, time exceeded and parameter problem that quote IP-in-IP, GRE or minimal
+    encapsulation. For a raw socket: it gets no fragments, and only what is for this host.
+    """
+    return [
+        (HEADER_LENGTH, 0, 0, 0),
+        (LOAD_BYTE_X, 0, 0, 0),
+        (JUMP_EQUAL, 4, 0, 3),
+        (JUMP_EQUAL, 3, 0, 4),
+        (JUMP_EQUAL, 2, 0, 5),
+        (JUMP_EQUAL, 1, 0, 11),
+        (JUMP_EQUAL, 0, 5, 12),
+        (LOAD_BYTE_X, 0, 0, 8 + 9),
+        (JUMP_EQUAL, 2, 0, 4),
+        (JUMP_EQUAL, 1, 0, 47),
+        (JUMP_EQUAL, 0, 1, 55),
+        ACCEPT,
+        DROP,
+    ]
+
+
 def no_routes_but_default(new: int, deleted: int, table: int) -> list[Instruction]:
     """For rtnetlink notifications: of route messages (types ``new``, ``deleted``) only ``table``'s default
     routes.

@@ -261,6 +261,19 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "the kernel or a device does not take packets from a packet socket",
         'set daemon.underlay to "raw", or restart after the cause in the line is mended',
     ),
+    _R.TUNNEL_PATH_MTU: (
+        "a link between the ends of the tunnel has a smaller MTU than ours; after ten minutes (mtu null) more is tried",
+        "none needed; senders are told by ICMP, which no firewall before them may drop",
+    ),
+    _R.TUNNEL_ERROR: (
+        "a router on the way to the other end of the tunnel, or that end, could not go on with the datagram",
+        "with code 1, host unreachable: look where the route to the address in remote ends",
+    ),
+    _R.TUNNEL_ERROR_IGNORED: (
+        "it quotes what no tunnel of ours sends: of a node that has left, of other tunnels of this host, or forged; "
+        "or too many came at once",
+        "none needed",
+    ),
     _R.DEVICE_LOST: ("somebody deleted the tunnel device, or a thread of the engine failed", ""),
 }
 

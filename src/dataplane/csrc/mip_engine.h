@@ -57,8 +57,9 @@ int mip_engine_event_fd(const struct mip_engine *e);
 int mip_engine_apply(struct mip_engine *e, const struct mip_change *changes, size_t count, size_t *done,
 		     size_t *removed);
 
-/* The next at most cap tunnels; *cursor is 0 at first.  0 at the end. */
-size_t mip_engine_tunnels(struct mip_engine *e, uint32_t *cursor, struct mip_status *out, size_t cap);
+/* The next at most cap tunnels, only those towards remote_be if it is not 0; *cursor is 0 at first.  0 at the end. */
+size_t mip_engine_tunnels(struct mip_engine *e, uint32_t remote_be, uint32_t *cursor, struct mip_status *out,
+			  size_t cap);
 
 /*
  * For underlays that need a next hop; how many were taken.  At most MIP_HOPS_MAX are to be

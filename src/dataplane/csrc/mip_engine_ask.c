@@ -46,7 +46,8 @@ int mip_engine_igmp_fd(const struct mip_engine *e)
 	return e->broadcast.pairs[MIP_CONTROL][0];
 }
 
-size_t mip_engine_tunnels(struct mip_engine *e, uint32_t *cursor, struct mip_status *out, size_t cap)
+size_t mip_engine_tunnels(struct mip_engine *e, uint32_t remote_be, uint32_t *cursor, struct mip_status *out,
+			  size_t cap)
 {
 	size_t count = 0;
 
@@ -58,6 +59,8 @@ size_t mip_engine_tunnels(struct mip_engine *e, uint32_t *cursor, struct mip_sta
 			continue;
 		if (!mip_group_find_index(&e->table, owner->home_be, (enum mip_side)owner->side, *cursor,
 					  &out[count].tunnel))
+			continue;
+		if (remote_be && out[count].tunnel.remote_be != remote_be)
 			continue;
 		mip_stats_read(&e->stats, *cursor, &out[count++]);
 	}

@@ -21,6 +21,7 @@ from mobileip.control.core.events import Event, IgmpReceived, LinkChanged
 from mobileip.control.core.foreign import ForeignAgent, ForeignAgentSettings, VisitedLink
 from mobileip.control.core.home import HomeAgent
 from mobileip.control.core.mobile import MobileNode
+from mobileip.control.core.tunnel_state import TunnelStates
 from mobileip.control.ops.control_socket import ControlError
 from mobileip.control.ops.journal import Journal
 from mobileip.control.ops.nouns import NOUNS
@@ -90,6 +91,7 @@ class Daemon:
     mobile: MobileNode | None = None
     journal: Journal = field(default_factory=lambda: Journal(lambda: 0, lambda: 0, 0))
     followers: Followers = field(default_factory=lambda: Followers(lambda: factory.at(0)))
+    paths: TunnelStates = field(default_factory=TunnelStates)
     time: float = 0.0
     done: list[Action] = field(default_factory=list)
 

@@ -1,0 +1,105 @@
+"""ICMP errors from inside tunnels: what they teach, and who else is to hear of them (RFC 2003 s4, s5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address
+
+from mobileip.control.agent import clock
+from mobileip.control.core.limits import TokenBucket
+from mobileip.control.core.tunnel_state import TunnelStates, relayed
+from mobileip.control.net.icmp_errors import IcmpErrorSocket
+from mobileip.control.reasons import Reason
+from mobileip.control.tunnels import TunnelEntry, Tunnels
+from mobileip.control.types import NANOSECONDS
+from mobileip.control.wire.cursor import WireError
+from mobileip.control.wire.icmp_error import TOO_BIG, TunnelError, read_tunnel_error, write_unreachable
+
+_RATE, _BURST = 10.0, 20  # errors a second that are looked at: each may cost a walk through all tunnels
+
+Note = Callable[[Reason, Mapping[str, object]], None]
+
+
+class TunnelErrors:
+    """Listens, and keeps ``paths`` and the widths of the tunnels as they should be.
+
+    ``forget_routes``: what the kernel said of the paths is to be asked again.
+    """
+
+    def __init__(
+        self,
+        paths: TunnelStates,
+        tunnels: Tunnels,
+        note: Note,
+        forget_routes: Callable[[], None],
+        mark: int | None,
+    ) -> None:
+        self._paths = paths
+        self._tunnels = tunnels
+        self._note = note
+        self._forget_routes = forget_routes
+        self._bucket = TokenBucket(_RATE, _BURST)
+        self._timer: asyncio.TimerHandle | None = None
+        self._socket = IcmpErrorSocket(self._received, mark)
+
+    def close(self) -> None:
+        self._socket.close()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _received(self, message: bytes) -> None:
+        try:
+            error = read_tunnel_error(message)
+        except WireError as problem:
+            self._note(problem.reason, {"message": "ICMP error", "text": str(problem)})
+            return
+        now = clock.now()
+        fields: dict[str, object] = {
+            "remote": error.remote,
+            "local": error.local,
+            "type": error.kind,
+            "code": error.code,
+        }
+        if not self._bucket.take(now.mono):
+            self._note(Reason.TUNNEL_ERROR_IGNORED, {**fields, "why": "too many"})
+            return
+        entry = self._tunnels.entry(error)
+        if entry is None:
+            self._note(Reason.TUNNEL_ERROR_IGNORED, {**fields, "why": "no tunnel"})
+            return
+        self._learn(error, entry)
+        self._note(Reason.TUNNEL_ERROR, {**fields, "told": self._tell(error)})
+
+    def _learn(self, error: TunnelError, entry: TunnelEntry) -> None:
+        if self._paths.on_error(error, entry.path, clock.now()):
+            self._tunnels.fit(error.remote)
+            fields = {"remote": error.remote, "before": entry.path, "mtu": self._paths[error.remote].mtu}
+            self._note(Reason.TUNNEL_PATH_MTU, fields)
+        self._arm()
+
+    def _tell(self, error: TunnelError) -> IPv4Address | None:
+        """Who has been told, if the quote names the sender; else it hears of it at its next packet that is too big."""
+        code, entry = relayed(error), self._tunnels.entry(error)
+        if code is None or not error.inner or entry is None or entry.shared:
+            return None
+        if code == TOO_BIG and error.inner_total <= entry.mtu:
+            return None
+        message = write_unreachable(error.inner, error.local, code, entry.mtu if code == TOO_BIG else 0)
+        return error.source if message is not None and self._socket.send(message) else None
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._paths.next_deadline()
+        if deadline is not None:
+            wait = max(0, deadline - clock.now().mono) / NANOSECONDS
+            self._timer = asyncio.get_running_loop().call_later(wait, self._age)
+
+    def _age(self) -> None:
+        for remote in self._paths.forget(clock.now()):
+            self._forget_routes()
+            self._tunnels.fit(remote)
+            self._note(Reason.TUNNEL_PATH_MTU, {"remote": remote, "mtu": None})
+        self._arm()

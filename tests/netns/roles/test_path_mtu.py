@@ -1,0 +1,109 @@
+"""Errors from inside a tunnel, by a real router on its way: the tunnel fits the path, and senders hear of it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from mobileip.control.lab.daemons import Daemon
+from mobileip.control.lab.hosts import Host
+from mobileip.control.lab.lab import Lab
+from mobileip.control.lab.topology import CORRESPONDENT, FOREIGN1, HOME, HOME_ADDRESS, HOME_AGENT, SITES
+from mobileip.control.lab.waiting import eventually
+
+pytestmark = pytest.mark.netns
+
+NODE = HOME_ADDRESS.ip
+NARROW = 1006
+_IP_MTU_DISCOVER, _PMTUDISC_DO, _IP_RECVERR, _IP_MTU = 10, 2, 11, 14
+_HEADERS = 28  # IP and UDP
+
+
+@contextlib.contextmanager
+def route(lab: Lab, kind: str, prefix: IPv4Network, rest: str = "") -> Iterator[None]:
+    """The core has this route to ``prefix``, and then again the one to its site, if it is a site's."""
+    core = lab.topology.core
+    core.ip(f"route replace {kind} {prefix} {rest}")
+    try:
+        yield
+    finally:
+        core.ip(f"route del {kind} {prefix}")
+        for site in SITES.values():
+            if site.prefix == prefix:
+                core.ip(f"route replace {prefix} via {site.uplink.ip}")
+
+
+def told(host: Host, source: IPv4Address, destination: IPv4Address, mtu: int) -> int:
+    """Send with DF what its kernel believes to fit until it believes ``mtu``."""
+    with host.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind((str(source), 0))
+        sender.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DO)
+        sender.connect((str(destination), 9))
+
+        def believes() -> int:
+            now = sender.getsockopt(socket.IPPROTO_IP, _IP_MTU)
+            with contextlib.suppress(OSError):
+                sender.send(bytes(now - _HEADERS))
+            return sender.getsockopt(socket.IPPROTO_IP, _IP_MTU)
+
+        return eventually(believes, lambda now: now <= mtu, what=f"the sender to be told {mtu}")
+
+
+def arrives(here: Host, source: IPv4Address, there: Host, destination: IPv4Address, size: int) -> None:
+    payload = bytes(number % 251 for number in range(size - _HEADERS))
+    with there.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind((str(destination), 0))
+        receiver.settimeout(3.0)
+        with here.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind((str(source), 0))
+            sender.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DO)
+            sender.sendto(payload, receiver.getsockname())
+            assert receiver.recv(65536) == payload
+
+
+def shown(daemon: Daemon) -> tuple[int, int | None]:
+    (row,) = daemon.show("tunnels")
+    return row["mtu"], row["path_mtu"]
+
+
+@pytest.mark.parametrize("towards", ["node", "correspondent"])
+def test_a_tunnel_fits_a_narrow_link_in_its_middle(lab: Lab, towards: str) -> None:
+    lab.go("foreign1")
+    if towards == "node":
+        entry, prefix, via = lab.home, FOREIGN1.prefix, FOREIGN1.uplink.ip
+        here, source, there, destination = lab.correspondent, CORRESPONDENT, lab.node, NODE
+    else:
+        entry, prefix, via = lab.foreign1, IPv4Network(HOME_AGENT), HOME.uplink.ip
+        here, source, there, destination = lab.node, NODE, lab.correspondent, CORRESPONDENT
+    assert shown(entry) == (1480, None)
+    with route(lab, "unicast", prefix, f"via {via} mtu lock {NARROW}"):
+        assert told(here, source, destination, NARROW - 20) == NARROW - 20
+        assert shown(entry) == (NARROW - 20, NARROW)
+        arrives(here, source, there, destination, NARROW - 20)
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "prohibit"])
+def test_the_sender_hears_that_the_other_end_is_out_of_reach(lab: Lab, kind: str) -> None:
+    lab.go("foreign1")
+    with (
+        lab.correspondent.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+        route(lab, kind, FOREIGN1.prefix),
+    ):
+        sender.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)  # else what may pass is not told
+        sender.connect((str(NODE), 9))
+
+        def heard() -> int:
+            try:
+                sender.send(b"anybody there?")
+            except OSError as error:
+                return error.errno or 0
+            return sender.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+        assert eventually(heard, bool, what="an ICMP error") == errno.EHOSTUNREACH
+        (row,) = lab.home.show("tunnels")
+        assert 0 <= row["unreachable_s"] < 60
