@@ -4,7 +4,8 @@
  *
  * Only packets that the receiver of the super-packet can cut again into the very same ones
  * are merged (but for the Identification of packets with DF, which says nothing: RFC 6864
- * 4.1), and only after their checksum was verified: the device is told that it is
+ * 4.1; and for a checksum of 0xffff in IP or TCP, which comes back as 0: the same number),
+ * and only after their checksum was verified: the device is told that it is
  * yet to be made, and would bless what was corrupted on the way.  A packet that stays alone
  * is handed on as it came.  No stream is reordered, nothing waits for the next batch.
  */

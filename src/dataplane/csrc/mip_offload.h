@@ -6,7 +6,7 @@
  * merged several TCP segments into one datagram of up to 64 KiB.  Written to
  * the TUN device as they are, the first are dropped as corrupt and the second
  * meet a smaller MTU.  The device's packet header (struct virtio_net_hdr) can
- * say both; no packet is changed here.  One in 65536 finished checksums looks like
+ * say both; describing a packet does not change it.  One in 65536 finished checksums looks like
  * an unfinished one: it is computed again, to the same value.
  */
 #ifndef MIP_OFFLOAD_H
