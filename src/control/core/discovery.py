@@ -11,7 +11,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from mobileip.control.core.deadlines import Deadlines
-from mobileip.control.types import seconds
+from mobileip.control.types import LIMITED_BROADCAST, seconds
 from mobileip.control.wire import (
     NOT_A_DEFAULT_ROUTER,
     AgentAdvertisement,
@@ -26,6 +26,7 @@ Entropy = Callable[[int], bytes]
 _INITIAL_SOLICITATIONS = 3  # at most one a second while they last (s2.4)
 _INITIAL_INTERVAL = seconds(1)
 _MAXIMUM_INTERVAL = seconds(60)  # "at least one minute" (s2.4)
+_ANSWER_TIME = seconds(5)  # from a solicitation on; RFC 1256 s6 allows routers 2
 _MOST_ROUTERS = 16
 _MOST_AGENTS = (
     64  # of one link: their addresses can be made up, and each advertisement has all of them looked at
@@ -110,6 +111,7 @@ class Link:
     agents: dict[IPv4Address, KnownAgent] = field(default_factory=dict)
     routers: dict[IPv4Address, KnownRouter] = field(default_factory=dict)
     solicitations: int = 0
+    solicited: int | None = None  # when for the last time, monotonic ns
 
     def change(
         self, up: bool, addresses: tuple[IPv4Interface, ...], gateway: IPv4Address | None, mono: int
@@ -250,6 +252,15 @@ class AgentTable:
     def is_soliciting(self, link: Link) -> bool:
         return link.interface in self._solicit
 
+    def is_for_us(self, link: Link, destination: IPv4Address, mono: int) -> bool:
+        """Whether an advertisement to ``destination`` is for this link: to all of it, or in answer to a solicitation.
+
+        To our address alone anybody in the Internet can send one, with a TTL that is 1 when it gets here.
+        """
+        if destination == LIMITED_BROADCAST or destination.is_multicast:
+            return True
+        return link.solicited is not None and mono <= link.solicited + _ANSWER_TIME
+
     def stop_soliciting(self, link: Link) -> None:
         self._solicit.cancel(link.interface)
 
@@ -260,6 +271,7 @@ class AgentTable:
             if not link.up:
                 continue
             link.solicitations += 1
+            link.solicited = mono
             doublings = max(0, link.solicitations - _INITIAL_SOLICITATIONS)
             interval = min(_INITIAL_INTERVAL << min(doublings, 16), _MAXIMUM_INTERVAL)
             # s2.4: randomised around the nominal value; never below it, so that one a second stays the maximum.

@@ -256,6 +256,8 @@ class MobileNode:
         link = self._table.link(event.interface)
         if link is None or not link.up:
             return []
+        if not self._table.is_for_us(link, event.destination, now.mono):
+            return [Noted(Reason.BAD_DESTINATION, {"source": event.source, "interface": event.interface})]
         try:
             message = parse_icmp(event.payload)
         except WireError as error:
@@ -267,16 +269,15 @@ class MobileNode:
         self._table.hear_routers(link, message.router_addresses, message.lifetime, now.mono)
         news = self._table.hear(link, event.source, event.link_source, message, now.mono)
         actions: list[Action] = []
+        fields = {"interface": link.interface, "agent": event.source}
         if news is AgentNews.NEW:
-            fields = {"interface": link.interface, "agent": event.source, "roles": roles(message)}
-            actions.append(Noted(Reason.AGENT_DISCOVERED, fields))
+            actions.append(Noted(Reason.AGENT_DISCOVERED, {**fields, "roles": roles(message)}))
         elif news is AgentNews.WITHDRAWN:
             actions.append(self._lost(link, event.source, now))
         actions += self._reconsider(now)
         relay = relay_of(self._attachment)
         ours = relay is not None and (relay.interface, relay.agent) == (link.interface, event.source)
         if news is AgentNews.REBOOTED and ours and self.pending is None:
-            fields = {"interface": link.interface, "agent": event.source}
             actions += [Noted(Reason.AGENT_REBOOTED, fields), *self._registrar.request_soon(now)]
         return actions
 

@@ -14,6 +14,7 @@ from mobileip.control.reasons import Reason
 from mobileip.control.types import ALL_ROUTERS, LIMITED_BROADCAST
 from tests.unit.core.factory import (
     AGENT,
+    HOME,
     OTHER_MAC,
     advertisement,
     at,
@@ -88,6 +89,22 @@ def test_an_agent_that_takes_its_leave_is_lost_at_once() -> None:
     machine.handle(advertisement(source=SECOND_AGENT, mac=OTHER_MAC, lifetime=0), at(2))
     assert machine.state is State.DISCONNECTED
     assert only(machine.handle(Tick(), at(2)), SendIcmp).destination == ALL_ROUTERS
+
+
+def test_what_comes_to_the_node_alone_counts_only_as_an_answer() -> None:
+    """From anywhere in the Internet, also through the tunnel, an agent could be taken away or made up."""
+    machine, payload = visiting()
+    answer(machine, payload, 0.1)
+    leave = replace(advertisement(sequence=1, lifetime=0), destination=HOME)
+    made_up = replace(advertisement(source=SECOND_AGENT, mac=OTHER_MAC), destination=HOME)
+    for forged in (leave, made_up):
+        assert reasons(machine.handle(forged, at(20))) == [Reason.BAD_DESTINATION]
+    assert machine.state is State.REGISTERED
+
+    asking = node()
+    assert only(up(asking, 1), SendIcmp).destination == ALL_ROUTERS
+    answered = asking.handle(replace(advertisement(), destination=HOME), at(6))
+    assert Reason.AGENT_DISCOVERED in reasons(answered)
 
 
 def test_the_leave_of_an_agent_that_nobody_knew_is_nothing() -> None:
