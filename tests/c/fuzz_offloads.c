@@ -35,7 +35,8 @@ static void mend_transport(uint8_t *packet, const struct mip_ipv4 *ip)
 		return;
 	mip_store16(transport + at, 0);
 	check = (uint16_t)~mip_checksum_fold(mip_checksum_add(sum, transport, len));
-	mip_store16(transport + at, check ? check : 0xffff);
+	/* In UDP 0 says: none.  In TCP 0xffff is another way to write 0, and would come back as that. */
+	mip_store16(transport + at, check || ip->protocol == MIP_PROTO_TCP ? check : 0xffff);
 }
 
 /* segment has its payload elsewhere, whole is the same in one piece; kind: one byte says which tunnel. */
