@@ -36,6 +36,7 @@ address = "192.0.2.1"            # CHANGE: one of this host: nodes register with
 max_lifetime = 600               # s; registrations are granted no longer than this; or "infinite"
 reverse_tunnel = "optional"      # the node may send through the tunnel too: optional, required, forbidden
 # max_bindings = 100000          # nodes away at one time
+# reject_static_addresses = false  # deny nodes that ask for an address of a pool that they were not given
 # max_simultaneous = 1           # bindings of one node at one time, up to 8: packets go to each (the S bit)
 # encapsulations = ["gre", "minimal"]  # what nodes may ask for beside IP-in-IP
 # broadcasts = false             # send broadcasts of a home link on to nodes that ask for it (the B bit)

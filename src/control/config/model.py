@@ -214,6 +214,9 @@ class HomeAgentConfig(_Table):
     """What is said to the T bit (RFC 3024): granted if asked for, demanded (code 138), or refused (137)."""
     max_bindings: Annotated[int, integer(1, 10_000_000)] = 100_000
     """Nodes away at one time."""
+    reject_static_addresses: Boolean = False
+    """Whether a node that gets its address from a pool is denied (code 129) when it asks for one that it was not given.
+    Then nodes get new addresses after a restart of the home agent, which forgets who had which."""
     max_simultaneous: Annotated[int, MAX_SIMULTANEOUS] = 1
     """Bindings that one node may have at one time (the S bit); packets go to each. 1: unsupported."""
     encapsulations: tuple[Alternative, ...] = (EncapsulationType.GRE, EncapsulationType.MINIMAL)

@@ -33,6 +33,7 @@ class HomeAgentSettings:
     ``addresses`` are the home addresses of names that have a fixed one; such a node is in ``associations`` by both.
     ``foreign_agents`` are the associations with other agents, by address. ``broadcasts`` says whether the B bit is
     honoured (s4.3), ``multicast`` that absent nodes may join groups through their tunnels, and how many (s4.4).
+    ``reject_static_addresses``: which address of a pool a node gets is said here and not by the node.
     """
 
     address: IPv4Address
@@ -48,6 +49,7 @@ class HomeAgentSettings:
     broadcasts: bool = False
     encapsulations: Encapsulations = ONLY_IPIP
     multicast: MulticastSettings | None = None
+    reject_static_addresses: bool = False
 
 
 @dataclass(slots=True)
@@ -136,7 +138,11 @@ class Nodes:
         if fixed is not None:
             return fixed if asked in (fixed, ZERO_ADDRESS) else Reason.HA_PROHIBITED
         if asked != ZERO_ADDRESS:
-            return asked if self.pool.claim(node.name, asked, mono) else Reason.HA_PROHIBITED
+            if self._settings.reject_static_addresses:
+                granted = self.pool.holder(asked) == node.name
+            else:
+                granted = self.pool.claim(node.name, asked, mono)
+            return asked if granted else Reason.HA_PROHIBITED
         if not self.pool:
             return Reason.HA_PROHIBITED
         return self.pool.lease(node.name, mono) or Reason.POOL_EXHAUSTED

@@ -113,7 +113,8 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
     # denied by the home agent
     _R.HA_UNSPECIFIED: ("the home agent gives no reason", "look into the home agent's log"),
     _R.HA_PROHIBITED: (
-        "the home address is in none of the home agent's networks, or is not this node's",
+        "the home address is in none of the home agent's networks, or is not this node's; or the node chose one of a"
+        " pool, and home_agent.reject_static_addresses is set",
         "compare home_address with [[home_agent.networks]] and the node's [[home_agent.nodes]] table",
     ),
     _R.HA_INSUFFICIENT_RESOURCES: (

@@ -46,6 +46,12 @@ def test_multicast_is_off_and_has_limits(write: Write) -> None:
     assert made.multicast == MulticastSettings(20.0, 3, 50)
 
 
+def test_static_addresses_are_rejected_only_if_so_set(write: Write) -> None:
+    assert not settings(write, HOME).reject_static_addresses
+    on = replaced(HOME, 'address = "192.0.2.1"', 'address = "192.0.2.1"\nreject_static_addresses = true')
+    assert settings(write, on).reject_static_addresses
+
+
 def test_range_name_and_name_with_address(write: Write) -> None:
     text = (
         POOLED

@@ -199,6 +199,26 @@ def test_address_from_before_our_restart_is_given_back() -> None:
     assert assigned(by_name(agent, BOB)) == FIRST
 
 
+def test_address_that_was_not_given_is_rejected_if_so_set() -> None:
+    agent = pooled(reject_static_addresses=True)
+    actions = by_name(agent, home_address=FIRST)
+    assert reasons(actions) == [Reason.HA_PROHIBITED] and sent_reply(actions).code == 129
+    assert len(agent.bindings) == 0
+    assert assigned(by_name(agent, time=1)) == FIRST
+    assert assigned(by_name(agent, time=2, home_address=FIRST)) == FIRST  # a renewal
+    assert sent_reply(by_name(agent, time=3, home_address=FIRST + 1)).code == 129
+    assert sent_reply(by_name(agent, BOB, 4, home_address=FIRST)).code == 129
+    assert assigned(by_name(agent, BOB, 5)) == FIRST + 1
+
+
+def test_rejecting_addresses_of_pools_leaves_those_that_are_configured() -> None:
+    table = AssociationTable([("alice@example.net", ASSOCIATION), (HOME, ASSOCIATION)])
+    agent = home(associations=table, addresses={"alice@example.net": HOME}, reject_static_addresses=True)
+    assert assigned(by_name(agent, home_address=HOME)) == HOME
+    agent = pooled(reject_static_addresses=True)
+    assert assigned(ask(agent, request())) == HOME
+
+
 def test_exhausted_pool_is_130_and_addresses_return_to_it() -> None:
     agent = pooled(IPv4Network("192.0.2.128/32"))
     by_name(agent, lifetime=10)

@@ -277,6 +277,7 @@ class Play:
             foreign_agents=AssociationTable([(CARE_OF, FOREIGN)] if rng.random() < 0.3 else []),
             policies=policies,
             addresses={NAI.nai: BY_NAME},
+            reject_static_addresses=rng.random() < 0.3,
         )
 
 
