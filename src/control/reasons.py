@@ -6,34 +6,13 @@ Every log line, counter, metric, reply code and page of documentation takes its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from mobileip.control.reason_info import Level, ReasonInfo
 from mobileip.control.types import ReplyCode
 
 __all__ = ["REASON_BY_CODE", "Level", "Reason", "ReasonInfo", "ReplyCode"]
-
-
-class Level(Enum):
-    """How loud a reason is in the log. SECURITY is logged as a warning with ``security=true`` (RFC 5944 s3.8.2.1)."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-    SECURITY = "security"
-
-
-@dataclass(frozen=True, slots=True)
-class ReasonInfo:
-    """What is known of one reason: its text for people, its place in the RFCs, the reply code it sends."""
-
-    text: str
-    section: str
-    level: Level
-    code: ReplyCode | None = None
-    cure: str = ""
 
 
 def _r(
@@ -204,6 +183,10 @@ class Reason(Enum):
     HA_INSUFFICIENT_RESOURCES = (
         "ha-insufficient-resources",
         _r("the home agent could not install the binding", "5944 s3.4", _E, _C.HA_INSUFFICIENT_RESOURCES),
+    )
+    HA_TOO_MANY_NEW = (
+        "ha-too-many-new",
+        _r("more new nodes a second than are accepted", "5944 s3.4", _W, _C.HA_INSUFFICIENT_RESOURCES),
     )
     POOL_EXHAUSTED = (
         "pool-exhausted",

@@ -87,6 +87,7 @@ def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
         broadcasts=config.broadcasts,
         encapsulations=_with_ipip(config.encapsulations),
         multicast=_multicast(config) if config.multicast else None,
+        max_new_rate=config.max_new_rate,
         reject_static_addresses=config.reject_static_addresses,
     )
 

@@ -214,6 +214,9 @@ class HomeAgentConfig(_Table):
     """What is said to the T bit (RFC 3024): granted if asked for, demanded (code 138), or refused (137)."""
     max_bindings: Annotated[int, integer(1, 10_000_000)] = 100_000
     """Nodes away at one time."""
+    max_new_rate: Annotated[int | None, integer(1, 1_000_000, "nodes a second")] = None
+    """Nodes without a binding that are accepted a second, as many at once; others are denied (code 130) and try again.
+    Renewals and moves are not limited. ``None``: no limit."""
     reject_static_addresses: Boolean = False
     """Whether a node that gets its address from a pool is denied (code 129) when it asks for one that it was not given.
     Then nodes get new addresses after a restart of the home agent, which forgets who had which."""

@@ -32,6 +32,7 @@ from mobileip.control.core.denials import DenialLimits
 from mobileip.control.core.encapsulations import asked as asked_encapsulation
 from mobileip.control.core.events import ActionFailed, ClearBinding, DatagramReceived, IgmpReceived
 from mobileip.control.core.home_replies import Asked, is_at_home, reply
+from mobileip.control.core.limits import TokenBucket
 from mobileip.control.core.multicast import Groups
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks, is_host
 from mobileip.control.core.nodes import HomeAgentSettings, Marks, Nodes, read
@@ -56,6 +57,7 @@ class HomeAgent:
         self._replay = ReplayGuard()
         self._nodes = Nodes(settings, self._networks.no_hosts, self._replay.forget)
         self._limits = DenialLimits()
+        self._newcomers = _newcomers(settings)
         self._shortcuts = Shortcuts(settings, self._nodes, self._bindings, self._replay, self._limits)
         self._groups = None if settings.multicast is None else Groups(settings.multicast)
         self._answering: Asked | None = None  # accepted last: failures come before anything else happens
@@ -88,6 +90,8 @@ class HomeAgent:
             raise ValueError("whether a home agent forwards multicasts cannot change while it runs")
         if self._groups is not None and settings.multicast is not None:
             self._groups.reconfigure(settings.multicast)
+        if settings.max_new_rate != self._settings.max_new_rate:
+            self._newcomers = _newcomers(settings)
         self._settings = settings
         self._nodes.reconfigure(settings)
         self._shortcuts.reconfigure(settings)
@@ -142,7 +146,7 @@ class HomeAgent:
                 return _suppressed(asked, Reason.IDENTIFICATION_MISMATCH)
             return self._deny(asked, Reason.IDENTIFICATION_MISMATCH, self._replay.refuse(*fresh))
         identification = self._replay.answer(*fresh)
-        refusal = self._refusal(asked) if vouched else Reason.FA_FAILED_AUTHENTICATION
+        refusal = self._refusal(asked, now) if vouched else Reason.FA_FAILED_AUTHENTICATION
         if refusal is not None:
             return self._deny(asked, refusal, identification)
         self._replay.accept(home_address, node.association, request.identification)
@@ -223,7 +227,7 @@ class HomeAgent:
         association = self._settings.foreign_agents.find(source, extension.spi)
         return association is not None and verify(association, request, extension)
 
-    def _refusal(self, asked: Asked) -> Reason | None:
+    def _refusal(self, asked: Asked, now: Instant) -> Reason | None:
         """The reason to deny an authenticated, fresh request, or ``None`` (s3.8.2.1, s3.8.2.3, RFC 3024 s4.3.1)."""
         request, settings, policy = asked.request, self._settings, asked.policy
         flags = request.flags
@@ -245,14 +249,18 @@ class HomeAgent:
         elif policy.reverse_tunnel is ReverseTunnelPolicy.REQUIRED:
             return Reason.HA_REVERSE_TUNNEL_MANDATORY
         if not asked.previous:
-            return Reason.HA_INSUFFICIENT_RESOURCES if self._is_full else None
+            return self._no_room(now)
         if _stays_beside(asked) and len(_others(asked)) >= policy.max_simultaneous:
             return Reason.HA_TOO_MANY_BINDINGS
         return None
 
-    @property
-    def _is_full(self) -> bool:
-        return self._bindings.nodes >= self._settings.max_bindings
+    def _no_room(self, now: Instant) -> Reason | None:
+        """Why a node without a binding gets none, though its request is in order."""
+        if self._bindings.nodes >= self._settings.max_bindings:
+            return Reason.HA_INSUFFICIENT_RESOURCES
+        if self._newcomers is not None and not self._newcomers.take(now.mono):
+            return Reason.HA_TOO_MANY_NEW
+        return None
 
     # ---- acceptance
 
@@ -412,6 +420,12 @@ class HomeAgent:
             home_agent=self._settings.address,
             networks=self._networks,
         )
+
+
+def _newcomers(settings: HomeAgentSettings) -> TokenBucket | None:
+    """What each node without a binding takes a token of."""
+    rate = settings.max_new_rate
+    return None if rate is None else TokenBucket(rate, rate)
 
 
 def _seen(request: RegistrationRequest, datagram: DatagramReceived, marks: Marks) -> dict[str, object]:

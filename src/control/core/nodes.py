@@ -34,6 +34,7 @@ class HomeAgentSettings:
     ``foreign_agents`` are the associations with other agents, by address. ``broadcasts`` says whether the B bit is
     honoured (s4.3), ``multicast`` that absent nodes may join groups through their tunnels, and how many (s4.4).
     ``reject_static_addresses``: which address of a pool a node gets is said here and not by the node.
+    ``max_new_rate``: nodes without a binding that are accepted a second; ``None``: any number.
     """
 
     address: IPv4Address
@@ -50,6 +51,7 @@ class HomeAgentSettings:
     encapsulations: Encapsulations = ONLY_IPIP
     multicast: MulticastSettings | None = None
     reject_static_addresses: bool = False
+    max_new_rate: int | None = None
 
 
 @dataclass(slots=True)

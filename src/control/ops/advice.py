@@ -121,6 +121,10 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "home_agent.max_bindings is reached, or the kernel or the data plane refused",
         "see the action-failed line before it; raise home_agent.max_bindings",
     ),
+    _R.HA_TOO_MANY_NEW: (
+        "very many nodes register for the first time at once, as after a restart; nodes with a binding are served",
+        "none needed: the nodes try again; or raise home_agent.max_new_rate",
+    ),
     _R.POOL_EXHAUSTED: ("more nodes ask for an address than the pool has", ""),
     _R.MN_FAILED_AUTHENTICATION: ("key or algorithm differ at the two ends; or somebody guesses keys", ""),
     _R.FA_FAILED_AUTHENTICATION: (

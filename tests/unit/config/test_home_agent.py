@@ -46,6 +46,12 @@ def test_multicast_is_off_and_has_limits(write: Write) -> None:
     assert made.multicast == MulticastSettings(20.0, 3, 50)
 
 
+def test_new_nodes_are_not_limited_unless_so_set(write: Write) -> None:
+    assert settings(write, HOME).max_new_rate is None
+    on = replaced(HOME, 'address = "192.0.2.1"', 'address = "192.0.2.1"\nmax_new_rate = 20')
+    assert settings(write, on).max_new_rate == 20
+
+
 def test_static_addresses_are_rejected_only_if_so_set(write: Write) -> None:
     assert not settings(write, HOME).reject_static_addresses
     on = replaced(HOME, 'address = "192.0.2.1"', 'address = "192.0.2.1"\nreject_static_addresses = true')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from mobileip.control.core.policy import ReverseTunnelPolicy
 from mobileip.control.reasons import Reason
 from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, ReplayMethod, Secret
 from mobileip.control.types import Lifetime
-from mobileip.control.wire import AgentFlags
+from mobileip.control.wire import AgentFlags, RequestFlags
 from tests.unit.core import factory
 from tests.unit.core.factory import (
     AGENT,
@@ -31,6 +32,7 @@ from tests.unit.core.factory import (
     at,
     reasons,
 )
+from tests.unit.core.test_home import ask
 
 OTHER = MobilitySecurityAssociation(factory.SPI, Secret(b"another key entirely"))
 HOME_SETTINGS = HomeAgentSettings(
@@ -50,6 +52,37 @@ def agents() -> MobilityAgents:
         links=(LINK,),
         entropy=lambda size: b"\x80" * size,
     )
+
+
+NEWCOMERS = tuple(HOME_AGENT + 10 + n for n in range(5))
+
+
+def test_new_nodes_above_their_rate_are_denied_and_bound_ones_are_served() -> None:
+    table = AssociationTable([(node, ASSOCIATION) for node in NEWCOMERS])
+    settings = replace(HOME_SETTINGS, associations=table, max_new_rate=2)
+    agent = HomeAgent(settings)
+
+    def code(node: int, time: float, **fields: Any) -> int:
+        asked = factory.request(time, home_address=NEWCOMERS[node], **fields)
+        return int(factory.sent_reply(ask(agent, asked, time)).code)
+
+    assert [code(node, 0, flags=RequestFlags(gre=True)) for node in range(3)] == [139, 139, 139]  # cost none
+    assert [code(node, 0) for node in range(3)] == [1, 1, 130]
+    assert code(0, 0.1) == code(1, 0.1, care_of=factory.OTHER_CARE_OF) == 1
+    assert code(1, 0.2, lifetime=0, care_of=NEWCOMERS[1]) == 0
+    assert code(1, 0.4) == 130
+    assert [code(2, 0.5), code(3, 0.5)] == [1, 130]
+    agent.reconfigure(replace(settings, max_lifetime=Lifetime(60)))
+    assert code(3, 0.6) == 130, "what was used up stays so"
+    agent.reconfigure(replace(settings, max_new_rate=None))
+    assert [code(node, 0.7) for node in (1, 3, 4)] == [1, 1, 1]
+    ask(agent, factory.request(1, home_address=NEWCOMERS[0], lifetime=0), 1)
+    agent.reconfigure(replace(settings, max_new_rate=1))
+    assert code(0, 1.1) == 1
+    ask(agent, factory.request(1.2, home_address=NEWCOMERS[1], lifetime=0), 1.2)
+    refused = ask(agent, factory.request(1.3, home_address=NEWCOMERS[1]), 1.3)
+    assert reasons(refused) == [Reason.HA_TOO_MANY_NEW]
+    assert len(agent.bindings) == 4
 
 
 def test_a_home_agent_goes_on_with_other_keys_and_keeps_its_bindings() -> None:

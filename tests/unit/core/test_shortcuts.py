@@ -277,6 +277,7 @@ class Play:
             foreign_agents=AssociationTable([(CARE_OF, FOREIGN)] if rng.random() < 0.3 else []),
             policies=policies,
             addresses={NAI.nai: BY_NAME},
+            max_new_rate=rng.choice((None, None, 1)),
             reject_static_addresses=rng.random() < 0.3,
         )
 
