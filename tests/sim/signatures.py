@@ -85,4 +85,5 @@ def _signed(part: bytes, association: MobilitySecurityAssociation) -> bytes | No
     key = association.key.reveal()
     if association.algorithm is Algorithm.HMAC_MD5:
         return covered + hmac.digest(key, covered, "md5")
-    return covered + hashlib.md5(key + covered + key).digest()
+    signed = covered[:-4] if association.algorithm is Algorithm.KEYED_MD5_NO_SPI else covered
+    return covered + hashlib.md5(key + signed + key).digest()

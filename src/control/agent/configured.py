@@ -58,11 +58,12 @@ def associations(config: Config) -> Iterator[Row]:
 
 
 def _association(peer: object, kind: str, keyed: Any) -> Row:
-    """``keyed`` is a table with ``spi``, ``key`` and ``algorithm``; only those with nodes know of replays."""
+    """``keyed`` is a table with ``spi``, ``spi_out`` and ``algorithm``; only those with nodes know of replays."""
     return {
         "peer": peer,
         "kind": kind,
         "spi": keyed.spi,
+        "spi_out": keyed.spi if keyed.spi_out is None else keyed.spi_out,
         "algorithm": keyed.algorithm,
         "replay": getattr(keyed, "replay", None),
     }

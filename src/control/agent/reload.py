@@ -50,6 +50,7 @@ IN_PLACE: Final = frozenset(
         "foreign_agent.home_agents",
         "mobile_node.lifetime",
         "mobile_node.spi",
+        "mobile_node.spi_out",
         "mobile_node.key",
         "mobile_node.algorithm",
         "mobile_node.replay",

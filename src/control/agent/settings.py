@@ -26,7 +26,7 @@ from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
 from mobileip.control.ports import ActionError
 from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, PeerMap
 from mobileip.control.security.peers import normalised
-from mobileip.control.types import ALL_SYSTEMS, LIMITED_BROADCAST, EncapsulationType, Lifetime, Spi
+from mobileip.control.types import ALL_SYSTEMS, LIMITED_BROADCAST, EncapsulationType, Lifetime
 from mobileip.control.wire import AgentFlags
 
 AddressOf = Callable[[str], IPv4Interface]
@@ -64,7 +64,7 @@ def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
             (
                 peer,
                 MobilitySecurityAssociation(
-                    Spi(node.spi), node.key, node.algorithm, node.replay_tolerance, node.replay
+                    node.spi, node.key, node.algorithm, node.replay_tolerance, node.replay, node.spi_out
                 ),
             )
             for node in config.nodes
@@ -75,8 +75,7 @@ def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
         max_bindings=config.max_bindings,
         max_simultaneous=config.max_simultaneous,
         foreign_agents=AssociationTable(
-            (agent.address, MobilitySecurityAssociation(Spi(agent.spi), agent.key, agent.algorithm))
-            for agent in config.foreign_agents
+            (agent.address, _association(agent)) for agent in config.foreign_agents
         ),
         policies=policies,
         addresses={
@@ -142,12 +141,12 @@ def tunnel_capacity(config: Config) -> int:
 
 
 def _association(peer: PeerAgentConfig | VisitingNodeConfig) -> MobilitySecurityAssociation:
-    return MobilitySecurityAssociation(Spi(peer.spi), peer.key, peer.algorithm)
+    return MobilitySecurityAssociation(peer.spi, peer.key, peer.algorithm, spi_out=peer.spi_out)
 
 
 def mobile_node(config: MobileNodeConfig) -> MobileNodeSettings:
     association = MobilitySecurityAssociation(
-        Spi(config.spi), config.key, config.algorithm, replay=config.replay
+        config.spi, config.key, config.algorithm, replay=config.replay, spi_out=config.spi_out
     )
     return MobileNodeSettings(
         home_address=config.home_address,

@@ -166,8 +166,11 @@ class NodeConfig(_Table):
     """The node's name, such as "user@example.net"; "*@example.net" for every user of that realm (RFC 2794)."""
     spi: SpiValue = Field(description=f"the Security Parameter Index, 256 or more, {_AS_NODE}")
     key: Key = Field(description=f"key (hexadecimal digits) or key_file, {_AS_NODE}")
+    spi_out: SpiValue | None = None
+    """The SPI of what we send, if it is another than ``spi``, that of what we receive: the peer's own ``spi``."""
     algorithm: AlgorithmName = Algorithm.HMAC_MD5
-    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002."""
+    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002,
+    to the letter ``keyed-md5-no-spi``."""
     replay: ReplayName = ReplayMethod.TIMESTAMPS
     """How replayed requests are told from fresh ones, the same as in the mobile node's file (RFC 5944 s5.7)."""
     replay_tolerance: Annotated[float, number(0.1, 3600, "s")] = 7.0  # RFC 5944 s5.7.1
@@ -198,8 +201,11 @@ class PeerAgentConfig(_Table):
     address: Address = Field(description="the address that the other agent sends from, and is reached by")
     spi: SpiValue = Field(description="the Security Parameter Index, 256 or more, the same at both agents")
     key: Key = Field(description="key (hexadecimal digits) or key_file, the same at both agents")
+    spi_out: SpiValue | None = None
+    """The SPI of what we send, if it is another than ``spi``, that of what we receive: the peer's own ``spi``."""
     algorithm: AlgorithmName = Algorithm.HMAC_MD5
-    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002."""
+    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002,
+    to the letter ``keyed-md5-no-spi``."""
 
 
 class HomeAgentConfig(_Table):
@@ -260,8 +266,11 @@ class VisitingNodeConfig(_Table):
     """The node's name, such as "user@example.net"; "*@example.net" for every user of that realm (RFC 2794)."""
     spi: SpiValue = Field(description=f"the Security Parameter Index, 256 or more, {_AS_NODE}")
     key: Key = Field(description=f"key (hexadecimal digits) or key_file, {_AS_NODE}")
+    spi_out: SpiValue | None = None
+    """The SPI of what we send, if it is another than ``spi``, that of what we receive: the peer's own ``spi``."""
     algorithm: AlgorithmName = Algorithm.HMAC_MD5
-    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002."""
+    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002,
+    to the letter ``keyed-md5-no-spi``."""
 
     @property
     def peers(self) -> tuple[Peer, ...]:
@@ -335,8 +344,11 @@ class MobileNodeConfig(_Table):
     """The lifetime to ask for; renewed after about 60 % of what is granted."""
     spi: SpiValue = Field(description=f"the Security Parameter Index, 256 or more, {_AS_HOME}")
     key: Key = Field(description=f"key (hexadecimal digits) or key_file, {_AS_HOME}")
+    spi_out: SpiValue | None = None
+    """The SPI of what we send, if it is another than ``spi``, that of what we receive: the peer's own ``spi``."""
     algorithm: AlgorithmName = Algorithm.HMAC_MD5
-    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002."""
+    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002,
+    to the letter ``keyed-md5-no-spi``."""
     replay: ReplayName = ReplayMethod.TIMESTAMPS
     """Replay protection, the same as in the home agent's file; ``nonces`` need no clock (RFC 5944 s5.7)."""
     reverse_tunnel: Boolean = True

@@ -172,7 +172,8 @@ class _Plain:
     def reply(self, code: int, lifetime: int, identification: int) -> SendDatagram:
         ours, theirs = self.datagram.destination, self.datagram.source
         home_agent = int(ours.address)
-        covered = plain.unsigned_reply(code, lifetime, self.number, home_agent, identification, self.spi)
+        spi = self.association.sent_spi
+        covered = plain.unsigned_reply(code, lifetime, self.number, home_agent, identification, spi)
         return SendDatagram(covered + digest(self.association, covered), ours, theirs)
 
     def denial(self, reason: Reason, identification: int) -> list[Action]:

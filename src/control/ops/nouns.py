@@ -150,7 +150,8 @@ NOUNS: Final[Mapping[str, Noun]] = {
         {
             "peer": "address, range or NAI of the other end",
             "kind": "mobile-home, mobile-foreign or foreign-home (RFC 5944 s3.5)",
-            "spi": _KEYS,
+            "spi": "the Security Parameter Index of what is received; the key itself is never shown",
+            "spi_out": "the Security Parameter Index of what is sent",
             "algorithm": "how messages are authenticated",
             "replay": "how replays are found: timestamps, nonces or none; null where this is not told",
         },

@@ -21,6 +21,9 @@ class Algorithm(Enum):
 
     HMAC_MD5 = "hmac-md5"  # RFC 5944 s3.5.1, mandatory and default since RFC 3220
     KEYED_MD5 = "keyed-md5"  # prefix+suffix, the default of RFC 2002 s3.5.1
+    KEYED_MD5_NO_SPI = (
+        "keyed-md5-no-spi"  # the same by the letter of RFC 2002 s3.5.1, over Type and Length only
+    )
 
 
 class ReplayMethod(Enum):
@@ -35,9 +38,11 @@ class ReplayMethod(Enum):
 class MobilitySecurityAssociation:
     """One agreed context: what the SPI stands for between two nodes.
 
+    ``spi`` is in what we receive. What we send has ``spi_out``, the number that the peer has given to this context
+    (s1.6: a receiver finds it by its own), or the same one: ``sent_spi``.
     ``replay_tolerance_s`` is how far, in seconds, a timestamp may be from the home agent's clock (s5.7.1).
 
-    :raises ValueError: the SPI is reserved, the key empty, or the tolerance not positive.
+    :raises ValueError: an SPI is reserved, the key empty, or the tolerance not positive.
     """
 
     spi: Spi
@@ -45,14 +50,21 @@ class MobilitySecurityAssociation:
     algorithm: Algorithm = Algorithm.HMAC_MD5
     replay_tolerance_s: float = DEFAULT_REPLAY_TOLERANCE_S
     replay: ReplayMethod = ReplayMethod.TIMESTAMPS
+    spi_out: Spi | None = None
 
     def __post_init__(self) -> None:
-        if not _FIRST_FREE_SPI <= self.spi <= 0xFFFF_FFFF:
-            raise ValueError(f"SPI {self.spi} is not between {_FIRST_FREE_SPI} and 4294967295")
+        for spi in (self.spi, self.sent_spi):
+            if not _FIRST_FREE_SPI <= spi <= 0xFFFF_FFFF:
+                raise ValueError(f"SPI {spi} is not between {_FIRST_FREE_SPI} and 4294967295")
         if not self.key.reveal():
             raise ValueError(f"the key of SPI {self.spi} is empty")
         if not self.replay_tolerance_s > 0:
             raise ValueError(f"the replay tolerance of SPI {self.spi} is not positive")
+
+    @property
+    def sent_spi(self) -> Spi:
+        """The SPI of what is signed for the peer."""
+        return self.spi if self.spi_out is None else self.spi_out
 
 
 class AssociationTable:

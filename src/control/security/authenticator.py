@@ -1,8 +1,8 @@
 """Authenticators over registration messages (RFC 5944 s3.5.1, s5.1).
 
-Both algorithms cover everything before the authenticator: the UDP payload, all prior extensions, and Type,
-Length and SPI of the extension itself. RFC 2002 said "Type and Length" only; the SPI is covered all the same,
-as by every implementation of keyed MD5 that we met (RFC 5944 appendix E tells the story).
+Everything before the authenticator is covered: the UDP payload, all prior extensions, and Type, Length and SPI of
+the extension itself. RFC 2002 said "Type and Length" only; keyed MD5 covers the SPI all the same, as in every
+implementation that we met (RFC 5944 appendix E tells the story), and its variant without SPI is for the others.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from mobileip.control.wire import Authentication, Message
 
 _BLOCK: Final = 64  # bytes, of MD5 (RFC 1321)
 _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_SPI_LENGTH: Final = 4  # bytes, the last that are covered
 _OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
-AUTHENTICATOR_LENGTH: Final = 16  # bytes, of either algorithm
+AUTHENTICATOR_LENGTH: Final = 16  # bytes, of every algorithm
 
 
 def digest(association: MobilitySecurityAssociation, covered: bytes) -> bytes:
-    """Authenticator over ``covered`` by the association's algorithm and key."""
+    """Authenticator by the association's algorithm and key over ``covered``, which ends with an SPI (s3.5.1)."""
     key = association.key.reveal()
     if association.algorithm is Algorithm.HMAC_MD5:
         inside, outside = _hmac_states(key)
@@ -30,6 +31,8 @@ def digest(association: MobilitySecurityAssociation, covered: bytes) -> bytes:
         inner.update(covered)
         outer.update(inner.digest())
         return outer.digest()
+    if association.algorithm is Algorithm.KEYED_MD5_NO_SPI:
+        covered = covered[:-_SPI_LENGTH]
     return hashlib.md5(key + covered + key).digest()
 
 
@@ -45,7 +48,7 @@ def _hmac_states(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
 
 def sign(association: MobilitySecurityAssociation, message: bytes, extension: type[Authentication]) -> bytes:
     """``message`` (payload and all prior extensions) with a complete extension of that class after it."""
-    covered = message + extension.header(association.spi, AUTHENTICATOR_LENGTH)
+    covered = message + extension.header(association.sent_spi, AUTHENTICATOR_LENGTH)
     return covered + digest(association, covered)
 
 

@@ -74,8 +74,9 @@ def draw(association: MobilitySecurityAssociation, request: Identification, now:
     """A nonce for the reply to ``request``: 32 bits that nobody without the key can foretell.
 
     They are pseudo-random by the association's own algorithm, over the moment on both clocks and the node's own
-    nonce. The first byte is that of no registration message, so the result tells nothing of an authenticator.
+    nonce. The first byte is that of no registration message, so the result tells nothing of an authenticator; the last
+    four are where an SPI would be, which not every algorithm covers.
     """
-    moment = b"nonce" + now.wall.to_bytes(8) + now.mono.to_bytes(8) + request.low.to_bytes(4)
+    moment = b"nonce" + now.wall.to_bytes(8) + now.mono.to_bytes(8) + request.low.to_bytes(4) + bytes(4)
     nonce = int.from_bytes(digest(association, moment)[:4])
     return nonce ^ 1 if nonce == request.high else nonce

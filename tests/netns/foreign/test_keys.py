@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mobileip.control.lab.daemons import Daemon
+from mobileip.control.lab.daemons import SPI, Daemon
 from mobileip.control.lab.lab import Lab
 from mobileip.control.lab.topology import CORRESPONDENT, FOREIGN1, HOME_ADDRESS, HOME_AGENT
 from mobileip.control.lab.waiting import eventually, subset
@@ -15,21 +15,33 @@ from mobileip.control.lab.waiting import eventually, subset
 pytestmark = pytest.mark.netns
 
 HOME = HOME_ADDRESS.ip
-NODE_AGENT = {"spi": 300, "key": "6d1f0b7c2e9a4835b0c7d1e2f3948576"}
-AGENTS = {"spi": 400, "key": "a3c5e70912b4d6f8817263544536271a", "algorithm": "keyed-md5"}
+NODE_AGENT: dict[str, object] = {"spi": 300, "spi_out": 301, "key": "6d1f0b7c2e9a4835b0c7d1e2f3948576"}
+AGENTS: dict[str, object] = {
+    "spi": 400,
+    "spi_out": 401,
+    "key": "a3c5e70912b4d6f8817263544536271a",
+    "algorithm": "keyed-md5-no-spi",
+}
+NODE_SPI = 600  # of what the home agent sends to the node
 OTHER_KEY = "00f1e2d3c4b5a69788796a5b4c3d2e1f"
 
 
+def other_end(keys: dict[str, object]) -> dict[str, object]:
+    return keys | {"spi": keys["spi_out"], "spi_out": keys["spi"]}
+
+
 def configure(lab: Lab, at_home: dict[str, object], at_node: dict[str, object]) -> None:
-    """Keys at the foreign agent, and what home agent and node have in their place."""
+    """Keys at the foreign agent, and what home agent and node have in their place; SPIs differ by direction."""
     agent = str(FOREIGN1.router.ip)
     for daemon in lab.daemons:
         daemon.reset()
     lab.home.configuration["home_agent"]["foreign_agents"] = [{"address": agent, **at_home}]
     lab.node.configuration["mobile_node"]["foreign_agents"] = [{"address": agent, **at_node}]
+    lab.home.configuration["home_agent"]["nodes"][0]["spi_out"] = NODE_SPI
+    lab.node.configuration["mobile_node"] |= {"spi": NODE_SPI, "spi_out": SPI}
     lab.foreign1.configuration["foreign_agent"] |= {
-        "nodes": [{"home_address": str(HOME), **NODE_AGENT}],
-        "home_agents": [{"address": str(HOME_AGENT), **AGENTS}],
+        "nodes": [{"home_address": str(HOME), **other_end(NODE_AGENT)}],
+        "home_agents": [{"address": str(HOME_AGENT), **other_end(AGENTS)}],
     }
 
 

@@ -54,7 +54,7 @@ FILE: dict[str, Any] = {
         "care_of_address": str(CARE_OF),
         "interfaces": [{"name": "eth1"}],
         "nodes": [{"home_address": "10.9.0.9", "spi": 301, "key": KEY}],
-        "home_agents": [{"address": "192.0.2.2", "spi": 302, "key": KEY}],
+        "home_agents": [{"address": "192.0.2.2", "spi": 302, "spi_out": 303, "key": KEY}],
     },
 }
 MOBILE: dict[str, Any] = {
@@ -216,13 +216,13 @@ def test_hosts_say_which_are_bound(agents: Daemon) -> None:
 
 def test_associations_are_named_and_keys_are_not(agents: Daemon, mobile: Daemon) -> None:
     found = show(agents, "associations")
-    assert [(row["peer"], row["kind"], row["spi"]) for row in found] == [
-        (str(HOME), "mobile-home", 1000),
-        ("192.0.2.32/28", "mobile-home", 1000),
-        ("*@example.net", "mobile-home", 1000),
-        (str(OTHER_CARE_OF), "foreign-home", 300),
-        ("10.9.0.9", "mobile-foreign", 301),
-        ("192.0.2.2", "foreign-home", 302),
+    assert [(row["peer"], row["kind"], row["spi"], row["spi_out"]) for row in found] == [
+        (str(HOME), "mobile-home", 1000, 1000),
+        ("192.0.2.32/28", "mobile-home", 1000, 1000),
+        ("*@example.net", "mobile-home", 1000, 1000),
+        (str(OTHER_CARE_OF), "foreign-home", 300, 300),
+        ("10.9.0.9", "mobile-foreign", 301, 301),
+        ("192.0.2.2", "foreign-home", 302, 303),
     ]
     everything = str([show(daemon, what) for daemon in (agents, mobile) for what in NOUNS])
     assert KEY not in everything

@@ -35,6 +35,7 @@ key = "{KEY}"
 [[foreign_agent.home_agents]]
 address = "192.0.2.1"
 spi = 400
+spi_out = 401
 key = "{KEY2}"
 algorithm = "keyed-md5"
 """
@@ -71,6 +72,7 @@ def test_care_of_addresses_and_associations_reach_the_agent(write: Write) -> Non
     home = made.home_agents.find(IPv4Address("192.0.2.1"), Spi(400))
     assert node is not None and node.key.reveal().hex() == KEY and node.algorithm is Algorithm.HMAC_MD5
     assert home is not None and home.key.reveal().hex() == KEY2 and home.algorithm is Algorithm.KEYED_MD5
+    assert (node.sent_spi, home.sent_spi) == (300, 401)
     assert made.encapsulating_delivery
     assert {link.interface: str(link.address) for link in made.links} == {
         "eth1": "203.0.113.1",

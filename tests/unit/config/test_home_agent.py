@@ -13,7 +13,7 @@ from mobileip.control.core.encapsulations import EVERY, ONLY_IPIP, offered
 from mobileip.control.core.home import HomeAgentSettings
 from mobileip.control.core.multicast import MulticastSettings
 from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
-from mobileip.control.security import ReplayMethod, Secret
+from mobileip.control.security import Algorithm, ReplayMethod, Secret
 from mobileip.control.types import EncapsulationType, Lifetime, Spi
 from tests.unit.config.texts import HOME, KEY, Write, problems, replaced
 
@@ -113,7 +113,8 @@ def test_foreign_agents_with_key_and_key_file(write: Write) -> None:
     path = write(
         HOME
         + f'\n[[home_agent.foreign_agents]]\naddress = "198.51.100.1"\nspi = 400\nkey = "{OTHER_KEY}"\n'
-        + '\n[[home_agent.foreign_agents]]\naddress = "198.51.100.1"\nspi = 401\nkey_file = "agent.key"\n'
+        + '\n[[home_agent.foreign_agents]]\naddress = "198.51.100.1"\nspi = 401\nspi_out = 402\n'
+        + 'key_file = "agent.key"\n'
     )
     key_file = path.parent / "agent.key"
     key_file.write_text(OTHER_KEY)
@@ -121,9 +122,17 @@ def test_foreign_agents_with_key_and_key_file(write: Write) -> None:
     config = load(path).home_agent
     assert config is not None
     agents = home_agent(config).foreign_agents
-    for spi in (400, 401):
+    for spi, spi_out in ((400, 400), (401, 402)):
         association = agents.find(IPv4Address("198.51.100.1"), Spi(spi))
         assert association is not None and association.key == Secret(bytes.fromhex(OTHER_KEY))
+        assert association.sent_spi == spi_out
+
+
+def test_spi_and_algorithm_of_a_node_reach_its_association(write: Write) -> None:
+    text = HOME.replace("spi = 256\n", 'spi = 256\nspi_out = 512\nalgorithm = "keyed-md5-no-spi"\n', 1)
+    association = settings(write, text).associations.find(IPv4Address("10.1.0.5"), Spi(256))
+    assert association is not None and association.sent_spi == 512
+    assert association.algorithm is Algorithm.KEYED_MD5_NO_SPI
 
 
 REFUSED = [

@@ -20,6 +20,7 @@ NO_HOME_AGENT = replaced(MOBILE, 'home_agent = "192.0.2.1"\n', "")
 EVERYTHING = f"""{MOBILE}
 nai = "user@example.org"
 replay = "nonces"
+spi_out = 257
 agents = ["198.51.100.1", "198.51.100.2"]
 hold_down = 5
 simultaneous = true
@@ -30,6 +31,7 @@ encapsulation = ["gre", "minimal"]
 [[mobile_node.foreign_agents]]
 address = "198.51.100.1"
 spi = 300
+spi_out = 301
 key = "{KEY2}"
 algorithm = "keyed-md5"
 """
@@ -52,6 +54,7 @@ def test_everything_reaches_the_node(write: Write) -> None:
     (agent,) = made.foreign_agents
     shared = made.foreign_agents[agent]
     assert (agent, shared.spi, shared.key.reveal().hex()) == (agents[0], 300, KEY2)
+    assert (made.association.spi, made.association.sent_spi, shared.sent_spi) == (256, 257, 301)
 
 
 def test_defaults(write: Write) -> None:

@@ -58,8 +58,8 @@ POOLED: Final = IPv4Address("192.0.2.128")  # by name, with an address from the 
 NAI: Final = NetworkAccessIdentifier("user@example.net")
 POOLED_NAI: Final = NetworkAccessIdentifier("guest@example.net")
 NODES: Final = {
-    HOME: MobilitySecurityAssociation(Spi(1000), Secret(b"0123456789abcdef")),
-    HOME + 1: MobilitySecurityAssociation(Spi(1000), Secret(b"another"), Algorithm.KEYED_MD5),
+    HOME: MobilitySecurityAssociation(Spi(1000), Secret(b"0123456789abcdef"), spi_out=Spi(2000)),
+    HOME + 1: MobilitySecurityAssociation(Spi(1000), Secret(b"another"), Algorithm.KEYED_MD5_NO_SPI),
     HOME + 2: MobilitySecurityAssociation(Spi(1000), Secret(b"a third"), replay=ReplayMethod.NONCES),
     HOME + 3: MobilitySecurityAssociation(Spi(1000), Secret(b"a fourth"), replay=ReplayMethod.NONE),
     BY_NAME: MobilitySecurityAssociation(Spi(1000), Secret(b"by name")),
@@ -230,6 +230,9 @@ class Play:
         identification = Identification.from_wall(
             self.wall + seconds(self.rng.uniform(-0.5, 8)), self.rng.randrange(1 << 16)
         )
+        association = replace(
+            association, spi=association.sent_spi, spi_out=association.spi
+        )  # the node's view
         extra = (NAIS[node],) if node in NAIS and self.rng.random() < 0.6 else ()
         payload = request(
             home_address=node, association=association, identification=identification, before=extra, **like
@@ -312,7 +315,7 @@ def virtual(**changes: Any) -> MobilityAgents:
     settings = HomeAgentSettings(
         HOME_AGENT,
         (HomeNetwork(HOME_NETWORK, None),),
-        AssociationTable([(HOME, ASSOCIATION)]),
+        changes.pop("associations", AssociationTable([(HOME, ASSOCIATION)])),
         Lifetime(1000),
         **changes,
     )
@@ -321,6 +324,28 @@ def virtual(**changes: Any) -> MobilityAgents:
 
 def ask(agents: MobilityAgents, time: float, **fields: Any) -> list[Action]:
     return agents.handle(datagram(request(time, **fields)), at(time))
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_replies_of_every_kind_carry_the_spi_for_that_direction(algorithm: Algorithm) -> None:
+    ours = replace(ASSOCIATION, algorithm=algorithm, spi_out=Spi(2000))
+    theirs = replace(ours, spi=Spi(2000), spi_out=ours.spi)
+    agents = virtual(associations=AssociationTable([(HOME, ours)]))
+    for time, key, reason in (
+        (0, theirs.key, Reason.REGISTERED_NO_SIMULTANEOUS),
+        (1, theirs.key, Reason.REGISTERED_NO_SIMULTANEOUS),  # an unchanged renewal
+        (1, theirs.key, Reason.IDENTIFICATION_MISMATCH),  # replayed
+        (3, Secret(b"guessed"), Reason.MN_FAILED_AUTHENTICATION),
+    ):
+        answered = ask(agents, time, association=replace(theirs, key=key))
+        assert reasons(answered) == [reason]
+        assert is_signed(sent_reply(answered), theirs)
+        assert all(
+            noted.fields["spi"] == ours.spi for noted in answered if isinstance(noted, Noted) and time == 3
+        )
+    assert reasons(ask(agents, 5, association=replace(theirs, spi_out=theirs.spi))) == [
+        Reason.UNKNOWN_ASSOCIATION
+    ]
 
 
 @pytest.mark.rfc("5944", "3.8.2.2", 1)

@@ -25,6 +25,8 @@ def test_defaults_are_those_of_the_rfc() -> None:
 def test_reserved_spi_is_refused(spi: int) -> None:
     with pytest.raises(ValueError, match="SPI"):
         MobilitySecurityAssociation(Spi(spi), KEY)
+    with pytest.raises(ValueError, match="SPI"):
+        MobilitySecurityAssociation(Spi(256), KEY, spi_out=Spi(spi))
 
 
 def test_empty_key_and_tolerance_are_refused() -> None:
@@ -47,6 +49,13 @@ def test_look_up_is_by_peer_and_spi() -> None:
     assert table.find(THREE, Spi(256)) is None
     assert table.preferred(ONE) is first
     assert table.preferred(THREE) is None
+
+
+def test_look_up_is_by_the_spi_that_is_received() -> None:
+    association = MobilitySecurityAssociation(Spi(300), KEY, spi_out=Spi(400))
+    table = AssociationTable([(ONE, association)])
+    assert table.find(ONE, Spi(300)) is association and table.find(ONE, Spi(400)) is None
+    assert (association.sent_spi, MobilitySecurityAssociation(Spi(300), KEY).sent_spi) == (400, 300)
 
 
 def test_same_spi_twice_for_a_peer_is_refused() -> None:

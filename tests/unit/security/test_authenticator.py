@@ -27,6 +27,7 @@ CLASSES: dict[int, type[Authentication]] = {
     33: MobileForeignAuthentication,
     34: ForeignHomeAuthentication,
 }
+SPI = range(26, 30)  # its bytes in a signed REQUEST
 VECTORS = vectors("authenticators")
 OF_MESSAGES = [vector for vector in VECTORS if vector["covered"][:2] in ("01", "03")]
 REQUEST = bytes.fromhex("0102012cc0000201c0000202c6336403eeafb4701f9aabcd")
@@ -93,6 +94,8 @@ def test_every_flipped_bit_of_the_covered_part_and_the_authenticator_is_noticed(
     for bit in range(8 * len(datagram)):
         if bit // 8 in (0, 24, 25):
             continue  # message type, extension type and length: another message, not a damaged one
+        if algorithm is Algorithm.KEYED_MD5_NO_SPI and bit // 8 in SPI:
+            continue  # then it is no association, or another one, that is found
         damaged = bytearray(datagram)
         damaged[bit // 8] ^= 1 << bit % 8
         parsed = parse(bytes(damaged))
@@ -100,11 +103,12 @@ def test_every_flipped_bit_of_the_covered_part_and_the_authenticator_is_noticed(
         assert found is not None
         assert not verify(ours, parsed, found), f"bit {bit}"
         readable += 1
-    assert readable == 8 * (len(datagram) - 3)
+    unseen = len(SPI) if algorithm is Algorithm.KEYED_MD5_NO_SPI else 0
+    assert readable == 8 * (len(datagram) - 3 - unseen)
 
 
 @pytest.mark.rfc("5944", "3.5.1", 1)
-@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.parametrize("algorithm", [Algorithm.HMAC_MD5, Algorithm.KEYED_MD5])
 def test_spi_is_covered(algorithm: Algorithm) -> None:
     ours = MobilitySecurityAssociation(Spi(256), Secret(b"key"), algorithm)
     other = replace(ours, spi=Spi(257))
@@ -112,6 +116,29 @@ def test_spi_is_covered(algorithm: Algorithm) -> None:
         sign(ours, REQUEST, MobileHomeAuthentication)[-16:]
         != sign(other, REQUEST, MobileHomeAuthentication)[-16:]
     )
+
+
+def test_by_the_letter_of_rfc_2002_it_is_not() -> None:
+    ours = MobilitySecurityAssociation(Spi(256), Secret(b"key"), Algorithm.KEYED_MD5_NO_SPI)
+    signed = sign(ours, REQUEST, MobileHomeAuthentication)
+    other = sign(replace(ours, spi=Spi(257)), REQUEST, MobileHomeAuthentication)
+    assert signed[-16:] == other[-16:] and signed != other
+    assert (
+        signed[-16:]
+        != sign(replace(ours, algorithm=Algorithm.KEYED_MD5), REQUEST, MobileHomeAuthentication)[-16:]
+    )
+
+
+@pytest.mark.rfc("5944", "3.5.1", 2)
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_each_direction_may_have_its_own_spi(algorithm: Algorithm) -> None:
+    ours = MobilitySecurityAssociation(Spi(256), Secret(b"key"), algorithm, spi_out=Spi(999))
+    theirs = replace(ours, spi=Spi(999), spi_out=Spi(256))
+    for sender, receiver, spi in ((ours, theirs, 999), (theirs, ours, 256)):
+        parsed = parse(sign(sender, REQUEST, MobileHomeAuthentication))
+        found = parsed.first(MobileHomeAuthentication)
+        assert found is not None and found.spi == receiver.spi == spi
+        assert verify(receiver, parsed, found)
 
 
 def test_what_follows_is_not_covered() -> None:
