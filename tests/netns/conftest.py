@@ -9,6 +9,7 @@ shell in each.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 
@@ -43,6 +44,14 @@ def _pause(item: pytest.Item, lab: Lab) -> None:
             print(f"  {name:14} {command}")
         print("Enter goes on: ", end="", flush=True)
         sys.stdin.readline()
+
+
+@pytest.fixture(scope="session")
+def judges() -> None:
+    """tcpdump and tshark, by which tests of what is on the wire judge; no reason to skip: make build installs them."""
+    missing = [name for name in ("tcpdump", "tshark") if shutil.which(name) is None]
+    if missing:
+        pytest.fail(f"{' and '.join(missing)} not installed: make build does it")
 
 
 @pytest.fixture(scope="module")

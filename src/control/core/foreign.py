@@ -308,8 +308,8 @@ class ForeignAgent:
         reason = _UNREACHABLE.get(event.code, Reason.FA_HOME_AGENT_UNREACHABLE_OTHER)
         actions: list[Action] = []
         for pending in self._visitors.pending_towards(event.destination.address):
-            self._visitors.remove_pending(pending)
-            actions += self._deny(pending, reason, now)
+            if self._visitors.remove_pending(pending):
+                actions += self._deny(pending, reason, now)
         return actions
 
     def on_tick(self, now: Instant) -> list[Action]:

@@ -352,27 +352,26 @@ class MobileNode:
         if registrar.settled_at is not None and not was_settled:
             actions += self._on_settled(registrar, now)
         if self._ending is not None:
-            return actions
+            return verdict.denied + actions
         if verdict.assigned:
             actions += self._ways.adopt()
         if registrar is self._registrar:
             actions += self._ways.follow(self._attachment, registrar.tunnel)
-        return actions + self._on_refused(verdict, now)
+        told, moved = self._on_refused(verdict, now)
+        return [*told, *actions, *moved]
 
     def _on_left(self, verdict: Verdict) -> list[Action]:
         if self._going is not None and self._going.settled_at is not None:
             self._going = None
-        return verdict.actions
+        return verdict.denied + verdict.actions
 
-    def _on_refused(self, verdict: Verdict, now: Instant) -> list[Action]:
-        """The foreign agent will not have us: go elsewhere if there is an elsewhere."""
-        if verdict.refused is None:
-            return []
+    def _on_refused(self, verdict: Verdict, now: Instant) -> tuple[list[Action], list[Action]]:
+        """The foreign agent will not have us: go elsewhere if there is an elsewhere; what to log, what to do."""
+        if verdict.refused is None or verdict.denial is None:
+            return verdict.denied, []
         self._refusals.add(verdict.refused, now.mono)
         moved = self._reconsider(now)
-        if not moved:
-            return []
-        return [Noted(Reason.RETRYING, {"repaired": verdict.cause, "how": "elsewhere"}), *moved]
+        return [verdict.denial.said("elsewhere")] if moved else verdict.denied, moved
 
     def _on_settled(self, registrar: Registrar, now: Instant) -> list[Action]:
         """The place works that ``registrar`` asked for."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mobileip.control.core.actions import Noted
 from mobileip.control.core.attachment import ThroughAgent
 from mobileip.control.core.identity import MobileNodeSettings
-from mobileip.control.reasons import REASON_BY_CODE, ReplyCode
+from mobileip.control.reasons import REASON_BY_CODE, Reason, ReplyCode
 from mobileip.control.security import MobilitySecurityAssociation, verify
 from mobileip.control.wire import (
     Authentication,
@@ -30,6 +31,13 @@ class Denial:
     def cause(self) -> str:
         reason = None if self.reply_code is None else REASON_BY_CODE.get(self.reply_code)
         return "unknown code" if reason is None else reason.label
+
+    def said(self, how: str | None = None) -> Noted:
+        """Its one log line (s3.6.2.3); with ``how`` it is repaired, if it is."""
+        fields = {"by": "foreign agent" if self.by_foreign_agent else "home agent", "code": self.code}
+        if how is None:
+            return Noted(Reason.DENIED, {**fields, "cause": self.cause})
+        return Noted(Reason.RETRYING, {**fields, "repaired": self.cause, "how": how})
 
 
 def denial_of(reply: RegistrationReply) -> Denial | None:

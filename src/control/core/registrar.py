@@ -81,12 +81,18 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a reply led to. ``refused``: the foreign agent will not have us there; ``assigned``: a new home address."""
+    """What a reply led to. ``denial``: not repaired and not logged yet; ``refused``: the foreign agent will not have us
+    there; ``assigned``: a new home address."""
 
     actions: list[Action] = field(default_factory=list)
+    denial: Denial | None = None
     refused: Place | None = None
-    cause: str = ""
     assigned: bool = False
+
+    @property
+    def denied(self) -> list[Action]:
+        """The log line of a denial that stays one."""
+        return [] if self.denial is None else [self.denial.said()]
 
 
 def _goes_the_same_way(one: Attachment, other: Attachment | None) -> bool:
@@ -372,27 +378,23 @@ class Registrar:
     def _on_denied(
         self, reply: RegistrationReply, denial: Denial, pending: PendingRegistration, now: Instant
     ) -> Verdict:
-        """Log, repair what can be repaired at once, else try elsewhere or again later."""
-        by = "foreign agent" if denial.by_foreign_agent else "home agent"
-        actions: list[Action] = [Noted(Reason.DENIED, {"by": by, "code": denial.code, "cause": denial.cause})]
+        """Repair what can be repaired at once, else try elsewhere or again later."""
         repair = repair_of(denial.reply_code, denial.by_foreign_agent)
-        helps, notes = self._repair(repair, reply, denial, pending, now)
-        actions += notes
+        helps, actions = self._repair(repair, reply, denial, pending, now)
         if helps and self._repairs_left > 0:
             self._repairs_left -= 1
-            fields = {"repaired": denial.cause, "how": repair.said}
-            return Verdict([*actions, Noted(Reason.RETRYING, fields), *self.request(now)])
+            return Verdict([*actions, denial.said(repair.said), *self.request(now)])
         # The same request again, later: the cause may pass (resources, a neighbour agent's restart, a new key).
         self._timers.set(_Timer.RETRY, now.mono + self._retry_after)
         relay = relay_of(pending.attachment)
         if not denial.by_foreign_agent or relay is None or self._leaving:
-            return Verdict(actions)
+            return Verdict(actions, denial)
         if denial.accepted_by_home_agent and pending.lifetime > 0:
             # RFC 4636 s3: the home agent should not keep a binding that the foreign agent does not honour.
             actions += self._ask(pending.attachment, Lifetime(0), now)
         whole_agent = repair.whole_agent or not isinstance(pending.attachment, ThroughAgent)
         care_of = None if whole_agent else pending.care_of_address
-        return Verdict(actions, (relay.interface, relay.agent, care_of), denial.cause)
+        return Verdict(actions, denial, (relay.interface, relay.agent, care_of))
 
     def _repair(
         self,

@@ -22,6 +22,7 @@ from mobileip.control.types import (
 
 VisitorKey = tuple[IPv4Address, IPv4Address]
 PendingKey = tuple[IPv4Address, str | None, IPv4Address, int]
+_Asker = tuple[bytes, IPv4Address, str | None, IPv4Address]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,11 @@ class PendingRegistration:
     def key(self) -> PendingKey:
         """Who asks whom, and the low half of the Identification, which every reply repeats (s3.7.3.1)."""
         return self.home_address, self.nai, self.home_agent, self.identification.low
+
+    @property
+    def asker(self) -> _Asker:
+        """Which node, and for which care-of address: of its requests that have this in common, it awaits one answer."""
+        return self.link_address, self.home_address, self.nai, self.care_of_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ class VisitorList:
         self._agents_of: dict[IPv4Address, list[IPv4Address]] = {}  # home agents, by home address
         self._pending: dict[PendingKey, PendingRegistration] = {}
         self._awaited: dict[int, list[PendingRegistration]] = {}  # by the low half of the Identification
+        self._latest: dict[_Asker, PendingKey] = {}
         self._visitors_of: Counter[bytes] = Counter()
         self._pending_of: Counter[bytes] = Counter()
         self._expiry: Deadlines[VisitorKey] = Deadlines()
@@ -154,6 +161,7 @@ class VisitorList:
     def add_pending(self, pending: PendingRegistration) -> None:
         self.remove_pending(pending)
         self._pending[pending.key] = pending
+        self._latest[pending.asker] = pending.key
         self._awaited.setdefault(pending.identification.low, []).append(pending)
         self._pending_of[pending.link_address] += 1
         self._timeouts.set(pending.key, pending.expires)
@@ -161,17 +169,24 @@ class VisitorList:
     def get_pending(self, key: PendingKey) -> PendingRegistration | None:
         return self._pending.get(key)
 
-    def remove_pending(self, pending: PendingRegistration) -> None:
-        """Forget the registration with the key of ``pending``, if there is one."""
+    def remove_pending(self, pending: PendingRegistration) -> bool:
+        """Forget the registration with the key of ``pending``, if there is one; was it the node's latest request?
+
+        A node takes no answer to an earlier one (s3.6.2.1).
+        """
         self._timeouts.cancel(pending.key)
         known = self._pending.pop(pending.key, None)
         if known is None:
-            return
+            return False
         _one_less(self._pending_of, known.link_address)
         low = known.identification.low
         rest = [other for other in self._awaited.pop(low) if other is not known]
         if rest:
             self._awaited[low] = rest
+        if self._latest.get(known.asker) != known.key:
+            return False
+        del self._latest[known.asker]
+        return True
 
     def match(
         self,
@@ -203,11 +218,11 @@ class VisitorList:
         return [pending for pending in self._pending.values() if pending.home_agent == home_agent]
 
     def time_out(self, mono: int) -> Iterator[PendingRegistration]:
-        """Remove and yield every pending registration that waited too long."""
+        """Remove every pending registration that waited too long, and yield those that were a node's latest request."""
         for key in self._timeouts.due(mono):
             pending = self._pending[key]
-            self.remove_pending(pending)
-            yield pending
+            if self.remove_pending(pending):
+                yield pending
 
     @property
     def pending(self) -> list[PendingRegistration]:

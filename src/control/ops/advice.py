@@ -76,8 +76,9 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "see the refusals and retransmissions before it in the log; ping the home agent",
     ),
     _R.UNMATCHED_REPLY: (
-        "a reply that came twice or after its request had timed out, or a forged one",
-        "if it happens often: raise foreign_agent.pending_timeout, or find the sender of forged replies",
+        "a reply that came twice, after its request had timed out or, at the node, after the next request; or forged",
+        "none while registrations succeed; if they do not: see why home agents answer late, raise "
+        "foreign_agent.pending_timeout; or find the sender of forged replies",
     ),
     _R.NO_AUTHORIZATION_EXTENSION: (
         "the sender has no key, or another extension has swallowed the authentication",
@@ -239,11 +240,14 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
     ),
     # the mobile node
     _R.DENIED: (
-        "an agent refused the registration: code and reason are in the line",
+        "an agent refused the registration, and nothing else can be asked for at once: the line has code and reason",
         "mobileip explain CODE",
     ),
     _R.CLOCK_RESYNCHRONISED: ("this host's clock differs from the home agent's", "set both clocks (NTP)"),
-    _R.RETRYING: ("see the line before it", "none needed"),
+    _R.RETRYING: (
+        "an agent refused what was asked, as the line says, and something else may be had; or nobody answered",
+        "none needed",
+    ),
     _R.CLOCK_JUMPED: ("the clock of this host was set", "none needed"),
     # the kernel
     _R.ACTION_FAILED: (

@@ -143,7 +143,9 @@ def visited(lab: Lab, count: int, **settings: object) -> Iterator[Agents]:
 
 
 def denials(lab: Lab) -> list[int]:
-    return [line["code"] for line in lab.node.log_lines() if line.get("event") == "denied"]
+    """Codes, whether repaired at once or not."""
+    said = [line for line in lab.node.log_lines() if line.get("event") in ("denied", "retrying")]
+    return [line["code"] for line in said if "code" in line]
 
 
 def states(lab: Lab, state: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import struct
 import subprocess
@@ -32,6 +31,7 @@ from mobileip.control.wire import (
     build,
     parse,
 )
+from tests.netns.codes.tshark import needs_both
 from tests.netns.foreign.visiting import (
     AGENT,
     AGENTS,
@@ -189,7 +189,7 @@ def read_by_tshark(packets: list[bytes], file: Path) -> list[tuple[int, int, lis
     return [(int(port), int(code), [int(t) for t in types.split(",") if t]) for port, code, types in rows]
 
 
-@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+@needs_both
 def test_every_code_is_seen_on_the_link(lab: Lab, tmp_path: Path) -> None:
     seen, played = [], []
     with ExitStack() as stack:

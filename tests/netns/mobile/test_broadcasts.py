@@ -128,7 +128,7 @@ def test_an_agent_without_encapsulating_delivery_is_told_everything_directly(lab
     configure(lab.foreign1, "foreign_agent", encapsulating_delivery=False)
     lab.foreign1.start()
     registered(lab, FOREIGN1, encapsulating_delivery=True)
-    assert [line["code"] for line in lab.node.log_lines() if line.get("event") == "denied"][-1:] == [79]
+    assert [line.get("code") for line in lab.node.log_lines() if line.get("event") == "retrying"][-1:] == [79]
     eventually(lambda: lab.foreign1.show("visitors"), subset([{"delivery": "direct"}]))
     with lab.node.sniff(NODE_INTERFACE) as near:
         lab.node.ping(CORRESPONDENT, source=NODE)

@@ -133,6 +133,49 @@ def test_request_without_answer_is_denied_78_after_seven_seconds() -> None:
     assert agent.next_deadline() is None
 
 
+def test_only_the_latest_request_of_a_node_is_denied() -> None:
+    """A node takes no answer to an earlier one (RFC 5944 s3.6.2.1)."""
+    agent = ForeignAgent(SETTINGS)
+    for second in (0, 1, 3):
+        ask(agent, request(second), second)
+    assert agent.on_tick(at(8)) == [] and agent.visitors.pending_count() == 1
+    actions = agent.on_tick(at(10))
+    assert reasons(actions) == [Reason.FA_REGISTRATION_TIMEOUT]
+    assert sent_reply(actions).identification == stamp(3)
+    assert agent.visitors.pending_count() == 0
+
+
+def test_an_icmp_error_denies_the_latest_request_of_a_node() -> None:
+    agent = ForeignAgent(SETTINGS)
+    ask(agent, request(0))
+    ask(agent, request(1), 1)
+    error = UnreachableReceived(Endpoint(HOME_AGENT, 434), 7)
+    actions = agent.on_unreachable(error, at(1.1))
+    assert reasons(actions) == [Reason.FA_HOME_AGENT_UNREACHABLE]
+    assert sent_reply(actions).identification == stamp(1)
+    assert agent.visitors.pending_count() == 0
+
+
+def test_no_denial_after_the_answer_to_a_later_request() -> None:
+    agent = ForeignAgent(SETTINGS)
+    ask(agent, request(0))
+    latest = request(1)
+    ask(agent, latest, 1)
+    hear(agent, reply(to=latest), 1.5)
+    assert agent.visitors.visitor_count() == 1
+    assert agent.on_tick(at(7)) == [] and agent.visitors.pending_count() == 0
+
+
+def test_an_earlier_request_is_still_answered_by_the_home_agent() -> None:
+    agent = ForeignAgent(SETTINGS)
+    first = request(0)
+    ask(agent, first)
+    ask(agent, request(1), 1)
+    hear(agent, reply(to=first), 1.5)
+    assert agent.visitors.visitor_count() == 1
+    assert reasons(agent.on_tick(at(8))) == [Reason.FA_REGISTRATION_TIMEOUT]  # the latest has no answer
+
+
 @pytest.mark.rfc("5944", "3.7.2.2", 6, 7)
 def test_request_is_pending_no_longer_than_its_lifetime() -> None:
     agent = ForeignAgent(SETTINGS)

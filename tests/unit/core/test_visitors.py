@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from random import Random
 
-from mobileip.control.core.visitors import PendingRegistration, Visitor, VisitorList
+from mobileip.control.core.visitors import PendingKey, PendingRegistration, Visitor, VisitorList
 from mobileip.control.types import Endpoint, Identification, Lifetime
 from tests.unit.core.factory import AGENT, CARE_OF, HOME, HOME_AGENT, at, mono
 
@@ -55,6 +55,7 @@ class Twin:
     def __init__(self) -> None:
         self.visitors: list[Visitor] = []
         self.pending: list[PendingRegistration] = []
+        self.latest: dict[tuple[object, ...], PendingKey] = {}
 
     def match(
         self, agent: IPv4Address, low: int, home: IPv4Address, nai: str | None
@@ -68,6 +69,13 @@ class Twin:
         }
         exact = {one for one in waiting if one.home_address == home}
         return exact or {one for one in waiting if one.home_address == ZERO}
+
+    def was_latest(self, one: PendingRegistration) -> bool:
+        """Of all that this node asked; forgotten when it is told, so that nothing else becomes the latest."""
+        if self.latest.get(one.asker) != one.key:
+            return False
+        del self.latest[one.asker]
+        return True
 
 
 def agree(real: VisitorList, twin: Twin) -> None:
@@ -102,6 +110,7 @@ def test_any_history_gives_what_lists_give(rng: Random) -> None:
                 new = pending(rng, time)
                 real.add_pending(new)
                 twin.pending = [o for o in twin.pending if o.key != new.key] + [new]
+                twin.latest[new.asker] = new.key
             case 3:
                 asked = (
                     HOME_AGENT + rng.randrange(2),
@@ -112,13 +121,16 @@ def test_any_history_gives_what_lists_give(rng: Random) -> None:
                 found, allowed = real.match(*asked), twin.match(*asked)
                 assert (found in allowed) if allowed else found is None
                 if found is not None:
-                    real.remove_pending(replace(found, expires=0))  # by its key
+                    assert real.remove_pending(replace(found, expires=0)) is twin.was_latest(
+                        found
+                    )  # by its key
                     twin.pending = [o for o in twin.pending if o.key != found.key]
             case _:
                 now = mono(time)
                 late = {o.key for o in twin.pending if o.expires <= now}
+                told = {o.key for o in twin.pending if o.expires <= now and twin.was_latest(o)}
                 over = {o.key for o in twin.visitors if o.expires is not None and o.expires <= now}
-                assert {o.key for o in real.time_out(now)} == late
+                assert {o.key for o in real.time_out(now)} == told
                 assert {o.key for o in real.expire(now)} == over
                 twin.pending = [o for o in twin.pending if o.key not in late]
                 twin.visitors = [o for o in twin.visitors if o.key not in over]
@@ -135,4 +147,5 @@ def test_senders_that_have_nothing_left_take_no_room() -> None:
     assert list(real.time_out(mono(10_000))) and list(real.expire(mono(10**9)))
     for forever in real.visitors:
         real.pop(forever.key)
+    assert not real._latest
     assert not real._pending_of and not real._visitors_of and not real._awaited and not real._agents_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import shutil
 import subprocess
 from dataclasses import replace
@@ -48,6 +49,14 @@ def association(vector: dict[str, Any], spi: int = 256) -> MobilitySecurityAssoc
 @pytest.mark.parametrize("vector", VECTORS, ids=named)
 def test_digest_has_the_known_answer(vector: dict[str, Any]) -> None:
     assert digest(association(vector), bytes.fromhex(vector["covered"])).hex() == vector["authenticator"]
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 200])
+def test_keys_of_every_length_are_padded_as_hmac_has_it(length: int) -> None:
+    """A key as long as the block is used as it is, a longer one hashed (RFC 2104 s2)."""
+    key = bytes(range(length))
+    ours = MobilitySecurityAssociation(Spi(256), Secret(key), Algorithm.HMAC_MD5)
+    assert digest(ours, REQUEST) == hmac.digest(key, REQUEST, "md5")
 
 
 @pytest.mark.rfc("5944", "3.5.1", 4)
