@@ -29,6 +29,7 @@ from types import CodeType, ModuleType
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = {  # by the first that fits; groups of patterns, the quick ones first: the next is run on what survived
     "src/control/wire/pretty": (("tests/unit/wire/test_pretty*.py",),),
+    "src/control/wire/plain": (("tests/unit/core/test_shortcuts.py",),),
     "src/control/wire": (
         ("tests/unit/wire/test_[!op]*.py", "tests/unit/wire/test_pretty*.py"),
         ("tests/property/wire",),

@@ -72,3 +72,15 @@ def test_head_of_an_authentication_extension() -> None:
 
 def test_a_router_address_is_neither_better_nor_worse_unless_told() -> None:
     assert wire.RouterAddress(IPv4Address(1)).preference == 0
+
+
+@pytest.mark.parametrize(("status", "allowed"), [(63, False), (64, True), (127, True), (128, False)])
+def test_foreign_agents_errors_are_those_from_64_to_127(status: int, allowed: bool) -> None:
+    error, raw = wire.ForeignAgentError(status), b"\x2d\x02\x00" + bytes((status,))
+    if allowed:
+        assert error.encode() == raw and parse(REPLY + raw).extensions == (error,)
+    else:
+        with pytest.raises(ValueError, match=f"status {status}, not 64 to 127"):
+            error.encode()
+        with pytest.raises(WireError, match=f"status {status}, not 64 to 127"):
+            parse(REPLY + raw)
