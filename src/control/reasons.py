@@ -131,6 +131,7 @@ class Reason(Enum):
         _r("our registration's lifetime ran out", "5944 s3.6.2.2", _W),
     )
     BINDING_CLEARED = "binding-cleared", _r("binding removed by the operator", "", _I)
+    BINDING_IDLE = "binding-idle", _r("binding removed, its tunnel carried nothing for idle_timeout", "", _I)
     VISITOR_CLEARED = "visitor-cleared", _r("visitor removed by the operator", "", _I)
     UNMATCHED_REPLY = "unmatched-reply", _r("reply without a pending request", "5944 s3.6.2.1", _W)
     NO_AUTHORIZATION_EXTENSION = (

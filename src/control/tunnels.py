@@ -345,6 +345,10 @@ class Tunnels:
     def status(self) -> list[TunnelStatus]:
         return self._engine.tunnels()
 
+    def carried(self, cursor: int) -> tuple[int, list[tuple[int, int, int]]]:
+        """The cursor of the next page, 0 at the end; home and care-of address, as numbers, and packets of tunnels."""
+        return self._engine.carried(cursor)
+
     def counters(self) -> dict[str, int]:
         return self._engine.counters()
 

@@ -367,6 +367,26 @@ cdef class Engine:
                     _tunnel(&chunk[i].tunnel), _traffic(&chunk[i].direction[<int>MIP_OUT]),
                     _traffic(&chunk[i].direction[<int>MIP_IN])))
 
+    def carried(self, uint32_t cursor=0) -> tuple:
+        """A page of the tunnels of side HOME: home address, remote end (numbers), and packets in both directions.
+
+        First comes the cursor of the next page, 0 when this is the last one.
+        """
+        cdef mip_status chunk[256]
+        cdef size_t count = 0, i
+        cdef list found = []
+
+        with self._lock:
+            engine = self._open()
+            with nogil:
+                count = mip_engine_tunnels(engine, 0, &cursor, chunk, 256)
+        for i in range(count):
+            if chunk[i].tunnel.side == <int>Side.HOME:
+                found.append((
+                    ntohl(chunk[i].tunnel.home_be), ntohl(chunk[i].tunnel.remote_be),
+                    chunk[i].direction[<int>MIP_OUT].packets + chunk[i].direction[<int>MIP_IN].packets))
+        return (cursor if count == 256 else 0), found
+
     def counters(self) -> dict:
         """Every counter and every drop reason by label, from the engine's opening on, zeros included."""
         cdef uint64_t drops[MIP_DROP_END]

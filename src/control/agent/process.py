@@ -13,6 +13,7 @@ from time import monotonic_ns, time_ns
 from mobileip.control.agent import clock, commands, host, settings
 from mobileip.control.agent.debug import Followers
 from mobileip.control.agent.groups import GroupTraffic
+from mobileip.control.agent.idle import TrafficPolls
 from mobileip.control.agent.reload import Change, merge
 from mobileip.control.agent.runner import Runner
 from mobileip.control.agent.tunnel_errors import TunnelErrors
@@ -208,6 +209,8 @@ class _Daemon:
         if config.home_agent is not None:
             host.require_own(self._netlink, config.home_agent.address, "home_agent.address")
             self._open_groups(config.home_agent)
+            polls = TrafficPolls(self._tunnels, self.submit, self._may_be_idle)
+            self._stack.enter_context(closing(polls))
         if config.foreign_agent is not None:
             host.require_own(
                 self._netlink, config.foreign_agent.care_of_address, "foreign_agent.care_of_address"
@@ -220,6 +223,10 @@ class _Daemon:
             entropy=urandom,
         )
         return self.agents
+
+    def _may_be_idle(self) -> bool:
+        home = None if self.agents is None else self.agents.home
+        return home is not None and home.settings.shortest_idle_timeout is not None
 
     def _open_groups(self, home: HomeAgentConfig) -> None:
         if not home.multicast:

@@ -26,6 +26,7 @@ IN_PLACE: Final = frozenset(
         "home_agent.max_lifetime",
         "home_agent.reverse_tunnel",
         "home_agent.max_bindings",
+        "home_agent.idle_timeout",
         "home_agent.max_new_rate",
         "home_agent.reject_static_addresses",
         "home_agent.max_simultaneous",

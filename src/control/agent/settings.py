@@ -54,9 +54,11 @@ def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
                 _POLICY[node.reverse_tunnel or config.reverse_tunnel],
                 node.max_simultaneous or config.max_simultaneous,
                 _with_ipip(config.encapsulations if node.encapsulations is None else node.encapsulations),
+                node.idle_timeout or config.idle_timeout,
             )
             for peer in node.peers:
                 policies.setdefault(peer, policy)
+    idle = [config.idle_timeout, *(node.idle_timeout for node in config.nodes)]
     return HomeAgentSettings(
         address=config.address,
         networks=tuple(HomeNetwork(net.prefix, net.interface, net.pool) for net in config.networks),
@@ -86,6 +88,8 @@ def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
         broadcasts=config.broadcasts,
         encapsulations=_with_ipip(config.encapsulations),
         multicast=_multicast(config) if config.multicast else None,
+        idle_timeout=config.idle_timeout,
+        shortest_idle_timeout=min((one for one in idle if one is not None), default=None),
         max_new_rate=config.max_new_rate,
         reject_static_addresses=config.reject_static_addresses,
     )

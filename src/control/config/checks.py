@@ -132,7 +132,7 @@ def _nodes(parts: Parts) -> Iterator[Problem]:
                 yield Problem(
                     where,
                     f"{peer} is also {place}: nai, home_address, max_lifetime, reverse_tunnel,"
-                    " max_simultaneous and encapsulations must be the same there",
+                    " max_simultaneous, encapsulations and idle_timeout must be the same there",
                 )
         yield from _place(parts, where, node)
         if node.home_addresses is not None:

@@ -64,7 +64,7 @@ key = "{key}"   # CHANGE at both ends: openssl rand -hex 16
 # algorithm = "hmac-md5"         # or "keyed-md5", for nodes that follow RFC 2002
 # replay = "timestamps"          # or "nonces", which need no clock; the same at both ends
 # replay_tolerance = 7.0         # s that the node's clock may differ; a node that is told so corrects itself
-# max_lifetime, reverse_tunnel, max_simultaneous and encapsulations may stand here too, for this node alone.
+# max_lifetime, reverse_tunnel, max_simultaneous, encapsulations, idle_timeout: also here, for this node alone.
 #
 # Other tables of nodes have, in place of home_address,
 #   home_addresses = "10.1.0.16/28"    a range whose nodes share the key (and could take each other's place), or

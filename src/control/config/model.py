@@ -50,6 +50,7 @@ _AS_NODE: Final = "the same as in the mobile node's file"
 _AS_HOME: Final = "the same as in the home agent's file"
 
 MAX_SIMULTANEOUS: Final = integer(1, 8, "bindings", "the data plane copies a packet to no more")
+IDLE_TIMEOUT: Final = integer(10, 31_536_000, "s", "tunnels are looked at every 10 s")
 
 AdvertisementInterval = Annotated[float, number(0.05, 1800, "s", "the upper end is RFC 1256's")]
 AdvertisementLifetime = Annotated[int, integer(1, 9000, "s", "RFC 1256 s4.1")]
@@ -184,6 +185,9 @@ class NodeConfig(_Table):
     encapsulations: tuple[Alternative, ...] | None = None
     """``None``: the home agent's."""
 
+    idle_timeout: Annotated[int | None, IDLE_TIMEOUT] = None
+    """``None``: the home agent's."""
+
     @property
     def peers(self) -> tuple[Peer, ...]:
         """What the association is found by: an address or a range, a name, or a name and its own address."""
@@ -192,7 +196,8 @@ class NodeConfig(_Table):
     @property
     def policy(self) -> tuple[object, ...]:
         """What is other than the home agent's, where it is not ``None``."""
-        return self.max_lifetime, self.reverse_tunnel, self.max_simultaneous, self.encapsulations
+        limits = self.max_lifetime, self.reverse_tunnel, self.max_simultaneous
+        return *limits, self.encapsulations, self.idle_timeout
 
 
 class PeerAgentConfig(_Table):
@@ -228,6 +233,9 @@ class HomeAgentConfig(_Table):
     Then nodes get new addresses after a restart of the home agent, which forgets who had which."""
     max_simultaneous: Annotated[int, MAX_SIMULTANEOUS] = 1
     """Bindings that one node may have at one time (the S bit); packets go to each. 1: unsupported."""
+    idle_timeout: Annotated[int | None, IDLE_TIMEOUT] = None
+    """A binding is removed when its tunnel has carried no packet for so long, up to 20 s later; the node gets it back
+    when it renews. ``None``: never."""
     encapsulations: tuple[Alternative, ...] = (EncapsulationType.GRE, EncapsulationType.MINIMAL)
     """What nodes may ask for beside IP-in-IP (the G and M bits, RFC 5944 s4.1); anything else is denied (code 139)."""
     broadcasts: Boolean = False

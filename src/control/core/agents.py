@@ -20,6 +20,7 @@ from mobileip.control.core.events import (
     Started,
     Stopping,
     Tick,
+    TunnelTraffic,
     UnreachableReceived,
 )
 from mobileip.control.core.foreign import ForeignAgent, ForeignAgentSettings
@@ -70,6 +71,8 @@ class MobilityAgents:
                 return self.foreign.on_unreachable(event, now)
             case IgmpReceived() if self.home is not None:
                 return self.home.on_igmp(event, now)
+            case TunnelTraffic() if self.home is not None:
+                return self.home.on_traffic(event, now)
             case ClearBinding() if self.home is not None:
                 return self.home.clear(event, now)
             case ClearVisitor() if self.foreign is not None:

@@ -285,3 +285,19 @@ def describe(binding: MobilityBinding) -> dict[str, object]:
     if binding.nai is not None:
         fields["nai"] = binding.nai
     return fields
+
+
+def remaining(binding: MobilityBinding, now: Instant) -> Lifetime:
+    """The lifetime to tell: all of it, unless a duplicate found the binding older."""
+    if binding.registered is now or binding.expires is None:
+        return binding.lifetime
+    return Lifetime(max(1, (binding.expires - now.mono) // NANOSECONDS))
+
+
+def moved(previous: tuple[MobilityBinding, ...], binding: MobilityBinding, beside: bool) -> str:
+    """What a registration did, for the log."""
+    if not previous:
+        return "new"
+    if binding.care_of_address in [one.care_of_address for one in previous]:
+        return "renewed"
+    return f"beside {previous[-1].care_of_address}" if beside else f"from {previous[-1].care_of_address}"

@@ -104,6 +104,16 @@ class ClearVisitor:
 
 
 @dataclass(frozen=True, slots=True)
+class TunnelTraffic:
+    """Home and care-of address (numbers) of some of a home agent's tunnels, and packets that went through each since
+    it was installed. ``last``: with this and what came before it, every tunnel was told.
+    """
+
+    tunnels: tuple[tuple[int, int, int], ...]
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The deadline that the machine gave is reached."""
 
@@ -119,5 +129,6 @@ Event = (
     | ActionFailed
     | ClearBinding
     | ClearVisitor
+    | TunnelTraffic
     | Tick
 )

@@ -27,11 +27,18 @@ from mobileip.control.core.actions import (
     RemoveTunnel,
     TunnelSide,
 )
-from mobileip.control.core.bindings import BindingList, MobilityBinding, describe
+from mobileip.control.core.bindings import BindingList, MobilityBinding, describe, moved, remaining
 from mobileip.control.core.denials import DenialLimits
 from mobileip.control.core.encapsulations import asked as asked_encapsulation
-from mobileip.control.core.events import ActionFailed, ClearBinding, DatagramReceived, IgmpReceived
+from mobileip.control.core.events import (
+    ActionFailed,
+    ClearBinding,
+    DatagramReceived,
+    IgmpReceived,
+    TunnelTraffic,
+)
 from mobileip.control.core.home_replies import Asked, is_at_home, reply
+from mobileip.control.core.idle import IdleTunnels
 from mobileip.control.core.limits import TokenBucket
 from mobileip.control.core.multicast import Groups
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks, is_host
@@ -58,6 +65,7 @@ class HomeAgent:
         self._nodes = Nodes(settings, self._networks.no_hosts, self._replay.forget)
         self._limits = DenialLimits()
         self._newcomers = _newcomers(settings)
+        self._idle = IdleTunnels(settings.shortest_idle_timeout)
         self._shortcuts = Shortcuts(settings, self._nodes, self._bindings, self._replay, self._limits)
         self._groups = None if settings.multicast is None else Groups(settings.multicast)
         self._answering: Asked | None = None  # accepted last: failures come before anything else happens
@@ -93,6 +101,7 @@ class HomeAgent:
         if settings.max_new_rate != self._settings.max_new_rate:
             self._newcomers = _newcomers(settings)
         self._settings = settings
+        self._idle.shortest = settings.shortest_idle_timeout
         self._nodes.reconfigure(settings)
         self._shortcuts.reconfigure(settings)
 
@@ -129,7 +138,7 @@ class HomeAgent:
         foreign = self._foreign_agent(source, marks)
         if foreign is None and marks.foreign_home:  # s3.8.2.1 d
             return [Noted(Reason.UNEXPECTED_FOREIGN_HOME, _seen(request, datagram, marks))]
-        policy = self._nodes.policy(node, request.home_address)
+        policy = self._nodes.policy(node.name, request.home_address)
         asked = Asked(request, datagram, marks, node, request.home_address, foreign, policy)
         vouched = not _needs_agent(asked) or self._is_vouched(request, source, marks)
         if not verify(node.association, request, extension):
@@ -204,10 +213,23 @@ class HomeAgent:
         actions: list[Action] = []
         for binding in self._bindings.of(event.home_address):
             if event.care_of_address in (None, binding.care_of_address):
-                self._bindings.remove(event.home_address, binding.care_of_address)
-                actions += self._after_removal(binding, now)
-                actions.append(Noted(Reason.BINDING_CLEARED, describe(binding)))
+                actions += self._end(binding, Reason.BINDING_CLEARED, now)
         return actions
+
+    def on_traffic(self, event: TunnelTraffic, now: Instant) -> list[Action]:
+        """End bindings that were not used for the idle timeout of their nodes. Nobody is told, as in :meth:`clear`."""
+        actions: list[Action] = []
+        for home_address, care_of_address, silence in self._idle.silent(event, now.mono):
+            for binding in self._bindings.of(home_address):
+                timeout = self._nodes.policy(binding.nai, home_address).idle_timeout
+                unused = timeout is not None and silence >= timeout * NANOSECONDS
+                if unused and binding.care_of_address == care_of_address:
+                    actions += self._end(binding, Reason.BINDING_IDLE, now)
+        return actions
+
+    def _end(self, binding: MobilityBinding, reason: Reason, now: Instant) -> list[Action]:
+        self._bindings.remove(binding.home_address, binding.care_of_address)
+        return [*self._after_removal(binding, now), Noted(reason, describe(binding))]
 
     # ---- checks
 
@@ -272,6 +294,8 @@ class HomeAgent:
         binding = self._binding(asked, link, reason, now)
         beside = bool(previous) and _stays_beside(asked)
         self._bindings.put(binding, beside=beside)
+        if binding.care_of_address not in [one.care_of_address for one in previous]:
+            self._idle.began(home_address, binding.care_of_address)
         self._nodes.pool.bind(home_address)
         actions: list[Action] = [
             InstallTunnel(
@@ -289,9 +313,9 @@ class HomeAgent:
         ]
         if not previous and link is not None:
             actions += [InstallBindingRoute(home_address), ClaimAddress(home_address, link)]
-        actions.append(self._reply(asked, reason, _remaining(binding, now), identification))
+        actions.append(self._reply(asked, reason, remaining(binding, now), identification))
         fields = describe(binding)
-        fields["moved"] = _moved(previous, binding, beside)
+        fields["moved"] = moved(previous, binding, beside)
         actions.append(Noted(reason, fields))
         if previous and link is not None:
             # Once more at each acceptance: a node that was home for a moment, too short for its deregistration to
@@ -468,18 +492,3 @@ def _stays_beside(asked: Asked) -> bool:
 def _others(asked: Asked) -> list[MobilityBinding]:
     care_of_address = asked.request.care_of_address
     return [one for one in asked.previous if one.care_of_address != care_of_address]
-
-
-def _remaining(binding: MobilityBinding, now: Instant) -> Lifetime:
-    """The lifetime to tell: all of it, unless a duplicate found the binding older."""
-    if binding.registered is now or binding.expires is None:
-        return binding.lifetime
-    return Lifetime(max(1, (binding.expires - now.mono) // NANOSECONDS))
-
-
-def _moved(previous: tuple[MobilityBinding, ...], binding: MobilityBinding, beside: bool) -> str:
-    if not previous:
-        return "new"
-    if binding.care_of_address in [one.care_of_address for one in previous]:
-        return "renewed"
-    return f"beside {previous[-1].care_of_address}" if beside else f"from {previous[-1].care_of_address}"

@@ -29,7 +29,8 @@ class HomeAgentSettings:
     """Configuration of the home agent.
 
     ``associations`` and ``policies`` are by home address, range of home addresses, or name; a node without a policy
-    of its own has the one made of ``max_lifetime``, ``reverse_tunnel``, ``max_simultaneous`` and ``encapsulations``.
+    of its own has the one made of ``max_lifetime``, ``reverse_tunnel``, ``max_simultaneous``, ``encapsulations`` and
+    ``idle_timeout`` (s); ``shortest_idle_timeout`` is the shortest of all policies.
     ``addresses`` are the home addresses of names that have a fixed one; such a node is in ``associations`` by both.
     ``foreign_agents`` are the associations with other agents, by address. ``broadcasts`` says whether the B bit is
     honoured (s4.3), ``multicast`` that absent nodes may join groups through their tunnels, and how many (s4.4).
@@ -52,6 +53,8 @@ class HomeAgentSettings:
     multicast: MulticastSettings | None = None
     reject_static_addresses: bool = False
     max_new_rate: int | None = None
+    idle_timeout: int | None = None
+    shortest_idle_timeout: int | None = None
 
 
 @dataclass(slots=True)
@@ -149,15 +152,20 @@ class Nodes:
             return Reason.HA_PROHIBITED
         return self.pool.lease(node.name, mono) or Reason.POOL_EXHAUSTED
 
-    def policy(self, node: KnownNode, home_address: IPv4Address) -> NodePolicy:
+    def policy(self, name: str | None, home_address: IPv4Address) -> NodePolicy:
+        """Of a node that is known by ``name``, or by its address."""
         policies = self._settings.policies
         if not policies:
             return self._default
-        found = policies.find(home_address if node.name is None else node.name)
+        found = policies.find(home_address if name is None else name)
         return self._default if found is None else found
 
 
 def default_policy(settings: HomeAgentSettings) -> NodePolicy:
     return NodePolicy(
-        settings.max_lifetime, settings.reverse_tunnel, settings.max_simultaneous, settings.encapsulations
+        settings.max_lifetime,
+        settings.reverse_tunnel,
+        settings.max_simultaneous,
+        settings.encapsulations,
+        settings.idle_timeout,
     )

@@ -22,13 +22,15 @@ class NodePolicy:
     """What the home agent grants one mobile node.
 
     ``max_simultaneous`` is how many bindings it may have at a time; 1 means that the S bit is not supported.
-    ``encapsulations`` are those that it may ask for.
+    ``encapsulations`` are those that it may ask for. ``idle_timeout``: seconds without a packet after which its binding
+    ends; ``None``: that it is not used ends no binding.
     """
 
     max_lifetime: Lifetime
     reverse_tunnel: ReverseTunnelPolicy = ReverseTunnelPolicy.OPTIONAL
     max_simultaneous: int = 1
     encapsulations: Encapsulations = ONLY_IPIP
+    idle_timeout: int | None = None
 
 
 def cap_lifetime(requested: Lifetime, maximum: Lifetime) -> Lifetime:

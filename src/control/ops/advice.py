@@ -70,6 +70,7 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "the node is out of reach, switched off, or its renewals are refused",
         "none needed",
     ),
+    _R.BINDING_IDLE: ("the node was not used, or nothing reaches it", "none needed: it registers again"),
     _R.VISITOR_EXPIRED: ("the node left the link without deregistering", "none needed"),
     _R.REGISTRATION_EXPIRED: (
         "no renewal was answered in time",

@@ -52,6 +52,20 @@ def test_new_nodes_are_not_limited_unless_so_set(write: Write) -> None:
     assert settings(write, on).max_new_rate == 20
 
 
+def test_idle_timeout_of_the_agent_and_of_a_node(write: Write) -> None:
+    found = settings(write, HOME)
+    assert (found.idle_timeout, found.shortest_idle_timeout) == (None, None)
+    found = settings(write, HOME + node('home_addresses = "10.2.4.0/28"\nidle_timeout = 30'))
+    assert (found.idle_timeout, found.shortest_idle_timeout) == (None, 30)
+    policy = found.policies.find(IPv4Address("10.2.4.1"))
+    assert policy is not None and policy.idle_timeout == 30
+    on = replaced(HOME, 'address = "192.0.2.1"', 'address = "192.0.2.1"\nidle_timeout = 20')
+    found = settings(write, on + node('home_addresses = "10.2.4.0/28"\nmax_lifetime = 30'))
+    assert (found.idle_timeout, found.shortest_idle_timeout) == (20, 20)
+    policy = found.policies.find(IPv4Address("10.2.4.1"))
+    assert policy is not None and policy.idle_timeout == 20
+
+
 def test_static_addresses_are_rejected_only_if_so_set(write: Write) -> None:
     assert not settings(write, HOME).reject_static_addresses
     on = replaced(HOME, 'address = "192.0.2.1"', 'address = "192.0.2.1"\nreject_static_addresses = true')

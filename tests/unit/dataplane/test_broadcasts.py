@@ -221,7 +221,14 @@ def test_many_nodes(cable: Link) -> None:
             "encapsulated-bytes": 19900,
         },
     )
-    assert {status.out.packets for status in engine.tunnels()[300:]} == {1}
+    statuses = engine.tunnels()
+    assert {status.out.packets for status in statuses[300:]} == {1}
+    cursor, page = engine.carried()
+    end, rest = engine.carried(cursor)
+    assert cursor > 0 == end and page and rest
+    assert page + rest == [
+        (int(one.tunnel.home_address), int(one.tunnel.remote), one.out.packets) for one in statuses
+    ]
 
 
 def listener(cable: Link) -> Tap:

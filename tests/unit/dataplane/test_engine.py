@@ -67,6 +67,10 @@ def test_ping_both_ways(cable: Link, size: int) -> None:
                 lambda seen: seen[0] == seen[1] >= 40,
                 what="as many packets out of the tunnel as into it",
             )
+        (status,) = home.tunnels()
+        both = status.out.packets + status.into.packets
+        assert home.carried() == (0, [(int(HOME), int(status.tunnel.remote), both)]) and both >= 80
+        assert away.carried() == (0, []), "that is no home agent's"
 
 
 @pytest.mark.parametrize("mtu", [1480, 900])
