@@ -207,7 +207,7 @@ def test_virtual_home_network_needs_no_route_and_no_arp(seed: int) -> None:
 def test_home_agent_cut_off_is_reported_and_survived(seed: int) -> None:
     net, mobile = internet(seed, Plan(lifetime=60))
     net.ha.isolated = True
-    go(net, mobile, "visited1", 12)
+    go(net, mobile, "visited1", 20)  # what is sent again while a request waits takes its place
     assert noted(net, Reason.FA_REGISTRATION_TIMEOUT, "fa1") >= 1
     assert mobile.machine.state is State.REGISTERING
     net.ha.isolated = False
