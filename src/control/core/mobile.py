@@ -414,8 +414,7 @@ class MobileNode:
         """Choose the attachment, and move if it is another; with ``again`` even if it is the same."""
         if self._ending is not None:
             return []
-        works = self._registrar.settled_at is not None
-        situation = Situation(self._attachment, works, now.mono)
+        situation = Situation(self._attachment, self._registrar.settled_at is not None, now.mono)
         choice = choose(self._table, self._rules(), self._refusals, situation)
         if choice.look_again is not None:
             self._timers.set(_Timer.LOOK_AGAIN, choice.look_again)
@@ -465,8 +464,10 @@ class MobileNode:
         if self._coming is not None and self._coming.attachment == target:
             return []
         before = self._spare if self._coming is None else self._coming.registrar
-        registrar = before or self._new_registrar()
-        self._coming, self._spare = _Coming(target, registrar), None
+        if self._going is not None and self._going.is_at(target):
+            before, self._going = self._going, None  # said again, its farewell would remove what is asked for now
+        self._coming, self._spare = _Coming(target, before or self._new_registrar()), None
+        registrar = self._coming.registrar
         registrar.attach(target)
         registrar.keep_others(True)
         self._registrar.keep_others(True)  # a renewal meanwhile must not remove the other one

@@ -155,6 +155,10 @@ class Registrar:
         """Requests that went unanswered since the last reply."""
         return self._silences
 
+    def is_at(self, attachment: Attachment) -> bool:
+        """Whether its requests go the way that those from ``attachment`` would."""
+        return self._attachment is not None and _goes_the_same_way(self._attachment, attachment)
+
     def next_deadline(self) -> int | None:
         return self._timers.next()
 
@@ -163,6 +167,7 @@ class Registrar:
     def attach(self, attachment: Attachment | None) -> None:
         """The node is somewhere else: nothing of the old place is waited for any more."""
         self._attachment = attachment
+        self._leaving = self._all = False
         self._settled_at = None
         self._pending = None
         self._timers.cancel(_Timer.RETRY)

@@ -125,6 +125,28 @@ def test_new_binding_is_made_before_the_old_is_given_up(code: int) -> None:
     assert request_times(machine, 60) == []
 
 
+def test_place_that_is_wanted_again_is_not_deregistered_any_more() -> None:
+    """The farewell has not been answered; said again it would remove the binding that is asked for now."""
+    machine = on_second_interface(BESIDE)
+    up(machine, 10)
+    machine.handle(BETTER, at(10))
+    actions = answer(machine, asked(machine.handle(Tick(), at(12))), 12.1, code=0, lifetime=4)
+    assert sent_request(actions).care_of_address == CARE_OF and sent_request(actions).lifetime == 0
+    sent = []
+    for step in range(13, 60):
+        sent = [one for one in machine.handle(Tick(), at(step)) if isinstance(one, SendDatagram)]
+        if any(one.interface == "eth0" for one in sent):
+            break
+    (renewal,) = (one for one in sent if one.interface == "eth0")
+    assert machine.next_deadline() is not None
+    wanted = sent_request(denied(machine, renewal.payload, step + 0.1, 65))
+    assert wanted.care_of_address == CARE_OF and wanted.lifetime > 0 and wanted.flags.simultaneous
+    later = [machine.handle(Tick(), at(step + 0.1 + wait / 4)) for wait in range(1, 40)]
+    again = [sent_request([one]) for actions in later for one in actions if isinstance(one, SendDatagram)]
+    assert again
+    assert all(one.lifetime > 0 for one in again if one.care_of_address == CARE_OF)
+
+
 def test_renewal_of_the_new_binding_replaces_whatever_is_left() -> None:
     machine = on_second_interface(BESIDE)
     up(machine, 10)
