@@ -344,10 +344,11 @@ class MobileNode:
             return [Noted(Reason.BAD_DESTINATION, fields)]
         awaiting = (registrar for registrar in self._registrars() if registrar.awaits(reply))
         registrar = next(awaiting, self._registrar)
-        if registrar is self._going:
-            return self._on_left(registrar.on_reply(reply, event, now))
         was_settled = registrar.settled_at is not None
         verdict = registrar.on_reply(reply, event, now)
+        if registrar is self._going:
+            self._going = None if registrar.settled_at is not None else registrar
+            return verdict.denied + verdict.actions
         actions = verdict.actions
         if registrar.settled_at is not None and not was_settled:
             actions += self._on_settled(registrar, now)
@@ -359,11 +360,6 @@ class MobileNode:
             actions += self._ways.follow(self._attachment, registrar.tunnel)
         told, moved = self._on_refused(verdict, now)
         return [*told, *actions, *moved]
-
-    def _on_left(self, verdict: Verdict) -> list[Action]:
-        if self._going is not None and self._going.settled_at is not None:
-            self._going = None
-        return verdict.denied + verdict.actions
 
     def _on_refused(self, verdict: Verdict, now: Instant) -> tuple[list[Action], list[Action]]:
         """The foreign agent will not have us: go elsewhere if there is an elsewhere; what to log, what to do."""
@@ -465,7 +461,10 @@ class MobileNode:
             return []
         before = self._spare if self._coming is None else self._coming.registrar
         if self._going is not None and self._going.is_at(target):
-            before, self._going = self._going, None  # said again, its farewell would remove what is asked for now
+            before, self._going = (
+                self._going,
+                None,
+            )  # said again, its farewell would remove what is asked for now
         self._coming, self._spare = _Coming(target, before or self._new_registrar()), None
         registrar = self._coming.registrar
         registrar.attach(target)

@@ -118,6 +118,7 @@ class Registrar:
         self._wishes = Wishes()
         self._retry_after = FIRST_RETRY
         self._repairs_left = _IMMEDIATE_REPAIRS
+        self._repaired: set[str] = set()  # causes that were in the way since the last acceptance
         self._silences = 0
         self._last_sent: tuple[Attachment, int] | None = None  # the latest request: from where, when (mono)
 
@@ -174,6 +175,7 @@ class Registrar:
         self._timers.cancel(_Timer.RENEW)
         self._retry_after = FIRST_RETRY
         self._repairs_left = _IMMEDIATE_REPAIRS
+        self._repaired.clear()
         self._silences = 0
         self._wishes = self._first_wishes(attachment)
 
@@ -355,6 +357,7 @@ class Registrar:
                 return Noted(Reason.DEREGISTERED, fields)
         self._retry_after = FIRST_RETRY
         self._repairs_left = _IMMEDIATE_REPAIRS
+        self._repaired.clear()
         if self._settled_at is None:
             self._settled_at = now.mono
         if pending.lifetime == 0:
@@ -386,6 +389,11 @@ class Registrar:
         """Repair what can be repaired at once, else try elsewhere or again later."""
         repair = repair_of(denial.reply_code, denial.by_foreign_agent)
         helps, actions = self._repair(repair, reply, denial, pending, now)
+        if helps and denial.cause not in self._repaired:
+            # Something else than before is in the way: the waits for that have led somewhere.
+            self._repaired.add(denial.cause)
+            self._retry_after = FIRST_RETRY
+            self._repairs_left = _IMMEDIATE_REPAIRS
         if helps and self._repairs_left > 0:
             self._repairs_left -= 1
             return Verdict([*actions, denial.said(repair.said), *self.request(now)])

@@ -153,7 +153,7 @@ def test_quarrel_of_two_agents_about_the_reverse_tunnel_ends() -> None:
             break
         payload = asked(actions)
         sent += 1
-    assert sent == 3
+    assert sent == 4
     assert request_times(machine, 1.2) == [1.1]
 
 
@@ -274,6 +274,22 @@ def test_forged_error_needs_the_true_reply() -> None:
     machine, payload = visiting()
     told = reply(0, to=payload, association=None, after=(ForeignAgentError(66),))
     assert reasons(machine.handle(datagram(told), at(0.1))) == [Reason.REPLY_BAD_AUTHENTICATOR]
+
+
+def test_another_obstacle_does_not_wait_as_long_as_the_one_before() -> None:
+    """A home agent whose clock went back answers 133 until it has caught up, and only then looks at the rest."""
+    machine, payload = visiting(replace(SETTINGS, encapsulations=(GRE, IPIP)), gre=True)
+    time = 0.1
+    while time < 10:
+        actions = answer(machine, payload, time, 133)
+        if none(actions, SendDatagram):
+            deadline = machine.next_deadline()
+            assert deadline is not None
+            time = deadline / 1e9
+            actions = machine.handle(Tick(), at(time))
+        payload, time = asked(actions), time + 0.01
+    actions = answer(machine, payload, time, 139)
+    assert sent_request(actions).flags.gre is False
 
 
 # ---- 136
