@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from abc import abstractmethod
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -65,11 +66,11 @@ class Peer(Contender):
     def device(self, side: str) -> str:
         return f"{self.name[:4]}0"
 
+    @abstractmethod
     def prepare(
         self, directory: Path, side: str, device: str, local: IPv4Address, remote: IPv4Address
     ) -> list[str]:
         """Write what the program reads, and return its arguments; the end at home is started first."""
-        raise NotImplementedError
 
     def configure(self, host: Namespace, side: str, device: str, remote: IPv4Address) -> None:
         host.ip(f"link set {device} up")

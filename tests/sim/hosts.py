@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ class Link:
         self.arp: dict[IPv4Address, bytes] = {}
 
 
-class Node:
+class Node(ABC):
     """A host with one machine. ``skew`` is its clock's error in ns; its monotonic clock has an origin of its own."""
 
     machine: Machine
@@ -57,8 +58,8 @@ class Node:
         time = self.world.time
         return Instant(time + self.origin, EPOCH + time + self.skew)
 
-    def owns(self, address: IPv4Address) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def owns(self, address: IPv4Address) -> bool: ...
 
     def boot(self) -> None:
         """Start, or start again: nothing is left of what was, neither in the machine nor in the kernel."""

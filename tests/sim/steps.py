@@ -3,6 +3,7 @@ them can be left out and the others still mean what they meant."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
@@ -26,11 +27,11 @@ Host = AgentHost | MobileHost
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Step(ABC):
     """Kinds of it are below. Times are in seconds."""
 
-    def do(self, net: Internet) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def do(self, net: Internet) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

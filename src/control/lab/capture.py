@@ -1,8 +1,10 @@
-"""A capture file of every link."""
+"""Captures by tcpdump: a file of every link, or of one for a while."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,43 @@ from mobileip.control.lab.topology import ACCESS_INTERFACE, NODE_INTERFACE, SITE
 from mobileip.control.lab.waiting import eventually
 
 _SNAPSHOT: Final = 256  # bytes of each packet: all headers, tunnelled ones too, and every control message
+
+
+def start_capture(
+    processes: Processes, name: str, space: Namespace, interface: str, file: Path, *options: str
+) -> Process:
+    """``options`` are tcpdump's, and the filter behind them."""
+    command = [
+        require("tcpdump", "tcpdump"),
+        "--immediate-mode",  # or a short burst before the end is lost in the kernel's buffer
+        *("-i", interface, "-U", "-n", "-Z", "root", "-w", str(file)),
+        *options,
+    ]
+    return processes.start(f"tcpdump-{name}", space, command)
+
+
+def await_capture(process: Process) -> None:
+    """Until it misses nothing any more."""
+    eventually(
+        process.tail,
+        lambda log: "listening on" in log,
+        what=f"{process.name} to listen",
+        explain=process.tail,
+    )
+
+
+@contextmanager
+def captured(
+    processes: Processes, space: Namespace, interface: str, file: Path, *options: str
+) -> Iterator[None]:
+    """``file`` has what passed ``interface`` meanwhile."""
+    process = start_capture(processes, file.stem, space, interface, file, *options)
+    await_capture(process)
+    try:
+        yield
+    finally:
+        process.signal(signal.SIGINT)  # at which tcpdump writes what it still holds
+        end([process])
 
 
 class Capture:
@@ -32,28 +71,10 @@ class Capture:
         self.files = [directory / f"{name}.pcap" for name, _, _ in links]
         self._running: list[Process] = []
         for (name, space, interface), file in zip(links, self.files, strict=True):
-            command = [
-                require("tcpdump", "tcpdump"),
-                "--immediate-mode",  # or a short burst before the end is lost in the kernel's buffer
-                "-i",
-                interface,
-                "-s",
-                str(_SNAPSHOT),
-                "-U",
-                "-n",
-                "-Z",
-                "root",
-                "-w",
-                str(file),
-            ]
-            self._running.append(processes.start(f"tcpdump-{name}", space, command))
+            options = ("-s", str(_SNAPSHOT))
+            self._running.append(start_capture(processes, name, space, interface, file, *options))
         for process in self._running:
-            eventually(
-                process.tail,
-                lambda log: "listening on" in log,
-                what=f"{process.name} to listen",
-                explain=process.tail,
-            )
+            await_capture(process)
 
     def stop(self) -> None:
         for process in self._running:

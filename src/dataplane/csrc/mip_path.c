@@ -144,23 +144,28 @@ enum mip_drop mip_path_inbound(const struct mip_table *table, enum mip_encap typ
 	return mip_path_inbound_at(table, type, d, MIP_NOWHERE, t);
 }
 
+static inline void prefetch(const struct mip_table *table, uint32_t home_be, enum mip_side side)
+{
+	if (mip_table_has(table, side))
+		mip_table_prefetch(table, home_be, side);
+}
+
+static inline uint32_t locate(const struct mip_table *table, uint32_t home_be, enum mip_side side)
+{
+	return mip_table_has(table, side) ? mip_table_locate(table, home_be, side) : MIP_NOWHERE;
+}
+
 void mip_path_prefetch_outbound(const struct mip_table *table, const struct mip_ipv4 *inner)
 {
-	if (mip_table_has(table, MIP_HOME))
-		mip_table_prefetch(table, inner->dst_be, MIP_HOME);
-	if (mip_table_has(table, MIP_CARE_OF))
-		mip_table_prefetch(table, inner->src_be, MIP_CARE_OF);
+	prefetch(table, inner->dst_be, MIP_HOME);
+	prefetch(table, inner->src_be, MIP_CARE_OF);
 }
 
 uint32_t mip_path_locate_outbound(const struct mip_table *table, const struct mip_ipv4 *inner)
 {
-	uint32_t place = MIP_NOWHERE;
+	uint32_t place = locate(table, inner->dst_be, MIP_HOME);
 
-	if (mip_table_has(table, MIP_HOME))
-		place = mip_table_locate(table, inner->dst_be, MIP_HOME);
-	if (place == MIP_NOWHERE && mip_table_has(table, MIP_CARE_OF))
-		place = mip_table_locate(table, inner->src_be, MIP_CARE_OF);
-	return place;
+	return place != MIP_NOWHERE ? place : locate(table, inner->src_be, MIP_CARE_OF);
 }
 
 enum mip_drop mip_path_outbound_at(const struct mip_table *table, const struct mip_ipv4 *inner,
@@ -173,19 +178,13 @@ enum mip_drop mip_path_outbound_at(const struct mip_table *table, const struct m
 
 void mip_path_prefetch_inbound(const struct mip_table *table, const struct mip_ipv4 *inner)
 {
-	if (mip_table_has(table, MIP_CARE_OF))
-		mip_table_prefetch(table, inner->dst_be, MIP_CARE_OF);
-	if (mip_table_has(table, MIP_HOME))
-		mip_table_prefetch(table, inner->src_be, MIP_HOME);
+	prefetch(table, inner->dst_be, MIP_CARE_OF);
+	prefetch(table, inner->src_be, MIP_HOME);
 }
 
 uint32_t mip_path_locate_inbound(const struct mip_table *table, const struct mip_ipv4 *inner)
 {
-	uint32_t place = MIP_NOWHERE;
+	uint32_t place = locate(table, inner->dst_be, MIP_CARE_OF);
 
-	if (mip_table_has(table, MIP_CARE_OF))
-		place = mip_table_locate(table, inner->dst_be, MIP_CARE_OF);
-	if (place == MIP_NOWHERE && mip_table_has(table, MIP_HOME))
-		place = mip_table_locate(table, inner->src_be, MIP_HOME);
-	return place;
+	return place != MIP_NOWHERE ? place : locate(table, inner->src_be, MIP_HOME);
 }

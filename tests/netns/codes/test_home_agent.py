@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mobileip.control.lab.capture import captured
 from mobileip.control.lab.daemons import KEY, SPI
 from mobileip.control.lab.lab import Lab
 from mobileip.control.lab.topology import CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, UPLINK_INTERFACE
@@ -26,7 +27,7 @@ from mobileip.control.wire import (
     RequestFlags,
     build,
 )
-from tests.netns.codes.tshark import captured, needs_both, read
+from tests.netns.codes.tshark import needs_both, read
 from tests.netns.roles.asking import ASSOCIATION, Asker, another_key, identification, request, signed
 
 pytestmark = [pytest.mark.netns, needs_both]
@@ -114,7 +115,9 @@ def test_every_code_is_seen_on_the_wire(lab: Lab, tmp_path: Path) -> None:
     replies: list[RegistrationReply] = []
     ports: list[int] = []
     with ExitStack() as stack:
-        stack.enter_context(captured(lab, lab.home.namespace, UPLINK_INTERFACE, file))
+        stack.enter_context(
+            captured(lab.processes, lab.home.namespace, UPLINK_INTERFACE, file, "udp port 434")
+        )
         for case in CASES:
             bound = stack.enter_context(lab.correspondent.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM))
             bound.bind((str(case.source), 0))

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-from mobileip.control.lab.lab import Lab
-from mobileip.control.lab.namespaces import Namespace
-from mobileip.control.lab.waiting import eventually
 
 needs_both = pytest.mark.usefixtures("judges")
 """Fails where one is missing: what the wire has to show would be shown by nothing (``make build`` installs both)."""
@@ -28,36 +21,6 @@ class Message:
     kind: int
     code: int | None
     extensions: tuple[int, ...]
-
-
-@contextmanager
-def captured(
-    lab: Lab, space: Namespace, interface: str, file: Path, what: str = "udp port 434"
-) -> Iterator[None]:
-    """What passes ``interface``: registration messages, or what another filter lets through."""
-    options = [
-        "-i",
-        interface,
-        "--immediate-mode",
-        "-U",
-        "-n",
-        "-Z",
-        "root",
-        "-s",
-        "0",
-        "-w",
-        str(file),
-        *what.split(),
-    ]
-    process = lab.processes.start(f"tcpdump-{file.stem}", space, ["tcpdump", *options])
-    eventually(
-        process.tail, lambda log: "listening on" in log, what="tcpdump to listen", explain=process.tail
-    )
-    try:
-        yield
-    finally:
-        process.signal(signal.SIGINT)
-        process.wait(5.0)
 
 
 def read(file: Path) -> list[Message]:

@@ -9,17 +9,13 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final, Self
 
 from mobileip.control.lab.daemons import SPI, Daemon
 from mobileip.control.lab.namespaces import Namespace, Namespaces
-from mobileip.control.lab.processes import Process, Processes
+from mobileip.control.lab.processes import Processes
 from mobileip.control.lab.waiting import eventually
 
 HOME, SERVER, GATEWAY, PORT = "10.1.0.5", "10.1.0.9", "10.1.0.1", 7000
@@ -135,19 +131,6 @@ class Strangers:
                 what=f"{node.name} to be registered",
                 explain=self.explain,
             )
-
-    @contextmanager
-    def captured(self, space: Namespace, interface: str, file: Path, *what: str) -> Iterator[None]:
-        command = ["tcpdump", "-i", interface, "--immediate-mode", "-U", "-n", "-Z", "root", "-w", str(file)]
-        process: Process = self.processes.start(f"tcpdump-{file.stem}", space, [*command, *what])
-        eventually(
-            process.tail, lambda log: "listening on" in log, what="tcpdump to listen", explain=process.tail
-        )
-        try:
-            yield
-        finally:
-            process.signal(signal.SIGINT)
-            process.wait(5.0)
 
 
 class Server:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from random import Random
-from threading import Thread
 
 import pytest
 
+from mobileip.control.lab.capture import captured
 from mobileip.control.lab.namespaces import Namespaces
 from mobileip.control.lab.processes import Processes
 from mobileip.control.lab.waiting import eventually
@@ -52,20 +54,8 @@ def talk(client: Client, seed: int) -> None:
 
 
 def all_at_once(clients: list[Client]) -> None:
-    failures: list[BaseException] = []
-
-    def run(client: Client) -> None:
-        try:
-            talk(client, client.company)
-        except BaseException as failure:
-            failures.append(failure)
-
-    threads = [Thread(target=run, args=(client,)) for client in clients]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures, failures
+    with ThreadPoolExecutor(len(clients)) as pool:
+        list(pool.map(talk, clients, [client.company for client in clients]))  # raises what failed
 
 
 def outer_and_inner(file: Path) -> list[tuple[list[str], bytes]]:
@@ -109,12 +99,10 @@ def test_equal_private_addresses_are_kept_apart(strangers: Strangers, tmp_path: 
         wire = tmp_path / "wire.pcap"
         links = {name: tmp_path / f"{name}.pcap" for name in ("lan0", "lan1")}
         with ExitStack() as captures:
-            tunnelled = ("ip", "proto", "4")
-            captures.enter_context(strangers.captured(agent.namespace, "wan0", wire, *tunnelled))
+            listen = partial(captured, strangers.processes, agent.namespace)
+            captures.enter_context(listen("wan0", wire, "ip proto 4"))
             for name, file in links.items():
-                captures.enter_context(
-                    strangers.captured(agent.namespace, name, file, "-e", "tcp", "port", str(PORT))
-                )
+                captures.enter_context(listen(name, file, f"tcp port {PORT}"))
             clients += [
                 stack.enter_context(Client(strangers.nodes[company].namespace, company)) for company in (2, 3)
             ]

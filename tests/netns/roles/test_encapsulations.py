@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from mobileip.control.lab.capture import captured
 from mobileip.control.lab.lab import Lab
 from mobileip.control.lab.topology import CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, SITES, UPLINK_INTERFACE
 from mobileip.control.lab.traffic import Transfer
 from mobileip.control.lab.waiting import eventually, subset
-from tests.netns.codes.tshark import captured, needs_both
+from tests.netns.codes.tshark import needs_both
 from tests.netns.roles.kernel import device_mtu
 
 pytestmark = [pytest.mark.netns, needs_both]
@@ -58,7 +59,7 @@ def test_a_connection_survives_moves_that_change_the_encapsulation(
     assert device_mtu(lab.node.namespace, "mip0") == device
     used: dict[str, set[int]] = defaultdict(set)
     with captured(
-        lab, lab.home.namespace, UPLINK_INTERFACE, file, "ip proto 4 or ip proto 47 or ip proto 55"
+        lab.processes, lab.home.namespace, UPLINK_INTERFACE, file, "ip proto 4 or ip proto 47 or ip proto 55"
     ):
         transfer = Transfer(lab.processes, lab.topology)
         transfer.send(down=8192, up=4096, every_us=5000)
@@ -132,7 +133,7 @@ def test_agents_agree_on_keys(asking: Lab, tmp_path: Path) -> None:
     lab.foreign1.stop()
     lab.foreign1.configuration["foreign_agent"]["gre_keys"] = True
     lab.foreign1.start()
-    with captured(lab, lab.home.namespace, UPLINK_INTERFACE, file, "ip proto 47 or udp port 434"):
+    with captured(lab.processes, lab.home.namespace, UPLINK_INTERFACE, file, "ip proto 47 or udp port 434"):
         lab.go("foreign1")
         lab.correspondent.ping(HOME_ADDRESS.ip)
         lab.node.ping(CORRESPONDENT, source=HOME_ADDRESS.ip)

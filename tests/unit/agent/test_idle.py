@@ -21,23 +21,47 @@ class Paged:
         return (cursor + 1) % 3, [(1, 2, cursor)]
 
 
+class Polls:
+    """Its polls, and a way to wait for pages of them."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.tunnels = Paged()
+        self.came: list[TunnelTraffic] = []
+        self.refusals = refusals
+        self._enough = asyncio.Event()
+        self._count = 0
+        self.polls = TrafficPolls(cast(Tunnels, self.tunnels), self._deliver, self._wanted, 0.001)
+
+    def _wanted(self) -> bool:
+        if self.refusals:
+            assert not self.tunnels.read
+            self.refusals -= 1
+            return False
+        return True
+
+    def _deliver(self, page: TunnelTraffic) -> None:
+        self.came.append(page)
+        if len(self.came) == self._count:
+            self._enough.set()
+
+    async def pages(self, count: int) -> None:
+        self._count = count
+        await self._enough.wait()
+
+
 def test_rounds_are_read_page_by_page_and_only_while_wanted() -> None:
     async def main() -> None:
-        tunnels, came, wanted = Paged(), list[TunnelTraffic](), False
-        polls = TrafficPolls(cast(Tunnels, tunnels), came.append, lambda: wanted, 0.001)
-        try:
-            await asyncio.sleep(0.02)
-            assert not tunnels.read
-            wanted = True
-            while len(came) < 6:
-                await asyncio.sleep(0.001)
-            assert tunnels.read[:6] == [0, 1, 2, 0, 1, 2]
-            assert [page.last for page in came[:6]] == [False, False, True] * 2
-            assert came[1].tunnels == ((1, 2, 1),)
-        finally:
-            polls.close()
-        count = len(came)
-        await asyncio.sleep(0.01)
-        assert len(came) == count
+        one = Polls(refusals=3)
+        await one.pages(6)
+        one.polls.close()
+        assert one.refusals == 0
+        assert one.tunnels.read[:6] == [0, 1, 2, 0, 1, 2]
+        assert [page.last for page in one.came[:6]] == [False, False, True] * 2
+        assert one.came[1].tunnels == ((1, 2, 1),)
+        count = len(one.came)
+        other = Polls()
+        await other.pages(6)  # as long as two rounds take
+        other.polls.close()
+        assert len(one.came) == count
 
     asyncio.run(asyncio.wait_for(main(), 10))

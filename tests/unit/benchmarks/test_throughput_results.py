@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.throughput import document, iperf, report
+from benchmarks.throughput import document, iperf, plot, report
 from benchmarks.throughput.results import VETH, WIRE, Results, targets
 from benchmarks.throughput.usage import Moment, idle_seconds
 
@@ -97,7 +97,6 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
 
 
 def test_page_and_plot(tmp_path: Path) -> None:
-    plot = pytest.importorskip("benchmarks.throughput.plot", reason="matplotlib is not installed")
     results = full()
     results.facts = {**report.machine(), "rounds": 3, "seconds": 1.0}
     results.failures.append("ours, veth: nothing arrived")
