@@ -368,7 +368,7 @@ cdef class Engine:
                     _traffic(&chunk[i].direction[<int>MIP_IN])))
 
     def carried(self, uint32_t cursor=0) -> tuple:
-        """A page of the tunnels of side HOME: home address, remote end (numbers), and packets in both directions.
+        """A page of the tunnels of side HOME: home address, remote end (numbers), packets in both directions.
 
         First comes the cursor of the next page, 0 when this is the last one.
         """
