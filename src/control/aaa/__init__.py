@@ -1,0 +1,1 @@
+"""Where keys come from when the configuration does not hold them: files, RADIUS, TACACS+."""
