@@ -148,6 +148,20 @@ class Reason(Enum):
             "add the node to [[home_agent.nodes]] or correct its spi",
         ),
     )
+    KEYS_FOUND = "keys-found", _r("a source of keys gave a node's associations", "5944 s3.8.2.1", _D)
+    KEYS_UNKNOWN = "keys-unknown", _r("no source of keys knows the node", "5944 s3.8.2.1", _I)
+    KEYS_UNAVAILABLE = (
+        "keys-unavailable",
+        _r(
+            "the sources of keys cannot be asked: what is known goes on being used, else the request is discarded",
+            "5944 s3.8.2.1",
+            _W,
+        ),
+    )
+    KEY_LOOKUPS_LIMITED = (
+        "key-lookups-limited",
+        _r("more nodes to ask for than the limits allow: request discarded", "5944 s3.8.2.1", _W),
+    )
     REPLY_BAD_AUTHENTICATOR = (
         "reply-bad-authenticator",
         _r(

@@ -320,6 +320,16 @@ class Unroute:
 
 
 @dataclass(frozen=True, slots=True)
+class LookupKey:
+    """Home agent: ask the sources of keys for the associations of ``peer``, a home address or a normalised NAI.
+
+    Answered, later and once, by ``KeysFound``, ``KeysUnknown`` or ``KeysUnavailable``.
+    """
+
+    peer: IPv4Address | str
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """The core's only voice: becomes a log line, a counter, and in trace mode a decoded message."""
 
@@ -354,6 +364,7 @@ Action = (
     | InstallMulticastTunnel
     | RemoveMulticastTunnel
     | Unroute
+    | LookupKey
     | Noted
 )
 
@@ -373,6 +384,7 @@ INDEPENDENT = (
     DetachHome,
     RemoveMulticastTunnel,
     Unroute,
+    LookupKey,
     Noted,
 )
 """Actions on which nothing later in a list depends: one node's undoing must not stop at another's failure."""

@@ -16,6 +16,9 @@ from mobileip.control.core.events import (
     Event,
     IcmpReceived,
     IgmpReceived,
+    KeysFound,
+    KeysUnavailable,
+    KeysUnknown,
     LinkChanged,
     Started,
     Stopping,
@@ -73,6 +76,8 @@ class MobilityAgents:
                 return self.home.on_igmp(event, now)
             case TunnelTraffic() if self.home is not None:
                 return self.home.on_traffic(event, now)
+            case KeysFound() | KeysUnknown() | KeysUnavailable() if self.home is not None:
+                return self.home.on_keys(event, now)
             case ClearBinding() if self.home is not None:
                 return self.home.clear(event, now)
             case ClearVisitor() if self.foreign is not None:

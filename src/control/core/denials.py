@@ -24,8 +24,8 @@ class DenialLimits:
     """131 is limited by source, since its sender is unknown; 133 by home address, which an authenticator proved."""
 
     def __init__(self) -> None:
-        self._sources: _Buckets[int] = _Buckets(RATE, BURST)
-        self._nodes: _Buckets[int] = _Buckets(RATE, BURST)
+        self._sources: Buckets[int] = Buckets(RATE, BURST)
+        self._nodes: Buckets[int] = Buckets(RATE, BURST)
         self._total = TokenBucket(TOTAL_RATE, TOTAL_RATE)
 
     def allows_unauthenticated(self, source: int, mono: int) -> bool:
@@ -35,7 +35,7 @@ class DenialLimits:
         return self._nodes.take(home_address, mono)
 
 
-class _Buckets(Generic[K]):
+class Buckets(Generic[K]):
     """A token bucket for each key. The key that was asked for longest ago is forgotten when there are too many."""
 
     def __init__(self, rate: int, burst: int) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
 from mobileip.control.core.actions import Action
+from mobileip.control.security import MobilitySecurityAssociation
 from mobileip.control.types import Endpoint
 
 
@@ -114,6 +115,34 @@ class TunnelTraffic:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysFound:
+    """What ``source`` says of ``peer``: its associations, at least one, to be used for ``lifetime_s`` seconds.
+
+    ``lifetime_s`` is ``None`` when the source does not say.
+    """
+
+    peer: IPv4Address | str
+    associations: tuple[MobilitySecurityAssociation, ...]
+    source: str
+    lifetime_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeysUnknown:
+    """No source knows ``peer``."""
+
+    peer: IPv4Address | str
+
+
+@dataclass(frozen=True, slots=True)
+class KeysUnavailable:
+    """It cannot be said now whether there are associations with ``peer``; ``why`` is one sentence for the operator."""
+
+    peer: IPv4Address | str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The deadline that the machine gave is reached."""
 
@@ -130,5 +159,8 @@ Event = (
     | ClearBinding
     | ClearVisitor
     | TunnelTraffic
+    | KeysFound
+    | KeysUnknown
+    | KeysUnavailable
     | Tick
 )

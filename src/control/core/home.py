@@ -35,10 +35,14 @@ from mobileip.control.core.events import (
     ClearBinding,
     DatagramReceived,
     IgmpReceived,
+    KeysFound,
+    KeysUnavailable,
+    KeysUnknown,
     TunnelTraffic,
 )
-from mobileip.control.core.home_replies import Asked, is_at_home, reply
+from mobileip.control.core.home_replies import Asked, is_at_home, reply, seen, spi_of, suppressed
 from mobileip.control.core.idle import IdleTunnels
+from mobileip.control.core.keyring import KeyRing, said
 from mobileip.control.core.limits import TokenBucket
 from mobileip.control.core.multicast import Groups
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks, is_host
@@ -62,11 +66,14 @@ class HomeAgent:
         self._networks = HomeNetworks(settings.networks)
         self._bindings = BindingList()
         self._replay = ReplayGuard()
-        self._nodes = Nodes(settings, self._networks.no_hosts, self._replay.forget)
+        self._keys = KeyRing(settings.associations, settings.keys)
+        self._nodes = Nodes(settings, self._keys, self._networks, self._replay.forget)
         self._limits = DenialLimits()
         self._newcomers = _newcomers(settings)
         self._idle = IdleTunnels(settings.shortest_idle_timeout)
-        self._shortcuts = Shortcuts(settings, self._nodes, self._bindings, self._replay, self._limits)
+        self._shortcuts = Shortcuts(
+            settings, self._keys, self._nodes, self._bindings, self._replay, self._limits
+        )
         self._groups = None if settings.multicast is None else Groups(settings.multicast)
         self._answering: Asked | None = None  # accepted last: failures come before anything else happens
 
@@ -78,6 +85,10 @@ class HomeAgent:
     def groups(self) -> Groups | None:
         """The groups of absent nodes, if they may join any."""
         return self._groups
+
+    @property
+    def keys(self) -> KeyRing:
+        return self._keys
 
     @property
     def settings(self) -> HomeAgentSettings:
@@ -98,10 +109,13 @@ class HomeAgent:
             raise ValueError("whether a home agent forwards multicasts cannot change while it runs")
         if self._groups is not None and settings.multicast is not None:
             self._groups.reconfigure(settings.multicast)
+        if settings.keys != self._settings.keys:
+            raise ValueError("how keys are asked for cannot change while the home agent runs")
         if settings.max_new_rate != self._settings.max_new_rate:
             self._newcomers = _newcomers(settings)
         self._settings = settings
         self._idle.shortest = settings.shortest_idle_timeout
+        self._keys.reconfigure(settings.associations)
         self._nodes.reconfigure(settings)
         self._shortcuts.reconfigure(settings)
 
@@ -130,29 +144,31 @@ class HomeAgent:
         marks, source = read(request), datagram.source.address
         extension = marks.mobile_home
         if extension is None:
-            return [Noted(Reason.NO_AUTHORIZATION_EXTENSION, _seen(request, datagram, marks))]
+            return [Noted(Reason.NO_AUTHORIZATION_EXTENSION, seen(request, datagram, marks))]
         node = self._nodes.identify(request.home_address, marks)
         if node is None:
-            fields = {**_seen(request, datagram, marks), "spi": extension.spi}
-            return [Noted(Reason.UNKNOWN_ASSOCIATION, fields)]
+            fields = {**seen(request, datagram, marks), "spi": extension.spi}
+            asking = self._ask(request, datagram, marks, now)
+            return [Noted(Reason.UNKNOWN_ASSOCIATION, fields)] if asking is None else asking
         foreign = self._foreign_agent(source, marks)
         if foreign is None and marks.foreign_home:  # s3.8.2.1 d
-            return [Noted(Reason.UNEXPECTED_FOREIGN_HOME, _seen(request, datagram, marks))]
+            return [Noted(Reason.UNEXPECTED_FOREIGN_HOME, seen(request, datagram, marks))]
         policy = self._nodes.policy(node.name, request.home_address)
         asked = Asked(request, datagram, marks, node, request.home_address, foreign, policy)
-        vouched = not _needs_agent(asked) or self._is_vouched(request, source, marks)
+        vouched = not asked.needs_agent or self._is_vouched(request, source, marks)
         if not verify(node.association, request, extension):
-            return self._on_forged(asked, vouched, now)
+            asking = self._ask(request, datagram, marks, now)  # the key may be another by now
+            return self._on_forged(asked, vouched, now) if asking is None else asking
         home_address = self._nodes.home_address(node, request.home_address, now.mono)
         if isinstance(home_address, Reason):
             if not self._limits.allows_unauthenticated(int(source), now.mono):
-                return _suppressed(asked, home_address)
+                return suppressed(asked, home_address)
             return self._deny(asked, home_address, request.identification)
         asked.home_address, asked.previous = home_address, self._bindings.of(home_address)
         fresh = (home_address, node.association, request.identification, now)
         if not self._replay.admits(*fresh):
             if not self._limits.allows_authenticated(int(home_address), now.mono):
-                return _suppressed(asked, Reason.IDENTIFICATION_MISMATCH)
+                return suppressed(asked, Reason.IDENTIFICATION_MISMATCH)
             return self._deny(asked, Reason.IDENTIFICATION_MISMATCH, self._replay.refuse(*fresh))
         identification = self._replay.answer(*fresh)
         refusal = self._refusal(asked, now) if vouched else Reason.FA_FAILED_AUTHENTICATION
@@ -163,6 +179,21 @@ class HomeAgent:
         if request.lifetime == 0:
             return self._deregister(asked, identification, now)
         return self._register(asked, identification, now)
+
+    def _ask(
+        self, request: RegistrationRequest, datagram: DatagramReceived, marks: Marks, now: Instant
+    ) -> list[Action] | None:
+        """Have the request wait for associations from elsewhere; ``None``: they would be no others than those here."""
+        peer = self._nodes.to_ask_for(request.home_address, marks) if self._keys.asks else None
+        return None if peer is None else self._keys.ask(peer, request, datagram, now)
+
+    def on_keys(self, event: KeysFound | KeysUnknown | KeysUnavailable, now: Instant) -> list[Action]:
+        """An answer about a node's associations: the request that waited for it is checked from the beginning."""
+        waiting = self._keys.answer(event, now)
+        actions: list[Action] = [Noted(*said(event))]
+        if waiting is not None:
+            actions += self.on_request(waiting.request, waiting.datagram, waiting.then(now))
+        return actions
 
     def on_action_failed(self, event: ActionFailed, now: Instant) -> list[Action]:
         """The kernel or the data plane refused part of a binding: back to what was before, and deny with 130."""
@@ -194,6 +225,7 @@ class HomeAgent:
 
     def on_tick(self, now: Instant) -> list[Action]:
         """Remove bindings whose lifetime is over. No reply is ever sent for that (s3.8)."""
+        self._keys.on_tick(now)
         actions: list[Action] = []
         for binding in self._bindings.expire(now.mono):
             actions += self._after_removal(binding, now)
@@ -201,12 +233,9 @@ class HomeAgent:
         return actions if self._groups is None else [*actions, *self._groups.on_tick(now)]
 
     def next_deadline(self) -> int | None:
-        expiry = self._bindings.next_expiry()
-        if self._groups is None:
-            return expiry
-        return min(
-            (mono for mono in (expiry, self._groups.next_deadline()) if mono is not None), default=None
-        )
+        groups = None if self._groups is None else self._groups.next_deadline()
+        ours = (self._bindings.next_expiry(), self._keys.next_deadline(), groups)
+        return min((mono for mono in ours if mono is not None), default=None)
 
     def clear(self, event: ClearBinding, now: Instant) -> list[Action]:
         """Remove one binding of a node, or all. Nobody is told: a node that is away registers again in its time."""
@@ -272,7 +301,7 @@ class HomeAgent:
             return Reason.HA_REVERSE_TUNNEL_MANDATORY
         if not asked.previous:
             return self._no_room(now)
-        if _stays_beside(asked) and len(_others(asked)) >= policy.max_simultaneous:
+        if asked.stays_beside and len(asked.others) >= policy.max_simultaneous:
             return Reason.HA_TOO_MANY_BINDINGS
         return None
 
@@ -292,7 +321,7 @@ class HomeAgent:
         # s3.8.3.2: code 1 says that we keep no simultaneous bindings for this node.
         reason = Reason.REGISTERED if asked.policy.max_simultaneous > 1 else Reason.REGISTERED_NO_SIMULTANEOUS
         binding = self._binding(asked, link, reason, now)
-        beside = bool(previous) and _stays_beside(asked)
+        beside = bool(previous) and asked.stays_beside
         self._bindings.put(binding, beside=beside)
         if binding.care_of_address not in [one.care_of_address for one in previous]:
             self._idle.began(home_address, binding.care_of_address)
@@ -415,22 +444,22 @@ class HomeAgent:
         request, reason = asked.request, Reason.MN_FAILED_AUTHENTICATION
         if not vouched:
             # Neither of the two who should have signed did: there is nobody to answer.
-            fields = {**_seen(request, asked.datagram, asked.marks), "answered": False}
-            fields["spi"] = _spi(asked.marks, reason)
+            fields = {**seen(request, asked.datagram, asked.marks), "answered": False}
+            fields["spi"] = spi_of(asked.marks, reason)
             return [Noted(reason, fields)]
-        proven = _needs_agent(asked)  # then it has to be answered, and its sender is known
+        proven = asked.needs_agent  # then it has to be answered, and its sender is known
         source = int(asked.datagram.source.address)
         if not proven and not self._limits.allows_unauthenticated(source, now.mono):
-            return _suppressed(asked, reason)
+            return suppressed(asked, reason)
         return self._deny(asked, reason, request.identification)
 
     def _deny(self, asked: Asked, reason: Reason, identification: Identification) -> list[Action]:
         request = asked.request
-        fields = _seen(request, asked.datagram, asked.marks)
+        fields = seen(request, asked.datagram, asked.marks)
         fields["home_address"] = asked.home_address
         fields["care_of_address"] = request.care_of_address
         fields["code"] = int(reason.info.code or 0)
-        fields["spi"] = _spi(asked.marks, reason)
+        fields["spi"] = spi_of(asked.marks, reason)
         return [self._reply(asked, reason, request.lifetime, identification), Noted(reason, fields)]
 
     def _reply(
@@ -450,45 +479,3 @@ def _newcomers(settings: HomeAgentSettings) -> TokenBucket | None:
     """What each node without a binding takes a token of."""
     rate = settings.max_new_rate
     return None if rate is None else TokenBucket(rate, rate)
-
-
-def _seen(request: RegistrationRequest, datagram: DatagramReceived, marks: Marks) -> dict[str, object]:
-    """What a request claims, for the log."""
-    fields: dict[str, object] = {"home_address": request.home_address, "source": datagram.source}
-    if marks.nai is not None:
-        fields["nai"] = marks.nai.nai
-    return fields
-
-
-def _spi(marks: Marks, reason: Reason) -> int | None:
-    """By which the request names the association that ``reason`` is about."""
-    if reason is Reason.FA_FAILED_AUTHENTICATION:
-        return marks.foreign_home[0].spi if marks.foreign_home else None
-    return None if marks.mobile_home is None else marks.mobile_home.spi
-
-
-def _suppressed(asked: Asked, reason: Reason) -> list[Action]:
-    fields = {**_seen(asked.request, asked.datagram, asked.marks), "cause": reason.label}
-    return [Noted(Reason.DENIAL_SUPPRESSED, fields)]
-
-
-def _needs_agent(asked: Asked) -> bool:
-    """Whether the foreign agent has to sign: with an association, for a care-of address that is its own (s3.8.2.1 c).
-
-    It must not sign deregistrations, nor what it relays for a node with a co-located care-of address (s3.5.4).
-    """
-    request = asked.request
-    if asked.foreign is None or request.lifetime == 0:
-        return False
-    co_located = request.flags.decapsulation_by_mn
-    return not co_located or request.care_of_address == asked.datagram.source.address
-
-
-def _stays_beside(asked: Asked) -> bool:
-    """Whether the node wants its other bindings kept and may have several (s3.8.2.2)."""
-    return asked.request.flags.simultaneous and asked.policy.max_simultaneous > 1
-
-
-def _others(asked: Asked) -> list[MobilityBinding]:
-    care_of_address = asked.request.care_of_address
-    return [one for one in asked.previous if one.care_of_address != care_of_address]

@@ -1,11 +1,11 @@
-"""The home agent's replies: fields, extensions in their order, and where they go (RFC 5944 s3.8.3)."""
+"""The home agent's replies: fields, extensions in their order, and where they go (RFC 5944 s3.8.3); what is noted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from mobileip.control.core.actions import SendDatagram
+from mobileip.control.core.actions import Action, Noted, SendDatagram
 from mobileip.control.core.bindings import MobilityBinding, gre_key_for
 from mobileip.control.core.events import DatagramReceived
 from mobileip.control.core.networks import HomeNetworks
@@ -47,6 +47,29 @@ class Asked:
     foreign: MobilitySecurityAssociation | None
     policy: NodePolicy
     previous: tuple[MobilityBinding, ...] = ()
+
+    @property
+    def needs_agent(self) -> bool:
+        """Whether the foreign agent has to sign: with an association, for a care-of address of its own (s3.8.2.1 c).
+
+        It must not sign deregistrations, nor what it relays for a node with a co-located care-of address (s3.5.4).
+        """
+        request = self.request
+        if self.foreign is None or request.lifetime == 0:
+            return False
+        co_located = request.flags.decapsulation_by_mn
+        return not co_located or request.care_of_address == self.datagram.source.address
+
+    @property
+    def stays_beside(self) -> bool:
+        """Whether the node wants its other bindings kept and may have several (s3.8.2.2)."""
+        return self.request.flags.simultaneous and self.policy.max_simultaneous > 1
+
+    @property
+    def others(self) -> list[MobilityBinding]:
+        """The node's bindings with other care-of addresses."""
+        care_of_address = self.request.care_of_address
+        return [one for one in self.previous if one.care_of_address != care_of_address]
 
 
 def reply(
@@ -108,3 +131,23 @@ def is_at_home(asked: Asked, networks: HomeNetworks) -> bool:
     if source != asked.home_address and source != ZERO_ADDRESS:
         return False
     return networks.link(asked.home_address) == datagram.interface
+
+
+def seen(request: RegistrationRequest, datagram: DatagramReceived, marks: Marks) -> dict[str, object]:
+    """What a request claims, for the log."""
+    fields: dict[str, object] = {"home_address": request.home_address, "source": datagram.source}
+    if marks.nai is not None:
+        fields["nai"] = marks.nai.nai
+    return fields
+
+
+def spi_of(marks: Marks, reason: Reason) -> int | None:
+    """By which the request names the association that ``reason`` is about."""
+    if reason is Reason.FA_FAILED_AUTHENTICATION:
+        return marks.foreign_home[0].spi if marks.foreign_home else None
+    return None if marks.mobile_home is None else marks.mobile_home.spi
+
+
+def suppressed(asked: Asked, reason: Reason) -> list[Action]:
+    fields = {**seen(asked.request, asked.datagram, asked.marks), "cause": reason.label}
+    return [Noted(Reason.DENIAL_SUPPRESSED, fields)]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
+from mobileip.control.core.keyring import KeyRing, KeySettings
 from mobileip.control.core.multicast import MulticastSettings
-from mobileip.control.core.networks import HomeNetwork
+from mobileip.control.core.networks import HomeNetwork, HomeNetworks
 from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
 from mobileip.control.core.pool import AddressPool
 from mobileip.control.reasons import Reason
@@ -35,6 +36,7 @@ class HomeAgentSettings:
     ``foreign_agents`` are the associations with other agents, by address. ``broadcasts`` says whether the B bit is
     honoured (s4.3), ``multicast`` that absent nodes may join groups through their tunnels, and how many (s4.4).
     ``reject_static_addresses``: which address of a pool a node gets is said here and not by the node.
+    ``keys``: how others are asked for the associations of nodes that are not in ``associations``; ``None``: nobody is.
     ``max_new_rate``: nodes without a binding that are accepted a second; ``None``: any number.
     """
 
@@ -55,6 +57,7 @@ class HomeAgentSettings:
     max_new_rate: int | None = None
     idle_timeout: int | None = None
     shortest_idle_timeout: int | None = None
+    keys: KeySettings | None = None
 
 
 @dataclass(slots=True)
@@ -96,18 +99,21 @@ class KnownNode:
 
 
 class Nodes:
-    """Finds nodes, and home addresses for those that have only a name; never one of ``no_hosts``."""
+    """Finds nodes, and home addresses for those that have only a name."""
 
     def __init__(
         self,
         settings: HomeAgentSettings,
-        no_hosts: frozenset[int],
+        keys: KeyRing,
+        networks: HomeNetworks,
         on_new_holder: Callable[[IPv4Address], None],
     ) -> None:
         self._settings = settings
+        self._keys = keys
+        self._networks = networks
         self._default = default_policy(settings)
         ranges = [net.pool for net in settings.networks if net.pool is not None]
-        reserved = no_hosts | {int(settings.address)}
+        reserved = networks.no_hosts | {int(settings.address)}
         self.pool = AddressPool(ranges, reserved, settings.associations.has_address, on_new_holder)
 
     def reconfigure(self, settings: HomeAgentSettings) -> None:
@@ -122,7 +128,7 @@ class Nodes:
         A home address that is configured says who it is; a name counts for all others. Who says a name is nobody else,
         though another may hold the address that it asks for.
         """
-        associations, extension = self._settings.associations, marks.mobile_home
+        associations, extension = self._keys, marks.mobile_home
         if extension is None:
             return None
         name = None if marks.nai is None else normalised(marks.nai.nai)
@@ -134,6 +140,15 @@ class Nodes:
             name = self.pool.holder(home_address)  # it may leave its name out once it has an address
         association = None if name is None else associations.find(name, extension.spi)
         return None if association is None else KnownNode(association, name)
+
+    def to_ask_for(self, home_address: IPv4Address, marks: Marks) -> IPv4Address | str | None:
+        """By what another who keeps keys would know the sender of a request; ``None``: by nothing.
+
+        An address says who it is unless it is from a pool, where it is lent to a name.
+        """
+        if home_address not in self.pool and self._networks.has_host(home_address):
+            return home_address
+        return self.pool.holder(home_address) if marks.nai is None else normalised(marks.nai.nai)
 
     def home_address(self, node: KnownNode, asked: IPv4Address, mono: int) -> IPv4Address | Reason:
         """The home address of an authenticated node, or why it gets none (s3.8.3.2)."""

@@ -45,6 +45,10 @@ class AddressPool:
         """The name that has ``address``."""
         return self._holder.get(int(address))
 
+    def __contains__(self, address: IPv4Address) -> bool:
+        """Whether names are given addresses from where this one is."""
+        return self._contains(int(address))
+
     def lease(self, nai: str, mono: int) -> IPv4Address | None:
         """The address of ``nai``, a free one if it has none; ``None`` when there is no free one."""
         number = self._address.get(nai)

@@ -23,6 +23,7 @@ from mobileip.control.core.actions import Action, Noted, SendDatagram
 from mobileip.control.core.bindings import BindingList, Row, binding_at_rest, describe
 from mobileip.control.core.denials import DenialLimits
 from mobileip.control.core.events import DatagramReceived
+from mobileip.control.core.keyring import KeyRing
 from mobileip.control.core.nodes import HomeAgentSettings, Nodes
 from mobileip.control.core.replay import ReplayGuard
 from mobileip.control.reasons import Reason
@@ -53,11 +54,13 @@ class Shortcuts:
     def __init__(
         self,
         settings: HomeAgentSettings,
+        keys: KeyRing,
         nodes: Nodes,
         bindings: BindingList,
         replay: ReplayGuard,
         limits: DenialLimits,
     ) -> None:
+        self._keys = keys
         self._nodes = nodes
         self._bindings = bindings
         self._replay = replay
@@ -66,7 +69,7 @@ class Shortcuts:
         self.reconfigure(settings)
 
     def reconfigure(self, settings: HomeAgentSettings) -> None:
-        self._associations = settings.associations
+        self._associations = self._keys if self._keys.asks else settings.associations
         self._foreign_agents = settings.foreign_agents or None
         self._address = int(settings.address)
         self.look_again()
@@ -99,7 +102,8 @@ class Shortcuts:
             return None  # at home, the reply goes to the link-layer address (s3.8.3.1)
         request = _Plain(datagram, asked, number, identification, spi, association)
         if not is_authentic(association, datagram.payload[: plain.COVERED], authenticator):
-            return self._forged(request, now)
+            # Where the key is from a source, it may be another by now.
+            return None if self._keys.has_learned(number) else self._forged(request, now)
         if association.replay is not ReplayMethod.TIMESTAMPS:
             return None
         if not self._replay.is_newer(number, association, identification, now):
@@ -139,8 +143,10 @@ class Shortcuts:
 
     def _unknown(self, datagram: DatagramReceived, number: int, spi: int) -> list[Action] | None:
         home_address = IPv4Address(number)
-        if self._nodes.pool.holder(home_address) is not None:
-            return None  # known by its name, which it may leave out once it has an address
+        if self._keys.asks or self._nodes.pool.holder(home_address) is not None:
+            return (
+                None  # to be asked for; or known by its name, which it may leave out once it has an address
+            )
         fields = {"home_address": home_address, "source": datagram.source, "spi": spi}
         return [Noted(Reason.UNKNOWN_ASSOCIATION, fields)]
 

@@ -85,6 +85,18 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "the sender has no key, or another extension has swallowed the authentication",
         _SENDER,
     ),
+    _R.KEYS_UNKNOWN: (
+        "a node that nobody has given a key, or somebody who tries names",
+        "add it where home_agent.keys.sources lead: mobileip keys generate, or the AAA server",
+    ),
+    _R.KEYS_UNAVAILABLE: (
+        "an AAA server is away or refuses us, or key files cannot be read: the field error says which",
+        "mend what it says; nodes repeat their requests and are let in as soon as there is an answer",
+    ),
+    _R.KEY_LOOKUPS_LIMITED: (
+        "forged requests of nodes that do not exist, or very many nodes that come at once",
+        "if they are yours, raise home_agent.keys.max_rate or max_questions",
+    ),
     _R.UNKNOWN_ASSOCIATION: (
         "the node is not configured here, or uses another SPI; or somebody tries keys",
         "",

@@ -1,0 +1,290 @@
+"""The home agent's associations with nodes: configured ones, and those that others keep (RFC 5944 s1.6, s3.8.2.1 a).
+
+A request whose association is not here waits while the sources of keys are asked (:class:`LookupKey`); everything else
+goes on. All that a stranger can cause is bounded: requests that wait, questions at a time and a second, in all and by
+sender, and what is remembered of unknown peers. One question about a peer is asked at a time, and what waits for its
+answer is the latest request; a node whose request gave way to another repeats it, and its key is here by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Final
+
+from mobileip.control.core.actions import Action, LookupKey, Noted
+from mobileip.control.core.deadlines import Deadlines
+from mobileip.control.core.denials import Buckets
+from mobileip.control.core.events import DatagramReceived, KeysFound, KeysUnavailable, KeysUnknown
+from mobileip.control.core.limits import TokenBucket
+from mobileip.control.reasons import Reason
+from mobileip.control.security import AssociationTable, MobilitySecurityAssociation
+from mobileip.control.types import Instant, Spi, seconds
+from mobileip.control.wire import RegistrationRequest
+
+REREAD_INTERVAL: Final = seconds(10)
+"""How often a wrong authenticator or SPI of one peer may have its associations read again before their time."""
+_MOST_UNKNOWN: Final = 16_384  # peers
+_LONGEST_WAITING: Final = 2048  # bytes; a request with every extension has a quarter of it
+_SHARE: Final = (
+    4  # one sender has a quarter of the questions, and strangers leave a quarter to peers known before
+)
+_REREAD_PART: Final = 10  # of the rate: so that wrong authenticators cannot use up what newcomers need
+
+_Key = int | str  # an address as a number, or a normalised NAI
+
+
+@dataclass(frozen=True, slots=True)
+class KeySettings:
+    """How sources of keys are asked, and how long their answers count; lengths of time in seconds.
+
+    ``lifetime``: associations whose source says nothing of it. ``stale``: how much longer they are used when no source
+    can be asked; every ``retry`` it is tried again. ``unknown``: a peer that all sources deny. ``max_known`` peers are
+    kept; ``max_questions`` are under way at a time, ``rate`` new ones begin in a second.
+    """
+
+    lifetime: float = 3600.0
+    stale: float = 86_400.0
+    retry: float = 30.0
+    unknown: float = 60.0
+    max_known: int = 100_000
+    max_questions: int = 256
+    rate: int = 1000
+
+
+@dataclass(slots=True)
+class Known:
+    """What a source said of a peer. ``read``, ``last_use``: mono ns when it was said, and from when it is void."""
+
+    associations: tuple[MobilitySecurityAssociation, ...]
+    source: str
+    read: int
+    last_use: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request that waits for an answer since ``arrived``."""
+
+    request: RegistrationRequest
+    datagram: DatagramReceived
+    arrived: Instant
+
+    def then(self, now: Instant) -> Instant:
+        """``now``, with the wall clock of the arrival: a timestamp is as old as it was then (s5.7.1)."""
+        return Instant(now.mono, now.wall - (now.mono - self.arrived.mono))
+
+
+@dataclass(slots=True)
+class _Question:
+    waiting: Waiting
+    sender: int  # who made us ask, as a number
+
+
+class KeyRing:
+    """Finds as an :class:`AssociationTable` does; a peer of that table is never asked for elsewhere."""
+
+    def __init__(self, configured: AssociationTable, settings: KeySettings | None) -> None:
+        self._configured = configured
+        self._known: dict[_Key, Known] = {}  # the one read longest ago first
+        self._stale: dict[_Key, Known] = {}  # to be asked for again before they are used
+        self._deadlines: Deadlines[_Key] = Deadlines()  # of both
+        self._unknown: dict[_Key, int] = {}  # until when (mono); the oldest first
+        self._questions: dict[_Key, _Question] = {}
+        self._by_sender: dict[int, int] = {}  # questions under way
+        self._settings = settings
+        if settings is not None:
+            again, share = max(1, settings.rate // _REREAD_PART), max(1, settings.rate // _SHARE)
+            self._new = TokenBucket(settings.rate, settings.rate)
+            self._again = TokenBucket(again, again)
+            self._senders: Buckets[int] = Buckets(share, share)
+
+    def reconfigure(self, configured: AssociationTable) -> None:
+        """Other configured nodes. What was learnt is asked for anew before it is used: sources may be others too."""
+        self._configured = configured
+        self._unknown.clear()
+        for key in [key for key in (*self._known, *self._stale) if self._is_configured(key)]:
+            self._forget(key)
+        for key, known in self._known.items():
+            self._stale[key] = known
+            self._deadlines.set(key, known.last_use)
+        self._known.clear()
+
+    # ---- finding
+
+    @property
+    def asks(self) -> bool:
+        """Whether there are sources to ask."""
+        return self._settings is not None
+
+    def find(self, peer: IPv4Address | str, spi: Spi) -> MobilitySecurityAssociation | None:
+        """The association by which a message from ``peer`` (its address or normalised NAI) is verified."""
+        if isinstance(peer, IPv4Address):
+            return self.at(int(peer), spi)
+        return self._configured.find(peer, spi) or self._learned(peer, spi)
+
+    def at(self, number: int, spi: int) -> MobilitySecurityAssociation | None:
+        """As :meth:`find`, by an address as a number."""
+        return self._configured.at(number, spi) or self._learned(number, spi)
+
+    def _learned(self, key: _Key, spi: int) -> MobilitySecurityAssociation | None:
+        known = self._known.get(key)
+        if known is not None:
+            for association in known.associations:
+                if association.spi == spi:
+                    return association
+        return None
+
+    def has_learned(self, number: int) -> bool:
+        """Whether the associations of an address come from a source, so that they may be others by now."""
+        return number in self._known
+
+    def learned(self) -> Iterator[tuple[IPv4Address | str, Known, bool]]:
+        """Peers, what their sources said, and whether it is asked for anew before it is used."""
+        for stale, of_peer in ((False, self._known), (True, self._stale)):
+            for key, known in of_peer.items():
+                yield key if isinstance(key, str) else IPv4Address(key), known, stale
+
+    # ---- asking
+
+    def ask(
+        self,
+        peer: IPv4Address | str,
+        request: RegistrationRequest,
+        datagram: DatagramReceived,
+        now: Instant,
+    ) -> list[Action] | None:
+        """Have ``request`` wait for the associations of ``peer``, which lack the one it needs or have a wrong one.
+
+        ``None``: nothing better is to be had; go on with what is here.
+        """
+        key = _key(peer)
+        if self._settings is None or self._is_configured(key) or self._is_answered(key, now.mono):
+            return None
+        waiting = Waiting(request, datagram, now)
+        question = self._questions.get(key)
+        sender = int(datagram.source.address)
+        if len(request.raw) > _LONGEST_WAITING or (
+            question is None and not self._may_ask(key, sender, now.mono)
+        ):
+            return [Noted(Reason.KEY_LOOKUPS_LIMITED, {"peer": peer, "sender": datagram.source})]
+        if question is not None:
+            question.waiting = waiting
+            return []
+        self._questions[key] = _Question(waiting, sender)
+        self._by_sender[sender] = self._by_sender.get(sender, 0) + 1
+        return [LookupKey(peer)]
+
+    def _is_answered(self, key: _Key, mono: int) -> bool:
+        """Whether what is known of the peer is too new to be doubted."""
+        known = self._known.get(key)
+        if known is not None:
+            return known.read + REREAD_INTERVAL > mono
+        return self._unknown.get(key, mono) > mono
+
+    def _may_ask(self, key: _Key, sender: int, mono: int) -> bool:
+        settings = self._settings
+        assert settings is not None
+        if len(self._questions) >= settings.max_questions:
+            return False
+        if key in self._stale:
+            return True  # it was a peer of ours: such a one is asked for once in its lifetime
+        most = settings.max_questions
+        if len(self._questions) >= most - most // _SHARE or self._by_sender.get(sender, 0) >= -(
+            -most // _SHARE
+        ):
+            return False
+        if key in self._known:
+            return self._again.take(mono)
+        return self._senders.take(sender, mono) and self._new.take(mono)
+
+    def _is_configured(self, key: _Key) -> bool:
+        return self._configured.preferred(key if isinstance(key, str) else IPv4Address(key)) is not None
+
+    # ---- answers
+
+    def answer(self, event: KeysFound | KeysUnknown | KeysUnavailable, now: Instant) -> Waiting | None:
+        """Take in what a source says; the request that waited for it, to be checked from the beginning.
+
+        ``None``: none waits, or nothing that it could be checked with is here.
+        """
+        key = _key(event.peer)
+        question = self._questions.pop(key, None)
+        if question is not None:
+            self._by_sender[question.sender] -= 1
+            if not self._by_sender[question.sender]:
+                del self._by_sender[question.sender]
+        settings = self._settings
+        if settings is None or self._is_configured(key):
+            return None if question is None else question.waiting
+        match event:
+            case KeysFound():
+                self._learn(key, event, settings, now.mono)
+            case KeysUnknown():
+                self._forget(key)
+                self._unknown.pop(key, None)
+                self._unknown[key] = now.mono + seconds(settings.unknown)
+                if len(self._unknown) > _MOST_UNKNOWN:
+                    del self._unknown[next(iter(self._unknown))]
+            case KeysUnavailable():
+                if not self._revive(key, settings, now.mono):
+                    return None
+        return None if question is None else question.waiting
+
+    def _learn(self, key: _Key, event: KeysFound, settings: KeySettings, mono: int) -> None:
+        self._forget(key)
+        self._unknown.pop(key, None)
+        lifetime = settings.lifetime if event.lifetime_s is None else event.lifetime_s
+        expiry = mono + seconds(lifetime)
+        self._known[key] = Known(event.associations, event.source, mono, expiry + seconds(settings.stale))
+        self._deadlines.set(key, expiry)
+        if len(self._known) + len(self._stale) > settings.max_known:
+            self._forget(next(iter(self._stale or self._known)))
+
+    def _revive(self, key: _Key, settings: KeySettings, mono: int) -> bool:
+        """Nobody can be asked: go on for a while with what is here. Whether there is anything."""
+        known = self._known.get(key)
+        if known is None:
+            known = self._stale.pop(key, None)
+            if known is None:
+                return False
+            self._known[key] = known
+            self._deadlines.set(key, min(mono + seconds(settings.retry), known.last_use))
+        known.read = mono
+        return True
+
+    def _forget(self, key: _Key) -> None:
+        self._known.pop(key, None)
+        self._stale.pop(key, None)
+        self._deadlines.cancel(key)
+
+    # ---- time
+
+    def on_tick(self, now: Instant) -> None:
+        for key in self._deadlines.due(now.mono):
+            known = self._known.pop(key, None)
+            if known is not None and known.last_use > now.mono:
+                self._stale[key] = known
+                self._deadlines.set(key, known.last_use)
+            else:
+                self._stale.pop(key, None)
+
+    def next_deadline(self) -> int | None:
+        return self._deadlines.next()
+
+
+def said(event: KeysFound | KeysUnknown | KeysUnavailable) -> tuple[Reason, dict[str, object]]:
+    """An answer, for the log; never of keys."""
+    match event:
+        case KeysFound():
+            spis = " ".join(str(one.spi) for one in event.associations)
+            return Reason.KEYS_FOUND, {"peer": event.peer, "source": event.source, "spi": spis}
+        case KeysUnknown():
+            return Reason.KEYS_UNKNOWN, {"peer": event.peer}
+        case KeysUnavailable():
+            return Reason.KEYS_UNAVAILABLE, {"peer": event.peer, "error": event.why}
+
+
+def _key(peer: IPv4Address | str) -> _Key:
+    return peer if isinstance(peer, str) else int(peer)
