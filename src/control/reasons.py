@@ -195,6 +195,7 @@ class Reason(Enum):
     # denied by the home agent
     HA_UNSPECIFIED = "ha-unspecified", _r("denied by the home agent", "5944 s3.4", _W, _C.HA_UNSPECIFIED)
     HA_PROHIBITED = "ha-prohibited", _r("administratively prohibited", "5944 s3.4", _W, _C.HA_PROHIBITED)
+    HA_FILTERED = "ha-filtered", _r("denied by a registration filter", "5944 s3.4", _W, _C.HA_PROHIBITED)
     HA_INSUFFICIENT_RESOURCES = (
         "ha-insufficient-resources",
         _r("the home agent could not install the binding", "5944 s3.4", _E, _C.HA_INSUFFICIENT_RESOURCES),
@@ -275,6 +276,7 @@ class Reason(Enum):
     # denied by the foreign agent
     FA_UNSPECIFIED = "fa-unspecified", _r("denied by the foreign agent", "5944 s3.4", _W, _C.FA_UNSPECIFIED)
     FA_PROHIBITED = "fa-prohibited", _r("administratively prohibited", "5944 s3.4", _W, _C.FA_PROHIBITED)
+    FA_FILTERED = "fa-filtered", _r("denied by a registration filter", "5944 s3.4", _W, _C.FA_PROHIBITED)
     FA_BUSY = (
         "fa-busy",
         _r("visitor or pending list is full", "5944 s3.7.1", _W, _C.FA_INSUFFICIENT_RESOURCES),

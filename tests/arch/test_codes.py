@@ -18,7 +18,6 @@ CORE = Path(__file__).resolve().parents[2] / "src" / "control" / "core"
 MOBILE_NODE = {"mobile.py", "registrar.py", "repairs.py", "mobile_replies.py"}  # they only read codes
 NOT_PRODUCED = {
     64: "every refusal of ours has a reason of its own",
-    65: "no policy of a foreign agent forbids a node",
     73: "Van Jacobson compression is not asked for any more (RFC 5944 s3.3)",
     104: "challenges (RFC 4721) are not built",
     105: "challenges (RFC 4721) are not built",

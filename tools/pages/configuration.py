@@ -155,10 +155,13 @@ def _meaning(model: type[BaseModel], name: str, field: FieldInfo) -> str:
 
 @cache
 def _below(model: type[BaseModel]) -> dict[str, str]:
-    """The text below each field that has one."""
+    """The text below each field that has one, in the class or in one that it extends."""
+    found: dict[str, str] = {}
+    for base in model.__bases__:
+        if issubclass(base, BaseModel) and base is not BaseModel:
+            found |= _below(base)
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(body, ast.ClassDef)
-    found: dict[str, str] = {}
     for field, after in zip(body.body, body.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
             match after:

@@ -1,4 +1,4 @@
-"""What an operator can ask of a running daemon over its control socket: show, clear, debug, reload."""
+"""What an operator can ask of a running daemon over its control socket: show, clear, debug, filter, reload."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from ipaddress import IPv4Address
 from typing import Any, Protocol
 
-from mobileip.control.agent import clock, configured, views
+from mobileip.control.agent import clock, configured, trial, views
 from mobileip.control.agent.debug import MOST_FOLLOWERS, Followers, Node, TooManyFollowers
 from mobileip.control.config.model import Config
 from mobileip.control.core.agents import MobilityAgents
@@ -47,6 +47,7 @@ def handlers(daemon: Daemon) -> dict[str, Handler]:
         "show": lambda arguments: _show(daemon, arguments),
         "clear": lambda arguments: _clear(daemon, arguments),
         "debug": lambda arguments: _debug(daemon, arguments),
+        "filter": lambda arguments: trial.trial(daemon.config, trial.applicant(arguments)),
         "reload": lambda _: daemon.reload(),
     }
 
@@ -75,6 +76,7 @@ def _views(daemon: Daemon) -> dict[str, Callable[[], object]]:
         "pending": lambda: [] if agents is None else views.pending(agents, now),
         "agents": lambda: [] if mobile is None else views.heard_agents(mobile, now),
         "registration": lambda: {} if mobile is None else views.registration(mobile, now),
+        "filters": lambda: [] if agents is None else views.filters(agents),
         "associations": lambda: configured.associations(daemon.config),
         "violations": daemon.journal.violations.rows,
         "tunnels": lambda: views.tunnels(daemon.tunnels.status(), daemon.tunnels.underlay, daemon.paths, now),

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from mobileip.control.config.checks import Parts, check
+from mobileip.control.config.filters import FilterConfig
 from mobileip.control.config.model import Config
 from mobileip.control.config.problem import Severity
 from mobileip.control.ops.plain import plain
@@ -37,6 +38,8 @@ IN_PLACE: Final = frozenset(
         "home_agent.foreign_agents",
         "home_agent.networks.advertise",
         "home_agent.nodes",
+        "home_agent.filters",
+        "home_agent.filter_default",
         "foreign_agent.max_lifetime",
         "foreign_agent.max_visitors",
         "foreign_agent.max_pending",
@@ -49,6 +52,8 @@ IN_PLACE: Final = frozenset(
         "foreign_agent.interfaces.advertise",
         "foreign_agent.nodes",
         "foreign_agent.home_agents",
+        "foreign_agent.filters",
+        "foreign_agent.filter_default",
         "mobile_node.lifetime",
         "mobile_node.spi",
         "mobile_node.spi_out",
@@ -173,6 +178,8 @@ def _text(value: object) -> str:
             return "default"
         case bool():
             return str(value).lower()
+        case FilterConfig():
+            return str(value)
         case BaseModel():
             return "a table"
         case tuple():

@@ -18,6 +18,7 @@ from mobileip.control.config.model import (
 from mobileip.control.core.actions import MulticastWay
 from mobileip.control.core.advertiser import AdvertisedLink
 from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
+from mobileip.control.core.filters import FilterRule, FilterSettings, Verdict
 from mobileip.control.core.foreign import ForeignAgentSettings, VisitedLink
 from mobileip.control.core.home import HomeAgentSettings, HomeNetwork
 from mobileip.control.core.mobile import MobileNodeSettings
@@ -92,7 +93,14 @@ def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
         shortest_idle_timeout=min((one for one in idle if one is not None), default=None),
         max_new_rate=config.max_new_rate,
         reject_static_addresses=config.reject_static_addresses,
+        filters=filters(config),
     )
+
+
+def filters(config: HomeAgentConfig | ForeignAgentConfig) -> FilterSettings:
+    """The rules of one agent, as its machine and ``mobileip filter test`` ask them."""
+    rules = (FilterRule(Verdict(one.action), **one.conditions) for one in config.filters)
+    return FilterSettings(tuple(rules), Verdict(config.filter_default))
 
 
 def _multicast(config: HomeAgentConfig) -> MulticastSettings:
@@ -133,6 +141,7 @@ def foreign_agent(
         encapsulating_delivery=config.encapsulating_delivery,
         encapsulations=_with_ipip(config.encapsulations),
         gre_keys=config.gre_keys,
+        filters=filters(config),
     )
 
 

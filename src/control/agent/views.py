@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.core.attachment import AtHome, Attachment, CoLocated, ThroughAgent, relay_of
@@ -18,6 +18,15 @@ from mobileip.control.types import NANOSECONDS, Instant
 from mobileip.control.wire import AgentFlags
 
 Row = dict[str, Any]
+
+_CONDITIONS: Final = (
+    "home_address",
+    "nai",
+    "care_of_address",
+    "foreign_agent",
+    "home_agent",
+    "interface",
+)  # in the order of the columns
 
 
 def bindings(machine: MobilityAgents, now: Instant) -> Iterator[Row]:
@@ -42,6 +51,15 @@ def pending(machine: MobilityAgents, now: Instant) -> Iterator[Row]:
     if machine.foreign is not None:
         for pending in machine.foreign.visitors.pending:
             yield _pending(pending, now)
+
+
+def filters(machine: MobilityAgents) -> Iterator[Row]:
+    for role, agent in (("home_agent", machine.home), ("foreign_agent", machine.foreign)):
+        for decision, rule, count in () if agent is None else agent.filters:
+            row: Row = {"rule": f"{role}.{decision.by}", "action": decision.verdict}
+            for name in _CONDITIONS:
+                row[name] = None if rule is None else getattr(rule, name)
+            yield {**row, "count": count}
 
 
 def heard_agents(machine: MobileNode, now: Instant) -> Iterator[Row]:

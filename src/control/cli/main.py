@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     },
     "Finding out": {
         "doctor": "Say what this host lacks, and the command that cures it.",
+        "filter": "Say whom the registration filters let register, and by which rule.",
         "explain": "Say what a word of the log or a reply code means, and what cures it.",
         "decode": "Print registration messages and advertisements as trees.",
         "demo": "See a host roam with a live connection, on this machine alone.",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
+from mobileip.control.config.filters import check_filters
 from mobileip.control.config.model import (
     MULTIPLES_OF_INTERVAL,
     AdvertiseConfig,
@@ -225,6 +226,7 @@ def _home_agent(home: HomeAgentConfig) -> Iterator[Problem]:
         if (earlier := agents.setdefault((agent.address, agent.spi), where)) != where:
             yield Problem(f"{where}.spi", f"{agent.address} with spi {agent.spi} is already {earlier}")
         yield from _key(f"{where}.key", agent.key)
+    yield from check_filters("home_agent.filters", home.filters)
 
 
 def _visited(
@@ -291,6 +293,7 @@ def _foreign_agent(foreign: ForeignAgentConfig) -> Iterator[Problem]:
     yield from _twice(
         "foreign_agent.home_agents", [((agent.address,), agent.spi) for agent in foreign.home_agents]
     )
+    yield from check_filters("foreign_agent.filters", foreign.filters)
     if foreign.max_pending > foreign.max_visitors:
         yield _warning(
             "foreign_agent.max_pending",

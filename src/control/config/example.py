@@ -73,6 +73,11 @@ key = "{key}"   # CHANGE at both ends: openssl rand -hex 16
 #
 # Foreign agents that must prove who they are each have a table [[home_agent.foreign_agents]]
 # with address, spi and key; requests that come from there are then accepted only with their signature.
+#
+# Who may register from where, if not every node from everywhere: tables [[home_agent.filters]] with
+#   action = "deny"                    or "allow"; the first table that matches decides, else filter_default = "allow"
+# and any of home_address, nai, care_of_address, foreign_agent (each also a prefix, or "*@example.net"), interface.
+# Try it: mobileip filter test --config FILE --home-address 10.1.0.5
 
 {daemon}"""
 
@@ -106,6 +111,9 @@ advertise = { interval = 1.0, lifetime = 3, router = true }
 # Keys shared with mobile nodes and with home agents: whoever is listed has to sign (extensions 33 and 34).
 # Tables [[foreign_agent.nodes]] with home_address or nai, spi, key or key_file, and algorithm;
 # tables [[foreign_agent.home_agents]] with address, spi, key or key_file, and algorithm.
+#
+# Whose registrations are relayed: tables [[foreign_agent.filters]] with action = "allow" or "deny" and any of
+# home_address, nai, care_of_address, home_agent, interface; the first that matches decides, else filter_default.
 
 {daemon}"""
 

@@ -9,9 +9,11 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from mobileip.control.config.filters import ForeignFilterConfig, HomeFilterConfig
 from mobileip.control.config.paths import DEFAULT_NAME, RUN_DIRECTORY, default_socket
+from mobileip.control.config.table import Table
 from mobileip.control.config.values import (
     AbsolutePath,
     Address,
@@ -21,6 +23,7 @@ from mobileip.control.config.values import (
     AnyEncapsulation,
     Boolean,
     DaemonName,
+    FilterAction,
     ForeignReverseTunnel,
     HomeReverseTunnel,
     InterfaceAddress,
@@ -56,11 +59,7 @@ AdvertisementInterval = Annotated[float, number(0.05, 1800, "s", "the upper end 
 AdvertisementLifetime = Annotated[int, integer(1, 9000, "s", "RFC 1256 s4.1")]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
-class AdvertiseConfig(_Table):
+class AdvertiseConfig(Table):
     """Agent advertisements on one link (RFC 5944 s2.1, RFC 1256)."""
 
     interval: AdvertisementInterval = 1.0
@@ -94,7 +93,7 @@ class AdvertiseConfig(_Table):
         return {**data, "lifetime": math.ceil(MULTIPLES_OF_INTERVAL * interval)}
 
 
-class DaemonConfig(_Table):
+class DaemonConfig(Table):
     """What is the same for every role."""
 
     name: DaemonName = DEFAULT_NAME
@@ -140,7 +139,7 @@ class DaemonConfig(_Table):
         return {**data, "control_socket": str(default_socket(name))}
 
 
-class HomeNetworkConfig(_Table):
+class HomeNetworkConfig(Table):
     """A home network; without ``interface`` it is a virtual one (RFC 5944 s1.6)."""
 
     prefix: Network = Field(description='the prefix of the home network, such as "10.1.0.0/24"')
@@ -152,7 +151,7 @@ class HomeNetworkConfig(_Table):
     """The part of the prefix from which nodes with a ``nai`` get a home address (RFC 2794)."""
 
 
-class NodeConfig(_Table):
+class NodeConfig(Table):
     """Mobile nodes we are home agent of: one mobility security association (RFC 5944 s1.6).
 
     One node by ``home_address``; several with one key by ``home_addresses``; or by ``nai``, with a ``home_address``
@@ -200,7 +199,7 @@ class NodeConfig(_Table):
         return *limits, self.encapsulations, self.idle_timeout
 
 
-class PeerAgentConfig(_Table):
+class PeerAgentConfig(Table):
     """Another mobility agent that we share a key with (RFC 5944 s3.5.4)."""
 
     address: Address = Field(description="the address that the other agent sends from, and is reached by")
@@ -213,7 +212,7 @@ class PeerAgentConfig(_Table):
     to the letter ``keyed-md5-no-spi``."""
 
 
-class HomeAgentConfig(_Table):
+class HomeAgentConfig(Table):
     """The home agent's role."""
 
     address: Address = Field(
@@ -260,9 +259,13 @@ class HomeAgentConfig(_Table):
     """The mobile nodes; a request of any other is discarded."""
     foreign_agents: tuple[PeerAgentConfig, ...] = ()
     """Foreign agents that we share a key with: requests through them are accepted only with their signature."""
+    filters: tuple[HomeFilterConfig, ...] = ()
+    """Who may register from where, among the nodes."""
+    filter_default: FilterAction = "allow"
+    """What is done with a registration that no filter matches."""
 
 
-class VisitingNodeConfig(_Table):
+class VisitingNodeConfig(Table):
     """A security association with a mobile node: it has to authenticate to us, and we to it (RFC 5944 s3.5.3).
 
     The node is known by its ``home_address`` or its ``nai``, or both.
@@ -286,7 +289,7 @@ class VisitingNodeConfig(_Table):
         return tuple(peer for peer in (self.home_address, self.nai) if peer is not None)
 
 
-class VisitedInterfaceConfig(_Table):
+class VisitedInterfaceConfig(Table):
     """A link on which the foreign agent serves visitors."""
 
     name: InterfaceName = Field(description='the name of the interface that visitors come to, such as "eth1"')
@@ -294,7 +297,7 @@ class VisitedInterfaceConfig(_Table):
     """How the link is told of us; the defaults when it is left out."""
 
 
-class ForeignAgentConfig(_Table):
+class ForeignAgentConfig(Table):
     """The foreign agent's role."""
 
     care_of_address: Address = Field(
@@ -325,12 +328,16 @@ class ForeignAgentConfig(_Table):
     """Mobile nodes that we share a key with: their requests are accepted only with their signature for us."""
     home_agents: tuple[PeerAgentConfig, ...] = ()
     """Home agents that we share a key with: requests to them are signed, replies have to be."""
+    filters: tuple[ForeignFilterConfig, ...] = ()
+    """Whose registrations are relayed, and to where."""
+    filter_default: FilterAction = "allow"
+    """What is done with a registration that no filter matches."""
     interfaces: tuple[VisitedInterfaceConfig, ...] = Field(
         description="at least one [[foreign_agent.interfaces]] table", min_length=1
     )
 
 
-class MobileNodeConfig(_Table):
+class MobileNodeConfig(Table):
     """The mobile node's role."""
 
     home_address: InterfaceAddress | None = Field(
@@ -396,7 +403,7 @@ class MobileNodeConfig(_Table):
     """Foreign agents that we share a key with (RFC 5944 s3.5.3)."""
 
 
-class Config(_Table):
+class Config(Table):
     """A whole configuration file; at least one role is present."""
 
     daemon: DaemonConfig = DaemonConfig()

@@ -117,6 +117,17 @@ def _network(value: object) -> IPv4Network:
     return interface.network
 
 
+def _address_or_network(value: object) -> IPv4Network:
+    sentence = 'must be an IPv4 address or prefix, in quotes, such as "10.1.0.5" or "10.1.0.0/24"'
+    text = _text(value, sentence)
+    if "/" in text:
+        return _network(text)
+    try:
+        return IPv4Network(_address(text))
+    except ValueError:
+        raise ValueError(sentence) from None
+
+
 def _interface_address(value: object) -> IPv4Interface:
     sentence = 'must be an IPv4 address with the length of its prefix, in quotes, such as "10.1.0.5/24"'
     text = _text(value, sentence)
@@ -242,6 +253,7 @@ def _nai(value: object) -> str:
 Boolean = Annotated[bool, PlainValidator(_boolean)]
 Address = Annotated[IPv4Address, PlainValidator(_address)]
 Network = Annotated[IPv4Network, PlainValidator(_network)]
+AddressOrNetwork = Annotated[IPv4Network, PlainValidator(_address_or_network)]
 InterfaceAddress = Annotated[IPv4Interface, PlainValidator(_interface_address)]
 InterfaceName = Annotated[str, PlainValidator(_interface_name)]
 DaemonName = Annotated[str, PlainValidator(_daemon_name)]
@@ -261,6 +273,7 @@ AnyEncapsulation = Annotated[
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"], choice("debug", "info", "warning", "error")
 ]
+FilterAction = Annotated[Literal["allow", "deny"], choice("allow", "deny")]
 Underlay = Annotated[Literal["auto", "raw", "packet"], choice("auto", "raw", "packet")]
 LogFormat = Annotated[Literal["text", "json"], choice("text", "json")]
 HomeReverseTunnel = Annotated[

@@ -10,6 +10,7 @@ from typing import Final
 from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
 from mobileip.control.core.encapsulations import asked as asked_encapsulation
 from mobileip.control.core.events import DatagramReceived
+from mobileip.control.core.filters import NO_FILTERS, Applicant, FilterSettings
 from mobileip.control.core.policy import ReverseTunnelPolicy
 from mobileip.control.core.relay import is_authentic
 from mobileip.control.core.visitors import PendingRegistration, Visitor
@@ -62,6 +63,7 @@ class ForeignAgentSettings:
     encapsulating_delivery: bool = False
     encapsulations: Encapsulations = ONLY_IPIP
     gre_keys: bool = False
+    filters: FilterSettings = NO_FILTERS
 
     def offers(self, care_of_address: IPv4Address) -> bool:
         """Is it one of the addresses that we advertise?"""
@@ -132,6 +134,17 @@ def gre_keys(sent: int | None, reply: RegistrationReply) -> GreKeys | None:
     """What was agreed (RFC 6245 s5); ``None``: GRE headers have no keys."""
     chosen = reply.first(GreKey)
     return None if sent is None or chosen is None else GreKeys(out=chosen.key, into=sent or chosen.key)
+
+
+def applicant(pending: PendingRegistration, home_address: IPv4Address) -> Applicant:
+    """As filters see a request, or an acceptance that gives the node ``home_address``."""
+    return Applicant(
+        interface=pending.interface,
+        care_of_address=pending.care_of_address,
+        home_address=None if home_address == ZERO_ADDRESS else home_address,
+        nai=pending.nai,
+        home_agent=pending.home_agent,
+    )
 
 
 def peer_among(

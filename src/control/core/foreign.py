@@ -24,6 +24,7 @@ from mobileip.control.core.actions import (
 from mobileip.control.core.admission import (
     ForeignAgentSettings,
     VisitedLink,
+    applicant,
     fair_share,
     gre_key_sent,
     gre_keys,
@@ -35,9 +36,16 @@ from mobileip.control.core.admission import (
 )
 from mobileip.control.core.encapsulations import asked as asked_encapsulation
 from mobileip.control.core.events import ActionFailed, ClearVisitor, DatagramReceived, UnreachableReceived
+from mobileip.control.core.filters import Filters
 from mobileip.control.core.limits import TokenBucket
 from mobileip.control.core.policy import cap_lifetime
-from mobileip.control.core.relay import authorized_length, is_authentic, to_home_agent, to_mobile_node
+from mobileip.control.core.relay import (
+    UNREACHABLE,
+    authorized_length,
+    is_authentic,
+    to_home_agent,
+    to_mobile_node,
+)
 from mobileip.control.core.sharing import arrange
 from mobileip.control.core.visitors import PendingRegistration, Visitor, VisitorKey, VisitorList
 from mobileip.control.reasons import Reason, ReplyCode
@@ -64,18 +72,6 @@ __all__ = ["ForeignAgent", "ForeignAgentSettings", "VisitedLink"]
 _DENIALS_PER_SECOND = 1.0  # to one node (s3.7.2; RFC 3024 s4.2.1)
 _REMEMBERED_DENIALS = 1024
 
-# ICMP destination unreachable code (RFC 1122 s3.2.2.1) -> our reason. Codes 80 to 82 of s3.4 name network, host and
-# port; "unknown" and "unreachable for this type of service" are kinds of those. Everything else is 88.
-_UNREACHABLE = {
-    0: Reason.FA_HOME_NETWORK_UNREACHABLE,
-    6: Reason.FA_HOME_NETWORK_UNREACHABLE,
-    11: Reason.FA_HOME_NETWORK_UNREACHABLE,
-    1: Reason.FA_HOME_AGENT_UNREACHABLE,
-    7: Reason.FA_HOME_AGENT_UNREACHABLE,
-    12: Reason.FA_HOME_AGENT_UNREACHABLE,
-    3: Reason.FA_HOME_AGENT_PORT_UNREACHABLE,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class _Admission:
@@ -94,6 +90,7 @@ class ForeignAgent:
         self._settings = settings
         self._links: Mapping[str, VisitedLink] = {link.interface: link for link in settings.links}
         self._visitors = VisitorList()
+        self.filters = Filters(settings.filters)
         # Failures of an action come back before any other event, so the last admission is the one that failed.
         self._admission: _Admission | None = None
         self._denials: dict[bytes, TokenBucket] = {}  # by link-layer address; the oldest is forgotten first
@@ -102,6 +99,7 @@ class ForeignAgent:
         """Go on with other settings; visitors and pending registrations stay as they are. The links are the same."""
         self._settings = settings
         self._links = {link.interface: link for link in settings.links}
+        self.filters.reconfigure(settings.filters)
 
     @property
     def visitors(self) -> VisitorList:
@@ -137,7 +135,7 @@ class ForeignAgent:
             if known is not None and known.link_address != pending.link_address:
                 # Whoever heard the request can repeat it; the answer is for who asked first.
                 return [Noted(Reason.PENDING_COPIED, _fields(request, datagram))]
-            refusal = self._no_room(pending)
+            refusal = self._filtered(pending, request.home_address) or self._no_room(pending)
         if refusal is not None:
             return self._deny(pending, refusal, now)
         self._visitors.add_pending(pending)
@@ -195,6 +193,12 @@ class ForeignAgent:
             encapsulation=asked_encapsulation(request.flags) or EncapsulationType.IPIP,
             gre_key=gre_key_sent(settings, request),
         )
+
+    def _filtered(self, pending: PendingRegistration, home_address: IPv4Address) -> Reason | None:
+        """What a visitor gives up is not refused; of others a deregistration too would be sent to whom they like."""
+        if not self.filters.active or (pending.lifetime == 0 and self._visitors.of(home_address)):
+            return None
+        return Reason.FA_FILTERED if self.filters.denies(applicant(pending, home_address)) else None
 
     def _no_room(self, pending: PendingRegistration) -> Reason | None:
         """Room in both lists, for everybody and for this sender; a deregistration needs none among the visitors."""
@@ -266,9 +270,10 @@ class ForeignAgent:
                 return Reason.FA_HA_FAILED_AUTHENTICATION
         if not _accepted(reply) or _ends(pending, reply):
             return None
-        return reply_refusal(self._settings, pending.home_agent, pending.nai, reply) or self._no_place(
-            pending, reply.home_address
-        )
+        refusal = reply_refusal(self._settings, pending.home_agent, pending.nai, reply)
+        if refusal is None and reply.home_address != pending.home_address:
+            refusal = self._filtered(pending, reply.home_address)
+        return refusal or self._no_place(pending, reply.home_address)
 
     def _visitor(self, pending: PendingRegistration, reply: RegistrationReply, now: Instant) -> Visitor:
         return Visitor(
@@ -305,7 +310,7 @@ class ForeignAgent:
 
     def on_unreachable(self, event: UnreachableReceived, now: Instant) -> list[Action]:
         """An ICMP error instead of a reply: tell the node which (s3.7.3)."""
-        reason = _UNREACHABLE.get(event.code, Reason.FA_HOME_AGENT_UNREACHABLE_OTHER)
+        reason = UNREACHABLE.get(event.code, Reason.FA_HOME_AGENT_UNREACHABLE_OTHER)
         actions: list[Action] = []
         for pending in self._visitors.pending_towards(event.destination.address):
             if self._visitors.remove_pending(pending):
@@ -388,7 +393,7 @@ class ForeignAgent:
     def _deny(self, pending: PendingRegistration, reason: Reason, now: Instant) -> list[Action]:
         """A denial of our own (s3.7.2.3), at most one a second to one node (s3.7.2)."""
         code = _code(reason)
-        noted = Noted(reason, _denial_fields(pending, code))
+        noted = self._denied(pending, reason)
         if not self._may_deny(pending.link_address, now.mono):
             return [noted]
         too_long = reason is Reason.FA_LIFETIME_TOO_LONG
@@ -406,10 +411,19 @@ class ForeignAgent:
     ) -> list[Action]:
         """The home agent's reply as it is, and why we do not honour it (RFC 4636 s4)."""
         code = _code(reason)
-        return [
-            self._relay(pending, reply, authorized, code),
-            Noted(reason, _denial_fields(pending, code)),
-        ]
+        return [self._relay(pending, reply, authorized, code), self._denied(pending, reason)]
+
+    def _denied(self, pending: PendingRegistration, reason: Reason) -> Noted:
+        fields: dict[str, object] = {
+            "home_address": pending.home_address,
+            "home_agent": pending.home_agent,
+            "interface": pending.interface,
+            "link_address": pending.link_address,
+            "code": int(_code(reason)),
+        }
+        if reason is Reason.FA_FILTERED:
+            fields["rule"] = self.filters.decided
+        return Noted(reason, fields)
 
     def _may_deny(self, link_address: bytes, mono: int) -> bool:
         bucket = self._denials.pop(link_address, None) or TokenBucket(_DENIALS_PER_SECOND, 1)
@@ -468,16 +482,6 @@ def _fields(request: RegistrationRequest, datagram: DatagramReceived) -> dict[st
         "home_agent": request.home_agent,
         "source": datagram.source,
         "interface": datagram.interface,
-    }
-
-
-def _denial_fields(pending: PendingRegistration, code: ReplyCode) -> dict[str, object]:
-    return {
-        "home_address": pending.home_address,
-        "home_agent": pending.home_agent,
-        "interface": pending.interface,
-        "link_address": pending.link_address,
-        "code": int(code),
     }
 
 

@@ -40,7 +40,8 @@ from mobileip.control.core.events import (
     KeysUnknown,
     TunnelTraffic,
 )
-from mobileip.control.core.home_replies import Asked, is_at_home, reply, seen, spi_of, suppressed
+from mobileip.control.core.filters import Filters
+from mobileip.control.core.home_replies import Asked, applicant, is_at_home, reply, seen, spi_of, suppressed
 from mobileip.control.core.idle import IdleTunnels
 from mobileip.control.core.keyring import KeyRing, said
 from mobileip.control.core.limits import TokenBucket
@@ -70,6 +71,7 @@ class HomeAgent:
         self._nodes = Nodes(settings, self._keys, self._networks, self._replay.forget)
         self._limits = DenialLimits()
         self._newcomers = _newcomers(settings)
+        self.filters = Filters(settings.filters)
         self._idle = IdleTunnels(settings.shortest_idle_timeout)
         self._shortcuts = Shortcuts(
             settings, self._keys, self._nodes, self._bindings, self._replay, self._limits
@@ -114,6 +116,7 @@ class HomeAgent:
         if settings.max_new_rate != self._settings.max_new_rate:
             self._newcomers = _newcomers(settings)
         self._settings = settings
+        self.filters.reconfigure(settings.filters)
         self._idle.shortest = settings.shortest_idle_timeout
         self._keys.reconfigure(settings.associations)
         self._nodes.reconfigure(settings)
@@ -292,6 +295,8 @@ class HomeAgent:
             return None
         if not is_host(request.care_of_address) or request.care_of_address == home_address:
             return Reason.HA_POORLY_FORMED
+        if self.filters.active and self.filters.denies(applicant(asked)):
+            return Reason.HA_FILTERED
         if asked_encapsulation(flags, asked.marks.gre_key is not None) not in policy.encapsulations:
             return Reason.HA_ENCAPSULATION_UNAVAILABLE
         if flags.reverse_tunnel:
@@ -460,6 +465,8 @@ class HomeAgent:
         fields["care_of_address"] = request.care_of_address
         fields["code"] = int(reason.info.code or 0)
         fields["spi"] = spi_of(asked.marks, reason)
+        if reason is Reason.HA_FILTERED:
+            fields["rule"] = self.filters.decided
         return [self._reply(asked, reason, request.lifetime, identification), Noted(reason, fields)]
 
     def _reply(

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from mobileip.control.core.actions import Action, Noted, SendDatagram
 from mobileip.control.core.bindings import MobilityBinding, gre_key_for
 from mobileip.control.core.events import DatagramReceived
+from mobileip.control.core.filters import Applicant
 from mobileip.control.core.networks import HomeNetworks
 from mobileip.control.core.nodes import KnownNode, Marks
 from mobileip.control.core.policy import NodePolicy
@@ -146,6 +147,23 @@ def spi_of(marks: Marks, reason: Reason) -> int | None:
     if reason is Reason.FA_FAILED_AUTHENTICATION:
         return marks.foreign_home[0].spi if marks.foreign_home else None
     return None if marks.mobile_home is None else marks.mobile_home.spi
+
+
+def applicant(asked: Asked) -> Applicant:
+    """As filters see the request. No foreign agent relayed it, as far as its addresses tell, if it comes from the
+    node's home address or from its own care-of address.
+    """
+    request, source = asked.request, asked.datagram.source.address
+    itself = source == asked.home_address or (
+        request.flags.decapsulation_by_mn and source == request.care_of_address
+    )
+    return Applicant(
+        interface=asked.datagram.interface,
+        care_of_address=request.care_of_address,
+        home_address=asked.home_address,
+        nai=asked.node.name,
+        foreign_agent=None if itself else source,
+    )
 
 
 def suppressed(asked: Asked, reason: Reason) -> list[Action]:

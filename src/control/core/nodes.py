@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
+from mobileip.control.core.filters import NO_FILTERS, FilterSettings
 from mobileip.control.core.keyring import KeyRing, KeySettings
 from mobileip.control.core.multicast import MulticastSettings
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks
@@ -58,6 +59,7 @@ class HomeAgentSettings:
     idle_timeout: int | None = None
     shortest_idle_timeout: int | None = None
     keys: KeySettings | None = None
+    filters: FilterSettings = NO_FILTERS
 
 
 @dataclass(slots=True)

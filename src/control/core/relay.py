@@ -8,8 +8,9 @@ agent puts what it has to say, an authentication extension last.
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from typing import Final
 
-from mobileip.control.reasons import ReplyCode
+from mobileip.control.reasons import Reason, ReplyCode
 from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, sign, verify
 from mobileip.control.wire import (
     Authentication,
@@ -20,6 +21,18 @@ from mobileip.control.wire import (
     MobileForeignAuthentication,
     MobileHomeAuthentication,
 )
+
+# ICMP destination unreachable code (RFC 1122 s3.2.2.1) -> our reason. Codes 80 to 82 of s3.4 name network, host and
+# port; "unknown" and "unreachable for this type of service" are kinds of those. Everything else is 88.
+UNREACHABLE: Final = {
+    0: Reason.FA_HOME_NETWORK_UNREACHABLE,
+    6: Reason.FA_HOME_NETWORK_UNREACHABLE,
+    11: Reason.FA_HOME_NETWORK_UNREACHABLE,
+    1: Reason.FA_HOME_AGENT_UNREACHABLE,
+    7: Reason.FA_HOME_AGENT_UNREACHABLE,
+    12: Reason.FA_HOME_AGENT_UNREACHABLE,
+    3: Reason.FA_HOME_AGENT_PORT_UNREACHABLE,
+}
 
 
 def authorized_length(message: Message) -> int | None:

@@ -72,6 +72,7 @@ class Shortcuts:
         self._associations = self._keys if self._keys.asks else settings.associations
         self._foreign_agents = settings.foreign_agents or None
         self._address = int(settings.address)
+        self._by_interface = settings.filters.by_interface
         self.look_again()
 
     def look_again(self) -> None:
@@ -84,9 +85,10 @@ class Shortcuts:
 
     def look(self, request: RegistrationRequest, now: Instant) -> int:
         """For the binding of a request that is accepted: the period, or 0 if another like it cannot go the short way:
-        with a name in it (RFC 2794), there is more to it than what is compared.
+        with a name in it (RFC 2794), or filters that ask where it comes in, there is more to it than what is compared.
         """
-        return 0 if plain.split(request.raw) is None else self.period(now)
+        usual = plain.split(request.raw) is not None and not self._by_interface
+        return self.period(now) if usual else 0
 
     def answer(self, datagram: DatagramReceived, now: Instant) -> list[Action] | None:
         """What is to be done about a message; ``None``, with nothing changed: ask the long way."""

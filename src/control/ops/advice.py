@@ -126,6 +126,10 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
     ),
     # denied by the home agent
     _R.HA_UNSPECIFIED: ("the home agent gives no reason", "look into the home agent's log"),
+    _R.HA_FILTERED: (
+        "a rule of home_agent.filters, or its filter_default, denies this registration",
+        "the field rule says which; ask without a node by: mobileip filter test",
+    ),
     _R.HA_PROHIBITED: (
         "the home address is in none of the home agent's networks, or is not this node's; or the node chose one of a"
         " pool, and home_agent.reject_static_addresses is set",
@@ -173,6 +177,10 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
     ),
     # denied by the foreign agent
     _R.FA_UNSPECIFIED: ("the foreign agent gives no reason", "look into the foreign agent's log"),
+    _R.FA_FILTERED: (
+        "a rule of foreign_agent.filters, or its filter_default, denies this registration",
+        "the field rule says which; ask without a node by: mobileip filter test",
+    ),
     _R.FA_PROHIBITED: ("the foreign agent does not serve this node", "ask who runs it"),
     _R.FA_BUSY: (
         "as many visitors or waiting requests as the foreign agent may have",

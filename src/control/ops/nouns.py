@@ -156,6 +156,20 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "replay": "how replays are found: timestamps, nonces or none; null where this is not told",
         },
     ),
+    "filters": Noun(
+        "agents: who may register from where, and how often each rule has decided",
+        {
+            "rule": "its place in the configuration file; filter_default: for whom no rule matches",
+            "action": "allow or deny",
+            "home_address": "only for home addresses in this prefix, or null: for all",
+            "nai": "only for nodes of this name, or of this realm",
+            "care_of_address": "only for care-of addresses in this prefix",
+            "foreign_agent": "only through foreign agents in this prefix",
+            "home_agent": "only to home agents in this prefix",
+            "interface": "only for what comes in here",
+            "count": "how often it has decided; a renewal that asks for nothing new is not looked at again",
+        },
+    ),
     "violations": Noun(
         "security violations, the latest first: who, when, why, how often",
         {

@@ -70,6 +70,7 @@ CASES = (
     Case(0, {"home_address": SEVERAL, "flags": BESIDE, "care_of_address": CORRESPONDENT + 5}),
     Case(135, {"home_address": SEVERAL, "flags": BESIDE, "care_of_address": CORRESPONDENT + 6}),
     Case(129, {"home_address": PLAIN}, by_name(NAME)),  # the address of another
+    Case(129, {"home_address": SEVERAL, "care_of_address": CORRESPONDENT + 7}),  # by a filter
     Case(131, sign=another_key),
     Case(132, THROUGH_AGENT, source=SIGNING_AGENT),
     Case(1, THROUGH_AGENT, by_agent, SIGNING_AGENT),
@@ -102,6 +103,7 @@ def lab(networks: Lab) -> Iterator[Lab]:
         {"home_address": str(LATE), **node},
         {"nai": NAME, "home_address": str(NAMED), "spi": ALICES.spi, "key": KEY},
     ]
+    table["filters"] = [{"action": "deny", "care_of_address": str(CORRESPONDENT + 7)}]
     table["foreign_agents"] = [{"address": str(SIGNING_AGENT), **node}]
     networks.home.start()
     yield networks
@@ -131,5 +133,5 @@ def test_every_code_is_seen_on_the_wire(lab: Lab, tmp_path: Path) -> None:
         message = seen[port]
         assert message.code == case.code
         expected = (34,) if case.source == SIGNING_AGENT else ()
-        named = (131,) if case.code == 129 else ()
+        named = (131,) if case.change == {"home_address": PLAIN} else ()
         assert message.extensions == (*named, 32, *expected)

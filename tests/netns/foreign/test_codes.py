@@ -51,7 +51,7 @@ pytestmark = pytest.mark.netns
 
 NOBODY, WITH_KEY, UNREACHABLE, PROHIBITED = (HOME_AGENT + number for number in (1, 2, 3, 4))
 NO_NETWORK = IPv4Address("9.9.9.9")
-KEYED_HOME, ZERO = HOME + 1, IPv4Address("0.0.0.0")
+KEYED_HOME, FILTERED, ZERO = HOME + 1, HOME + 2, IPv4Address("0.0.0.0")
 ALICE = NetworkAccessIdentifier("alice@example.net")
 UDP: Final = 17
 FIRST_PORT: Final = 5000  # each case asks from a port of its own, and from a link-layer address of its own
@@ -77,6 +77,9 @@ class Case:
 
 
 FREE = (  # for a foreign agent that reverse-tunnels for whom wants it
+    Case(65, {"home_address": FILTERED}),
+    Case(65, {"home_address": ZERO, "extensions": (ALICE,)}, behind=True,
+         answer=lambda reply: signed(replace(reply, home_address=FILTERED, extensions=(ALICE,)))),
     Case(67, {"home_address": KEYED_HOME}),
     Case(69, {"lifetime": Lifetime(0xFFFF)}),
     Case(70, {"home_address": AGENT}),
@@ -130,6 +133,7 @@ def start(lab: Lab, policy: str) -> None:
         "reverse_tunnel": policy,
         "encapsulating_delivery": False,
         "encapsulations": [],
+        "filters": [{"action": "deny", "home_address": str(FILTERED)}],
         "pending_timeout": 0.5,
         "max_pending": 4,
         "nodes": [{"home_address": str(KEYED_HOME), "spi": NODE_AGENT.spi, "key": NODE_KEY}],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from random import Random
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from mobileip.control.core.actions import (
 )
 from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.core.events import ActionFailed, ClearBinding, DatagramReceived, Event, Tick
+from mobileip.control.core.filters import FilterRule, FilterSettings, Verdict
 from mobileip.control.core.home import HomeAgent, HomeAgentSettings, HomeNetwork
 from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
 from mobileip.control.reasons import Reason
@@ -70,6 +71,14 @@ SECOND: Final = MobilitySecurityAssociation(Spi(1001), Secret(b"of two"), replay
 FLAGS: Final = [RequestFlags.from_int(bits) for bits in (0x02, 0x22, 0x82, 0xA2, 0x62, 0x00, 0x12)]
 
 
+FILTERS: Final = (
+    (),
+    (),
+    (),
+    (FilterRule(Verdict.DENY, interface="home0"),),
+    (FilterRule(Verdict.DENY, home_address=IPv4Network(HOME)),),
+    (FilterRule(Verdict.DENY, care_of_address=IPv4Network(CARES[0])),),
+)
 GRANTS: Final = {Reason.REGISTERED, Reason.REGISTERED_NO_SIMULTANEOUS}
 REFUSALS: Final = {
     Reason.UNKNOWN_ASSOCIATION,
@@ -282,6 +291,7 @@ class Play:
             addresses={NAI.nai: BY_NAME},
             max_new_rate=rng.choice((None, None, 1)),
             reject_static_addresses=rng.random() < 0.3,
+            filters=FilterSettings(rng.choice(FILTERS)),
         )
 
 
