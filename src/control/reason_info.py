@@ -24,6 +24,20 @@ class ReasonInfo:
 
     text: str
     section: str
-    level: Level
+    level: Level = Level.INFO
     code: ReplyCode | None = None
     cure: str = ""
+
+
+class Named(Enum):
+    """An enumeration whose members are a ``label``, their value, and the facts about it."""
+
+    label: str
+    info: ReasonInfo
+
+    def __new__(cls, label: str, info: ReasonInfo) -> Named:
+        member = object.__new__(cls)
+        member._value_ = label
+        member.label = label
+        member.info = info
+        return member

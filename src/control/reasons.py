@@ -6,37 +6,20 @@ Every log line, counter, metric, reply code and page of documentation takes its 
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Final
 
-from mobileip.control.reason_info import Level, ReasonInfo
+from mobileip.control.reason_info import Level, Named, ReasonInfo
 from mobileip.control.types import ReplyCode
 
 __all__ = ["REASON_BY_CODE", "Level", "Reason", "ReasonInfo", "ReplyCode"]
 
-
-def _r(
-    text: str, section: str, level: Level = Level.INFO, code: ReplyCode | None = None, cure: str = ""
-) -> ReasonInfo:
-    return ReasonInfo(text, section, level, code, cure)
-
-
+_r = ReasonInfo
 _D, _I, _W, _E, _S = Level.DEBUG, Level.INFO, Level.WARNING, Level.ERROR, Level.SECURITY
 _C = ReplyCode
 
 
-class Reason(Enum):
+class Reason(Named):
     """Name (kebab-case, the value's ``label``) and facts of every reason."""
-
-    label: str
-    info: ReasonInfo
-
-    def __new__(cls, label: str, info: ReasonInfo) -> Reason:
-        member = object.__new__(cls)
-        member._value_ = label
-        member.label = label
-        member.info = info
-        return member
 
     # what cannot be read
     TRUNCATED = "truncated", _r("message or extension ends before its length says", "5944 s1.9", _W)
@@ -446,6 +429,14 @@ class Reason(Enum):
         _r("registering over a better link while the present one still works", "5944 s3.6.1.2", _I),
     )
 
+    # AAA servers
+    AAA_SERVER_SILENT = "aaa-server-silent", _r("no answer of an AAA server: left alone", "2865 s2.6", _W)
+    AAA_SERVER_BACK = "aaa-server-back", _r("an AAA server that was silent answers again", "2865 s2.6")
+    AAA_ANSWER_LATE = "aaa-answer-late", _r("an AAA server answered too late: ignored", "2865 s2.5", _D)
+    AAA_ANSWER_FORGED = "aaa-answer-forged", _r("forged answer of an AAA server: ignored", "3579 s3.2", _S)
+    AAA_KEY_MALFORMED = "aaa-key-malformed", _r("unusable association of an AAA server", "2865 s5", _W)
+    ACCOUNTING_LOST = "accounting-lost", _r("accounting records were given up", "2866 s2", _W)
+
     # the kernel
     ACTION_FAILED = "action-failed", _r("the kernel refused what the protocol asked for", "", _E)
     PACKET_WITHOUT_BINDING = (
@@ -466,11 +457,7 @@ class Reason(Enum):
     )
     UNDERLAY_FELL_BACK = (
         "underlay-fell-back",
-        _r(
-            "tunnelled datagrams leave by the raw socket from now on: the faster way does not work",
-            "",
-            _W,
-        ),
+        _r("tunnelled datagrams leave by the raw socket from now on: the faster way does not work", "", _W),
     )
     TUNNEL_PATH_MTU = "tunnel-path-mtu", _r("the MTU a router told of a tunnel's path is used", "2003 s5.1")
     TUNNEL_ERROR = "tunnel-error", _r("an ICMP error about a datagram that we tunnelled", "2003 s4", _D)

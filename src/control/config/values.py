@@ -16,12 +16,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import PlainValidator
 
 from mobileip.control.security.association import Algorithm, ReplayMethod
-from mobileip.control.security.secret import Secret
+from mobileip.control.security.secret import KEY_LENGTHS, Secret
 from mobileip.control.types import EncapsulationType, Lifetime, Spi
 
 FIRST_SPI: Final = 256  # RFC 5944 s1.6: 0-255 are reserved
 LONGEST_FINITE_LIFETIME: Final = 0xFFFE  # RFC 5944 s3.3
-KEY_LENGTHS: Final = range(8, 65)  # bytes; 64 is the block of MD5: HMAC hashes longer keys down anyway
 LONGEST_NAI: Final = 255  # bytes; the Length of extension 131 (RFC 2794 s2)
 LONGEST_SOCKET_PATH: Final = 107  # bytes; sockaddr_un has 108 with the terminating zero
 LONGEST_INTERFACE_NAME: Final = 15  # IFNAMSIZ - 1

@@ -270,6 +270,28 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "none needed",
     ),
     _R.CLOCK_JUMPED: ("the clock of this host was set", "none needed"),
+    # AAA servers
+    _R.AAA_SERVER_SILENT: (
+        "the server or the way to it is down, it does not know us as a client, or the secrets differ",
+        "look into the server's log; give it our address as a client, with the secret of our file",
+    ),
+    _R.AAA_SERVER_BACK: ("the server or the way to it came back", "none needed"),
+    _R.AAA_ANSWER_LATE: (
+        "the server takes longer than timeout, or the way to it is loaded",
+        "make the server quicker, or raise timeout",
+    ),
+    _R.AAA_ANSWER_FORGED: (
+        "the secrets differ, the server sends no Message-Authenticator, or somebody forges answers (CVE-2024-3596)",
+        "make the secret the same at both ends, and have the server send Message-Authenticator",
+    ),
+    _R.AAA_KEY_MALFORMED: (
+        "the entry of the peer at the server is not as docs/aaa.md says; error tells what is wrong",
+        "correct the entry of the peer at the server",
+    ),
+    _R.ACCOUNTING_LOST: (
+        "no accounting server has answered for long",
+        "bring the server back, or raise aaa.accounting.max_queue",
+    ),
     # the kernel
     _R.ACTION_FAILED: (
         "missing privileges, an interface that went away, or a full table; the line says which call failed",

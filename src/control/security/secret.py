@@ -6,6 +6,7 @@ import hmac
 from typing import Final, NoReturn, Self
 
 REDACTED: Final = "Secret(...)"
+KEY_LENGTHS: Final = range(8, 65)  # bytes; 64 is the block of MD5: HMAC hashes longer keys down anyway
 
 
 class Secret:
