@@ -100,6 +100,7 @@ class Tunnels:
         gre_checksum: bool = False,
         gre_sequence: bool = False,
         underlay: str = "raw",
+        clamp_mss: bool = False,
     ) -> None:
         self._gre = _gre_options(gre_checksum, gre_sequence)
         self._mtu = mtu
@@ -111,7 +112,9 @@ class Tunnels:
         # Visitors that share a home address, by that and their home agent.
         self._shared: dict[tuple[IPv4Address, IPv4Address], InstallTunnel] = {}
         try:
-            self._engine = Engine(device, mtu=mtu, mark=mark, capacity=capacity, underlay=underlay)
+            self._engine = Engine(
+                device, mtu=mtu, mark=mark, capacity=capacity, underlay=underlay, clamp_mss=clamp_mss
+            )
         except OSError as error:
             raise ActionError(error.strerror or str(error)) from error
 

@@ -87,6 +87,9 @@ cdef extern from "mip_icmp.h" nogil:
         uint8_t *out, size_t cap, const uint8_t *orig, size_t size, uint32_t source_be, uint16_t mtu,
         uint16_t ident) noexcept
 
+cdef extern from "mip_mss.h" nogil:
+    bint mip_mss_clamp(uint8_t *packet, const mip_ipv4 *ip, uint32_t mtu) noexcept
+
 cdef extern from "mip_io.h" nogil:
     enum mip_stage:
         MIP_STAGE_NONE
@@ -157,6 +160,7 @@ cdef extern from "mip_engine.h" nogil:
         uint32_t broadcast_rate
         uint32_t multicast_rate
         bint persist
+        bint clamp_mss
         mip_underlay_kind underlay
 
     struct mip_hop_change:

@@ -110,9 +110,10 @@ class Counter(Named):
     ICMP_LIMITED = 29
     ICMP_FAILED = 30
     ECN_UNUSED = 31
-    CHECKSUM_PENDING = 32
-    MERGED_RECEIVED = 33
-    EVENTS_LOST = 34
+    MSS_CLAMPED = 32
+    CHECKSUM_PENDING = 33
+    MERGED_RECEIVED = 34
+    EVENTS_LOST = 35
 
 class EventType(Named):
     """What the engine tells without being asked."""
@@ -153,6 +154,7 @@ def icmp_fragmentation_needed(
     packet: Buffer, source: IPv4Address, mtu: int, ident: int = 0
 ) -> bytes | None: ...
 def encapsulate_nested(packet: Buffer, tunnel: Tunnel, ident: int) -> bytes: ...
+def clamp_mss(packet: Buffer, mtu: int) -> bytes: ...
 def fragment(packet: Buffer, mtu: int) -> list[bytes]: ...
 
 class Engine:
@@ -168,6 +170,7 @@ class Engine:
         multicast_rate: int = 100_000,
         persist: bool = False,
         underlay: str = "raw",
+        clamp_mss: bool = False,
     ) -> None: ...
     @property
     def device(self) -> str: ...

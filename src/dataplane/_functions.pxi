@@ -132,6 +132,21 @@ def encapsulate_nested(const uint8_t[::1] packet not None, tunnel not None, uint
     return (<char *>p.data)[:p.len]
 
 
+def clamp_mss(const uint8_t[::1] packet not None, uint32_t mtu) -> bytes:
+    """The packet; if it is a TCP SYN that announces segments too long for ``mtu`` bytes, it announces less.
+
+    Raises Drop for what is no IPv4 packet.
+    """
+    cdef mip_ipv4 ip
+    cdef uint8_t[::1] copy = bytearray(packet)
+
+    if not packet.shape[0]:
+        raise Drop(DropReason.INNER_TRUNCATED)
+    _check(mip_ipv4_parse(&copy[0], <size_t>packet.shape[0], MIP_INNER, &ip))
+    mip_mss_clamp(&copy[0], &ip, mtu)
+    return bytes(copy)
+
+
 def fragment(const uint8_t[::1] packet not None, uint32_t mtu) -> list:
     """The fragments of a packet, at most ``mtu`` bytes each (RFC 791 3.2); itself alone if it fits.
 

@@ -11,6 +11,7 @@
 #include "mip_encap.h"
 #include "mip_frag.h"
 #include "mip_icmp.h"
+#include "mip_mss.h"
 #include "mip_offload.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -52,6 +53,22 @@ static void described(const uint8_t *header, const uint8_t *packet, const struct
 	assert(super.count > 1 && super.headers + super.size == 576);
 }
 
+/* Changes at most two bytes and the checksum, within the packet; a second time changes nothing. */
+static void clamp(const uint8_t *packet, const struct mip_ipv4 *ip)
+{
+	uint8_t *copy = malloc(ip->total);
+	uint32_t changed = 0;
+
+	memcpy(copy, packet, ip->total);
+	if (mip_mss_clamp(copy, ip, 500)) {
+		for (uint32_t i = 0; i < ip->total; i++)
+			changed += copy[i] != packet[i];
+		assert(changed >= 1 && changed <= 4);
+	}
+	assert(!mip_mss_clamp(copy, ip, 500));
+	free(copy);
+}
+
 static void inner(uint8_t *packet, uint32_t len)
 {
 	static uint8_t room[MIP_HEADROOM + MIP_PACKET_MAX], out[MIP_PACKET_MAX];
@@ -72,6 +89,7 @@ static void inner(uint8_t *packet, uint32_t len)
 	if (mip_offload_describe(header, packet, &ip, 576).merged)
 		described(header, packet, &ip);
 	mip_encap_is_to_itself(packet, &ip);
+	clamp(packet, &ip);
 	size = mip_icmp_frag_needed(out, MIP_ICMP_MAX, packet, len, 2, 900, 1);
 	assert(size == 0 || (size >= 48 && size <= MIP_ICMP_MAX));
 	if (mip_frag_begin(&f, packet, len, 100))

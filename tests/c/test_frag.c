@@ -119,6 +119,14 @@ static void refusals(void)
 	c.frag = MIP_IPV4_DF;
 	CHECK(!mip_frag_begin(&f, packet, check_build(packet, &c), 68));
 	c.frag = 0;
+	/* What would reach beyond the longest datagram. */
+	c.frag = (MIP_PACKET_MAX - 120) / 8;
+	CHECK(mip_frag_begin(&f, packet, check_build(packet, &c), 68));
+	c.frag++;
+	CHECK(!mip_frag_begin(&f, packet, check_build(packet, &c), 68));
+	c.frag = MIP_IPV4_OFFSET | MIP_IPV4_MF;
+	CHECK(!mip_frag_begin(&f, packet, check_build(packet, &c), 68));
+	c.frag = 0;
 	len = check_build(packet, &c);
 	CHECK(!mip_frag_begin(&f, packet, len, 27));
 	CHECK(!mip_frag_begin(&f, packet, len - 1, 68));

@@ -1,7 +1,17 @@
 /* Off the link of visitors with a shared address: whose a packet is; a super-packet counts as its segments. */
 #define _GNU_SOURCE
+#include <linux/virtio_net.h>
+#include <sys/socket.h>
+
 #include "check.h"
+#include "mip_checksum.h"
+
+static ssize_t put(int fd, const void *frame, size_t len, int flags, const struct sockaddr *to,
+		   socklen_t size);
+
+#define sendto put
 #include "mip_worker_link.c"
+#undef sendto
 
 enum { SEGMENT = 100, SEGMENTS = 5, HEADERS = 40, IFINDEX = 3, INDEX = 4 };
 
@@ -11,7 +21,32 @@ static struct mip_traffic traffic[INDEX + 1];
 static struct mip_place places[INDEX + 1];
 static uint8_t room[MIP_ROOM];
 static const uint8_t visitor[MIP_LINK_ADDRESS] = { 2, 0, 0, 0, 0, 9 };
-static uint32_t home_be, tunnelled, ttl;
+static uint32_t home_be, tunnelled, ttl, link_mtu;
+
+/* What was put on the link: packets, the longest, and what the last said of itself. */
+static uint32_t put_packets, put_longest;
+static struct virtio_net_hdr put_header;
+
+/* As the kernel: what is to be cut by the device may be longer than its MTU. */
+static ssize_t put(int fd, const void *frame, size_t len, int flags, const struct sockaddr *to,
+		   socklen_t size)
+{
+	uint32_t packet = (uint32_t)(len - FRONT);
+
+	CHECK(fd == 5 && flags == 0 && size == sizeof(struct sockaddr_ll));
+	CHECK(((const struct sockaddr_ll *)to)->sll_ifindex == IFINDEX);
+	memcpy(&put_header, frame, sizeof(put_header));
+	if (put_header.gso_type == VIRTIO_NET_HDR_GSO_TCPV4)
+		packet = (uint32_t)(put_header.gso_size + put_header.hdr_len - ETH_HLEN);
+	if (packet > link_mtu) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	put_packets++;
+	if (packet > put_longest)
+		put_longest = packet;
+	return (ssize_t)len;
+}
 
 uint16_t mip_worker_id(struct mip_worker *w)
 {
@@ -35,7 +70,7 @@ enum mip_drop mip_worker_refusal(int error)
 
 uint32_t mip_link_mtu(int fd, uint32_t ifindex)
 {
-	return fd >= 0 && ifindex ? 1500 : 0;
+	return fd == 5 && ifindex == IFINDEX ? link_mtu : 0;
 }
 
 enum mip_drop mip_worker_tunnel(struct mip_worker *w, struct mip_packet *p, const struct mip_ipv4 *inner,
@@ -112,6 +147,64 @@ static uint64_t dropped(enum mip_drop drop)
 	return mip_get(&worker.drops[drop]);
 }
 
+/* Out of the tunnel, onto the link: a packet of so many bytes, whose checksum a card may have to finish. */
+static void deliver(uint32_t payload, uint16_t frag, bool pending)
+{
+	struct check_packet c = { .src_be = check_address(203, 0, 113, 9),
+				  .dst_be = home_be,
+				  .frag = frag,
+				  .ttl = 9,
+				  .protocol = MIP_PROTO_TCP,
+				  .payload = 20 + payload };
+	struct mip_packet p = { .data = room + MIP_HEADROOM, .headroom = MIP_HEADROOM };
+	struct mip_decap d = { .ecn_unused = false };
+	struct mip_tunnel t;
+
+	CHECK(mip_table_find(&table, home_be, MIP_CARE_OF, &t));
+	p.len = check_build(p.data, &c);
+	p.data[MIP_IPV4_HEADER + 12] = 5 << 4;
+	CHECK(mip_ipv4_parse(p.data, p.len, MIP_INNER, &d.inner) == MIP_OK);
+	if (pending) {
+		uint64_t sum = mip_checksum_add((uint64_t)c.protocol + c.payload, p.data + 12, 8);
+
+		mip_store16(p.data + MIP_IPV4_HEADER + 16, mip_checksum_fold(sum));
+	}
+	put_packets = put_longest = 0;
+	mip_worker_link_deliver(&worker, &p, &d, &t);
+}
+
+/* RFC 791: no packet on the link is longer than it carries, whatever the tunnel's MTU is. */
+static void deliveries(void)
+{
+	static const uint32_t mtus[] = { 576, 1006, 1400, 1500, 9000 };
+
+	worker.rooms = malloc((size_t)MIP_ROOMS * MIP_ROOM);
+	CHECK(worker.rooms);
+	worker.link_fd = 5;
+	worker.device_mtu = 1480;
+	for (size_t i = 0; i < sizeof(mtus) / sizeof(mtus[0]); i++) {
+		uint32_t least = mtus[i] < 1400 ? mtus[i] : 1400;
+
+		link_mtu = mtus[i];
+		visit(MIP_F_REVERSE);
+		deliver(500, MIP_IPV4_DF, false);
+		CHECK(put_packets == 1 && put_longest == 540 && put_header.gso_type == 0);
+		/* A finished packet that is too long for the link, though not for the tunnel. */
+		deliver(1300, MIP_IPV4_DF, false);
+		CHECK(put_packets == (link_mtu >= 1340) && dropped(MIP_DROP_TOO_BIG) == !put_packets);
+		deliver(1300, 0, false);
+		CHECK(put_longest <= link_mtu && put_packets == (1320 + link_mtu - 21) / (link_mtu - 20));
+		/* Merged by a card: cut to what both carry. */
+		visit(MIP_F_REVERSE);
+		deliver(20000, MIP_IPV4_DF, true);
+		CHECK(put_packets == 1 && put_longest == least && put_header.gso_size == least - 40);
+		deliver(1300, MIP_IPV4_DF, true);
+		CHECK(put_packets == 1 && put_longest == (least < 1340 ? least : 1340));
+		CHECK(dropped(MIP_DROP_TOO_BIG) == 0);
+	}
+	free(worker.rooms);
+}
+
 int main(void)
 {
 	uint32_t elsewhere = check_address(203, 0, 113, 9);
@@ -142,6 +235,7 @@ int main(void)
 	read_super(elsewhere, visitor[5]);
 	CHECK(tunnelled == 0 && dropped(MIP_DROP_SHARED_ADDRESS) == SEGMENTS);
 	CHECK(mip_get(&traffic[INDEX].dropped) == SEGMENTS);
+	deliveries();
 	free(memory);
 	return 0;
 }

@@ -52,7 +52,9 @@ class Scripted:
 
     event_fd = -1
 
-    def __init__(self, device: str, *, mtu: int, mark: int, capacity: int, underlay: str) -> None:
+    def __init__(
+        self, device: str, *, mtu: int, mark: int, capacity: int, underlay: str, clamp_mss: bool = False
+    ) -> None:
         self.changes: list[Install | Remove] = []
         self.watched: list[tuple[str | None, IPv4Network, bool]] = []
         self.told: list[EngineEvent] = []

@@ -179,6 +179,7 @@ class _Daemon:
                 gre_checksum=daemon.gre_checksum,
                 gre_sequence=daemon.gre_sequence,
                 underlay=underlay,
+                clamp_mss=daemon.clamp_mss,
             )
 
         self._hops: NextHops | None = None

@@ -111,6 +111,9 @@ class DaemonConfig(Table):
     """Whether GRE headers that we send have a checksum (RFC 2784); one that comes is always verified."""
     gre_sequence: Boolean = False
     """Whether GRE headers that we send have sequence numbers, and what then comes late is dropped (RFC 2890)."""
+    clamp_mss: Boolean = False
+    """Whether what TCP connections through the tunnels announce as their maximum segment size is lowered to what fits,
+    both ways: for senders that never hear that a packet was too big. Only of handshakes that pass the tunnel."""
     underlay: Underlay = "auto"
     """How tunnelled datagrams leave: ``raw`` through the kernel's routing; ``packet`` straight to the next hop, for
     less CPU, but unseen by netfilter's OUTPUT and POSTROUTING and by the routing they change; ``auto``: ``packet`` on

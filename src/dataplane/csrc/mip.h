@@ -99,6 +99,7 @@
 	X(ICMP_LIMITED, "icmp-rate-limited", "messages over the rate limit (RFC 1812 4.3.2.8)")            \
 	X(ICMP_FAILED, "icmp-failed", "messages the kernel would not send")                                \
 	X(ECN_UNUSED, "ecn-unused-combination", "decapsulated with ECN fields RFC 6040 4.2 calls unused")  \
+	X(MSS_CLAMPED, "mss-clamped", "TCP SYNs that announced more than the tunnel carries, lowered")     \
 	X(CHECKSUM_PENDING, "checksum-pending", "decapsulated with a transport checksum left to finish")   \
 	X(MERGED_RECEIVED, "merged-received", "packets the network card had merged, to be cut again")      \
 	X(EVENTS_LOST, "events-lost", "events lost because nobody read them")

@@ -144,6 +144,7 @@ static void set_up_workers(struct mip_engine *e, const struct mip_config *config
 		w->stop_fd = e->stop_fd;
 		w->event_fd = e->event_fd;
 		w->device_mtu = config->mtu;
+		w->clamp_mss = config->clamp_mss;
 		w->id = (uint16_t)(id + d * 0x5555); /* far apart: threads that send do not share a counter */
 		mip_send_init(&w->send, e->ways, config->underlay, &e->hops);
 		mip_bucket_init(&w->icmp, config->icmp_rate, config->icmp_rate * ICMP_BURST_SECONDS,

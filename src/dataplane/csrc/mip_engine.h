@@ -19,6 +19,7 @@ struct mip_config {
 	uint32_t broadcast_rate; /* copies of broadcasts a second */
 	uint32_t multicast_rate; /* copies of multicasts a second */
 	bool persist;            /* leave the device behind */
+	bool clamp_mss;          /* mip_mss.h */
 	enum mip_underlay_kind underlay;
 };
 

@@ -46,6 +46,9 @@ bool mip_frag_begin(struct mip_frag *f, const uint8_t *packet, size_t len, uint3
 		return false;
 	if (mtu < (uint32_t)f->ip.header + UNIT)
 		return false;
+	/* Beyond the longest datagram: nobody could put it together, and an offset would run into the flags. */
+	if ((uint32_t)(f->ip.frag & MIP_IPV4_OFFSET) * UNIT + f->ip.total > MIP_PACKET_MAX)
+		return false;
 	f->packet = packet;
 	f->mtu = mtu;
 	f->done = 0;

@@ -19,7 +19,10 @@ struct mip_frag {
 	uint8_t later_len;
 };
 
-/* False if the packet is malformed, has DF set, or mtu leaves no room for 8 bytes of payload. */
+/*
+ * False if the packet is malformed, has DF set, or mtu leaves no room for 8 bytes of payload;
+ * or if it is a fragment of more than a datagram can be.
+ */
 bool mip_frag_begin(struct mip_frag *f, const uint8_t *packet, size_t len, uint32_t mtu);
 
 /* Writes the next fragment and its length's worth of bytes; 0 at the end or if cap is too small. */

@@ -14,6 +14,7 @@
 #include "mip_coalesce.h"
 #include "mip_encap.h"
 #include "mip_io.h"
+#include "mip_mss.h"
 #include "mip_place.h"
 #include "mip_ring.h"
 #include "mip_segment.h"
@@ -53,6 +54,7 @@ struct mip_worker {
 	int own_fd;   /* outward: sends as any socket of the node's home address */
 	int nodes_fd; /* inward: to the broadcast thread */
 	uint32_t device_mtu;
+	bool clamp_mss; /* mip_mss.h, both ways */
 	uint8_t *rooms; /* MIP_ROOMS of them */
 
 	/* The thread's own. */
@@ -106,6 +108,15 @@ void mip_worker_link_deliver(struct mip_worker *w, struct mip_packet *p, const s
 			     const struct mip_tunnel *t);
 /* mip_worker_too_big() for those: no route leads to them. */
 void mip_worker_link_too_big(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t);
+
+/* With the switch on: what a TCP SYN of either direction announces fits the tunnel. */
+static inline void mip_worker_clamp(struct mip_worker *w, const struct mip_packet *p,
+				    const struct mip_ipv4 *ip, const struct mip_tunnel *t)
+{
+	/* A segment of a super-packet, which is in two pieces, is no SYN. */
+	if (w->clamp_mss && !p->tail_len && mip_mss_is_syn(p->data, ip) && mip_mss_clamp(p->data, ip, t->mtu))
+		mip_add(&w->counters[MIP_COUNTER_MSS_CLAMPED], 1);
+}
 
 /* Shared by all. */
 uint64_t mip_now_ns(void);

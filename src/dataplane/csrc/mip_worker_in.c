@@ -137,6 +137,7 @@ static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packe
 		mip_worker_drop(w, drop, &t);
 		return 0;
 	}
+	mip_worker_clamp(w, p, &d->inner, &t);
 	if (mip_path_is_delivery(d, &t)) {
 		deliver_to_home_agent(w, p, d, &t);
 		return 0;

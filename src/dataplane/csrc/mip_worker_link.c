@@ -72,22 +72,38 @@ static enum mip_drop deliver_fragments(struct mip_worker *w, const struct mip_pa
 	return MIP_OK;
 }
 
+/*
+ * As put_on_link(), of a packet that a network card may have merged: what is said of it
+ * in front has the link cut it into packets of at most mtu bytes.
+ */
+static int put_described(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *ip,
+			 const struct mip_spot *spot, uint32_t mtu, struct mip_offload *offload)
+{
+	uint8_t *start = p->data - FRONT;
+
+	*offload = mip_offload_describe(start, p->data, ip, mtu);
+	shift(start, HEADER_LEN, ETH_HLEN);
+	shift(start, CSUM_START, ETH_HLEN);
+	return put_on_link(w, start, p->len, spot);
+}
+
 void mip_worker_link_deliver(struct mip_worker *w, struct mip_packet *p, const struct mip_decap *d,
 			     const struct mip_tunnel *t)
 {
 	struct mip_spot spot = mip_place_read(&w->places[t->index]);
-	uint8_t *start = p->data - FRONT;
-	uint32_t mtu = t->mtu < w->device_mtu ? t->mtu : w->device_mtu;
 	struct mip_ipv4 ip = d->inner;
 	struct mip_offload offload = { false, false };
 	enum mip_drop drop = mip_encap_forward(p->data, &ip);
 	int error = 0;
 
 	if (!drop) {
-		offload = mip_offload_describe(start, p->data, &ip, mtu);
-		shift(start, HEADER_LEN, ETH_HLEN);
-		shift(start, CSUM_START, ETH_HLEN);
-		error = put_on_link(w, start, p->len, &spot);
+		error = ip.total > t->mtu ? EMSGSIZE : put_described(w, p, &ip, &spot, t->mtu, &offload);
+		if (error == EMSGSIZE) {
+			/* Merged by a card, or the link carries less than the tunnel. */
+			uint32_t link = mip_link_mtu(w->link_fd, spot.ifindex);
+
+			error = put_described(w, p, &ip, &spot, link < t->mtu ? link : t->mtu, &offload);
+		}
 		if (error == EMSGSIZE) {
 			mip_offload_finish(p->data, &ip);
 			drop = deliver_fragments(w, p, &spot);

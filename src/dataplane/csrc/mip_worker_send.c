@@ -166,6 +166,7 @@ static enum mip_drop tunnel(struct mip_worker *w, struct mip_packet *p, const st
 enum mip_drop mip_worker_tunnel(struct mip_worker *w, struct mip_packet *p, const struct mip_ipv4 *inner,
 				const struct mip_tunnel *t, bool nested)
 {
+	mip_worker_clamp(w, p, inner, t);
 	return tunnel(w, p, p, inner, t, nested);
 }
 
@@ -174,6 +175,7 @@ enum mip_drop mip_worker_tunnel_copy(struct mip_worker *w, const struct mip_pack
 {
 	struct mip_packet copy = next_room(w);
 
+	mip_worker_clamp(w, p, inner, t);
 	copy.len = inner->total;
 	memcpy(copy.data, p->data, copy.len);
 	return tunnel(w, &copy, p, inner, t, nested);

@@ -93,3 +93,30 @@ def minimal_inside(datagram: bytes) -> bytes:
 
 def addresses(datagram: bytes) -> tuple[IPv4Address, IPv4Address]:
     return IPv4Address(datagram[12:16]), IPv4Address(datagram[16:20])
+
+
+def clamped(packet: bytes, mtu: int) -> bytes:
+    """A TCP SYN whose MSS option says no more than ``mtu`` - 40 (RFC 6691 2); any other packet as it is.
+
+    The checksum of the segment, which is whole, is made anew.
+    """
+    size, rest = (packet[0] & 15) * 4, packet[(packet[0] & 15) * 4 :]
+    if packet[9] != 6 or packet[6] & 0x1F or packet[7] or len(rest) < 20 or not rest[13] & 2:
+        return packet
+    options = rest[20 : max(20, (rest[12] >> 4) * 4)]
+    if (rest[12] >> 4) * 4 > len(rest):
+        return packet
+    at = 0
+    while at < len(options) and options[at] != 0:
+        length = 1 if options[at] == 1 else int.from_bytes(options[at + 1 : at + 2], "big")
+        if (options[at] != 1 and length < 2) or at + length > len(options):
+            return packet
+        if options[at] == 2:
+            if length != 4 or int.from_bytes(options[at + 2 : at + 4], "big") <= mtu - 40:
+                return packet
+            tcp = rest[: 22 + at] + struct.pack("!H", mtu - 40) + rest[24 + at :]
+            pseudo = packet[12:20] + struct.pack("!BBH", 0, 6, len(tcp))
+            tcp = tcp[:16] + bytes(2) + tcp[18:]
+            return packet[:size] + tcp[:16] + struct.pack("!H", naive_checksum(pseudo + tcp)) + tcp[18:]
+        at += length
+    return packet
