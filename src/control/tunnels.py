@@ -29,6 +29,7 @@ from mobileip.control.wire.icmp_error import TunnelError
 from mobileip.dataplane import (
     MTU_MAX,
     MTU_MIN,
+    DropCount,
     Encapsulation,
     Engine,
     EventType,
@@ -44,7 +45,7 @@ from mobileip.dataplane import (
     overhead,
 )
 
-__all__ = ["PathMtu", "Tunnel", "TunnelEntry", "TunnelStatus", "Tunnels", "device_mtu"]
+__all__ = ["DropCount", "PathMtu", "Tunnel", "TunnelEntry", "TunnelStatus", "Tunnels", "device_mtu"]
 
 OUTER_HEADER = 20  # bytes of IP-in-IP overhead (RFC 2003)
 
@@ -354,6 +355,9 @@ class Tunnels:
 
     def counters(self) -> dict[str, int]:
         return self._engine.counters()
+
+    def drops(self) -> list[DropCount]:
+        return self._engine.drops()
 
     def events(self) -> Iterator[tuple[Reason, dict[str, object]]]:
         """What the engine told since the last call, as reasons with fields. DEVICE_LOST is the end of forwarding."""

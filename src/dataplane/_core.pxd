@@ -133,6 +133,7 @@ cdef extern from "mip_stats.h" nogil:
         uint64_t packets
         uint64_t bytes
         uint64_t dropped
+        uint64_t dropped_bytes
 
     struct mip_status:
         mip_tunnel tunnel
@@ -190,5 +191,10 @@ cdef extern from "mip_engine.h" nogil:
     int mip_engine_igmp_fd(const mip_engine *e) noexcept
     size_t mip_engine_tunnels(
         mip_engine *e, uint32_t remote_be, uint32_t *cursor, mip_status *out, size_t cap) noexcept
+    struct mip_amount:
+        uint64_t packets
+        uint64_t bytes
+
+    void mip_engine_drops(const mip_engine *e, mip_amount (*drops)[MIP_DROP_END]) noexcept
     void mip_engine_counters(const mip_engine *e, uint64_t *drops, uint64_t *counters) noexcept
     size_t mip_engine_events(mip_engine *e, mip_event *out, size_t cap) noexcept

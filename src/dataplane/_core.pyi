@@ -9,6 +9,7 @@ from typing import Self
 from typing_extensions import Buffer
 
 from mobileip.dataplane.model import (
+    Amount,
     Decapsulated,
     Encapsulation,
     Install,
@@ -129,6 +130,12 @@ class Drop(Exception):
     def __init__(self, reason: DropReason) -> None: ...
 
 @dataclass(frozen=True, slots=True)
+class DropCount:
+    reason: DropReason
+    out: Amount
+    into: Amount
+
+@dataclass(frozen=True, slots=True)
 class EngineEvent:
     type: EventType
     address: IPv4Address
@@ -199,4 +206,5 @@ class Engine:
     def tunnels(self, remote: IPv4Address | None = None) -> list[TunnelStatus]: ...
     def carried(self, cursor: int = 0) -> tuple[int, list[tuple[int, int, int]]]: ...
     def counters(self) -> dict[str, int]: ...
+    def drops(self) -> list[DropCount]: ...
     def drain_events(self) -> list[EngineEvent]: ...

@@ -14,6 +14,7 @@ from libc.string cimport memcpy, memset
 
 from mobileip.dataplane.errors import apply_error, open_error
 from mobileip.dataplane.model import (
+    Amount,
     Decapsulated,
     Encapsulation,
     Flag,
@@ -65,6 +66,15 @@ class Drop(Exception):
     def __init__(self, reason):
         super().__init__(reason.meaning)
         self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class DropCount:
+    """How much was dropped for a reason: ``out``, on the way into tunnels, and ``into`` this host."""
+
+    reason: DropReason
+    out: Amount
+    into: Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +409,18 @@ cdef class Engine:
         values.update({reason.label: drops[<int>reason] for reason in DropReason})
         return values
 
+    def drops(self) -> list:
+        """A DropCount of every drop reason, from the engine's opening on, zeros included."""
+        cdef mip_amount amounts[2][MIP_DROP_END]
+
+        with self._lock:
+            mip_engine_drops(self._open(), amounts)
+        return [
+            DropCount(reason, _amount(&amounts[<int>MIP_OUT][<int>reason]),
+                      _amount(&amounts[<int>MIP_IN][<int>reason]))
+            for reason in DropReason
+        ]
+
     def drain_events(self) -> list:
         """Takes the events that came since the last call."""
         cdef mip_event chunk[64]
@@ -417,4 +439,8 @@ cdef class Engine:
 
 
 cdef object _traffic(const mip_sum *s):
-    return Traffic(s.packets, s.bytes, s.dropped)
+    return Traffic(s.packets, s.bytes, s.dropped, s.dropped_bytes)
+
+
+cdef object _amount(const mip_amount *a):
+    return Amount(a.packets, a.bytes)

@@ -211,11 +211,20 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Packets and bytes, without outer headers, that went through; and packets that were dropped."""
+    """Packets and bytes, without outer headers, that went through; and that were dropped."""
 
     packets: int
     bytes: int
     dropped: int
+    dropped_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Packets, and their bytes: without outer headers, unless what was dropped could not be unpacked."""
+
+    packets: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ def _views(daemon: Daemon) -> dict[str, Callable[[], object]]:
         "associations": lambda: configured.associations(daemon.config),
         "violations": daemon.journal.violations.rows,
         "tunnels": lambda: views.tunnels(daemon.tunnels.status(), daemon.tunnels.underlay, daemon.paths, now),
+        "drops": lambda: views.drops(daemon.tunnels.drops()),
         "counters": lambda: {**daemon.journal.counters.snapshot(), "data_plane": daemon.tunnels.counters()},
     }
 

@@ -13,7 +13,7 @@ from mobileip.control.core.mobile import MobileNode
 from mobileip.control.core.multicast import Membership
 from mobileip.control.core.tunnel_state import TunnelStates
 from mobileip.control.core.visitors import PendingRegistration, Visitor
-from mobileip.control.tunnels import Tunnel, TunnelStatus
+from mobileip.control.tunnels import DropCount, Tunnel, TunnelStatus
 from mobileip.control.types import NANOSECONDS, Instant
 from mobileip.control.wire import AgentFlags
 
@@ -121,7 +121,23 @@ def tunnels(
             "packets_out": one.out.packets,
             "bytes_out": one.out.bytes,
             "dropped": one.into.dropped + one.out.dropped,
+            "dropped_packets_in": one.into.dropped,
+            "dropped_bytes_in": one.into.dropped_bytes,
+            "dropped_packets_out": one.out.dropped,
+            "dropped_bytes_out": one.out.dropped_bytes,
             "flags": [flag.name.lower() for flag in type(tunnel.flags) if flag in tunnel.flags and flag.name],
+        }
+
+
+def drops(counts: Iterable[DropCount]) -> Iterator[Row]:
+    for one in counts:
+        yield {
+            "reason": one.reason.label,
+            "packets_in": one.into.packets,
+            "bytes_in": one.into.bytes,
+            "packets_out": one.out.packets,
+            "bytes_out": one.out.bytes,
+            "meaning": one.reason.meaning,
         }
 
 

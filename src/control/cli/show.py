@@ -37,7 +37,7 @@ Examples:
 )
 @click.argument("what", metavar="WHAT", type=click.Choice(list(NOUNS)))
 @click.option("--json", "as_json", is_flag=True, help="Print the daemon's JSON; docs/show.md has the fields.")
-@click.option("--all", "everything", is_flag=True, help="Counters: those at zero too.")
+@click.option("--all", "everything", is_flag=True, help="Counters and drops: those at zero too.")
 @target.options
 def show(what: str, as_json: bool, everything: bool, path: target.Find) -> None:
     """Show what a running daemon knows.
@@ -65,6 +65,8 @@ def _render(what: str, answer: Any, everything: bool) -> Iterable[Table | Text]:
     if isinstance(answer, dict):
         return [_vertical(what, answer)] if answer else [Text(f"no {what}")]
     if isinstance(answer, list) and all(isinstance(row, dict) for row in answer):
+        if what == "drops" and not everything:
+            answer = [row for row in answer if row.get("packets_in") or row.get("packets_out")]
         return [_rows(what, answer)] if answer else [Text(f"no {what}")]
     raise click.ClickException(f"the daemon's answer has no rows; see it with: mobileip show {what} --json")
 

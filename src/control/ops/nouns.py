@@ -201,7 +201,22 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "packets_out": "packets that went into the tunnel",
             "bytes_out": "their bytes, without outer headers",
             "dropped": "packets of this tunnel that were dropped, both ways",
+            "dropped_packets_in": "of these, what came out of the tunnel",
+            "dropped_bytes_in": "their bytes, without outer headers",
+            "dropped_packets_out": "of these, what was to go into the tunnel",
+            "dropped_bytes_out": "their bytes, without outer headers",
             "flags": "reverse: packets from the home address are accepted from the tunnel, or sent into it",
+        },
+    ),
+    "drops": Noun(
+        "why packets were dropped, those of no tunnel too",
+        {
+            "reason": "why, by the name it has among the counters",
+            "packets_in": "packets on the way out of a tunnel",
+            "bytes_in": "their bytes, without outer headers where these could be taken off",
+            "packets_out": "packets on the way into a tunnel",
+            "bytes_out": "their bytes, without outer headers",
+            "meaning": "why, in words",
         },
     ),
     "counters": Noun(

@@ -92,6 +92,13 @@ int mip_engine_igmp_fd(const struct mip_engine *e);
 void mip_engine_counters(const struct mip_engine *e, uint64_t drops[MIP_DROP_END],
 			 uint64_t counters[MIP_COUNTER_END]);
 
+/* The same drops, in packets and bytes: on the way into tunnels, and out of them. */
+struct mip_amount {
+	uint64_t packets, bytes;
+};
+
+void mip_engine_drops(const struct mip_engine *e, struct mip_amount drops[MIP_DIRECTIONS][MIP_DROP_END]);
+
 /* Takes at most cap events. */
 size_t mip_engine_events(struct mip_engine *e, struct mip_event *out, size_t cap);
 

@@ -84,6 +84,19 @@ void mip_engine_counters(const struct mip_engine *e, uint64_t drops[MIP_DROP_END
 			counters[MIP_COUNTER_RECEIVE_OVERFLOW] += mip_raw_overflow(e->receivers[i].fd);
 }
 
+void mip_engine_drops(const struct mip_engine *e, struct mip_amount drops[MIP_DIRECTIONS][MIP_DROP_END])
+{
+	memset(drops, 0, MIP_DIRECTIONS * sizeof(*drops));
+	for (int d = 0; d < MIP_THREADS; d++) {
+		struct mip_amount *sum = drops[d == MIP_IN ? MIP_IN : MIP_OUT];
+
+		for (int i = 0; i < MIP_DROP_END; i++) {
+			sum[i].packets += mip_get(&e->worker[d].drops[i]);
+			sum[i].bytes += mip_get(&e->worker[d].drop_bytes[i]);
+		}
+	}
+}
+
 size_t mip_engine_events(struct mip_engine *e, struct mip_event *out, size_t cap)
 {
 	uint64_t signals;

@@ -55,6 +55,7 @@ int64_t mip_stats_take(struct mip_stats *s, uint32_t home_be, enum mip_side side
 		owner->before[d].packets = mip_get(&s->traffic[d][index].packets);
 		owner->before[d].bytes = mip_get(&s->traffic[d][index].bytes);
 		owner->before[d].dropped = mip_get(&s->traffic[d][index].dropped);
+		owner->before[d].dropped_bytes = mip_get(&s->traffic[d][index].dropped_bytes);
 	}
 	return index;
 }
@@ -78,5 +79,6 @@ void mip_stats_read(const struct mip_stats *s, uint32_t index, struct mip_status
 		sum->packets += mip_get(&t->packets) - owner->before[d].packets;
 		sum->bytes += mip_get(&t->bytes) - owner->before[d].bytes;
 		sum->dropped += mip_get(&t->dropped) - owner->before[d].dropped;
+		sum->dropped_bytes += mip_get(&t->dropped_bytes) - owner->before[d].dropped_bytes;
 	}
 }

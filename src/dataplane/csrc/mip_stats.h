@@ -11,6 +11,7 @@
  * Packets and bytes are those that there would be without offloads: a super-packet
  * from the TUN device counts as the segments it is cut into, headers and all,
  * whether sent or dropped.  Only what a network card merged before we saw it is one.
+ * Bytes are without outer headers, but of what is dropped before it was unpacked.
  */
 #ifndef MIP_STATS_H
 #define MIP_STATS_H
@@ -30,7 +31,7 @@ enum { MIP_DELIVERY = MIP_THREADS, MIP_ARRAYS };
 enum { MIP_STATS_REST = 1024, MIP_NO_INDEX = -1 };
 
 struct mip_traffic {
-	_Atomic uint64_t packets, bytes, dropped, reserved;
+	_Atomic uint64_t packets, bytes, dropped, dropped_bytes;
 };
 
 /*
@@ -45,7 +46,7 @@ struct mip_sequence {
 enum { MIP_SEQUENCE_LATE = 4 };
 
 struct mip_sum {
-	uint64_t packets, bytes, dropped;
+	uint64_t packets, bytes, dropped, dropped_bytes;
 };
 
 struct mip_owner {

@@ -39,7 +39,7 @@ struct mip_receiver {
 };
 
 struct mip_worker {
-	_Alignas(64) _Atomic uint64_t drops[MIP_DROP_END];
+	_Alignas(64) _Atomic uint64_t drops[MIP_DROP_END], drop_bytes[MIP_DROP_END];
 	_Atomic uint64_t counters[MIP_COUNTER_END];
 	struct mip_ring ring;
 
@@ -133,18 +133,39 @@ static inline uint8_t *mip_room(const struct mip_worker *w, uint32_t i)
 	return w->rooms + (size_t)i * MIP_ROOM + MIP_HEADROOM;
 }
 
-/* t is the packets' tunnel, or null if they have none. */
-static inline void mip_worker_drop_all(struct mip_worker *w, enum mip_drop drop, const struct mip_tunnel *t,
-				       uint32_t count)
+/* of is the traffic of the packets' tunnel, or null if they have none. */
+static inline void mip_worker_count_drop(struct mip_worker *w, enum mip_drop drop, struct mip_traffic *of,
+					 uint64_t count, uint64_t bytes)
 {
 	mip_add(&w->drops[drop], count);
-	if (t)
-		mip_add(&w->traffic[t->index].dropped, count);
+	mip_add(&w->drop_bytes[drop], bytes);
+	if (of) {
+		mip_add(&of->dropped, count);
+		mip_add(&of->dropped_bytes, bytes);
+	}
 }
 
-static inline void mip_worker_drop(struct mip_worker *w, enum mip_drop drop, const struct mip_tunnel *t)
+/* Bytes of p, or of the segments of the super-packet that it is. */
+static inline uint32_t mip_worker_bytes(const struct mip_packet *p, const struct mip_ipv4 *ip,
+					const struct mip_super *super)
 {
-	mip_worker_drop_all(w, drop, t, 1);
+	return super->count > 1 ? mip_segment_bytes(ip, super) : p->len;
+}
+
+/* t is the packet's tunnel, or null if it has none. */
+static inline void mip_worker_drop(struct mip_worker *w, enum mip_drop drop, const struct mip_tunnel *t,
+				   const struct mip_packet *p)
+{
+	mip_worker_count_drop(w, drop, t ? &w->traffic[t->index] : NULL, 1, p->len);
+}
+
+/* All the segments of a super-packet, whose header is ip; or a packet, and then ip does not matter. */
+static inline void mip_worker_drop_super(struct mip_worker *w, enum mip_drop drop, const struct mip_tunnel *t,
+					 const struct mip_packet *p, const struct mip_ipv4 *ip,
+					 const struct mip_super *super)
+{
+	mip_worker_count_drop(w, drop, t ? &w->traffic[t->index] : NULL, super->count,
+			      mip_worker_bytes(p, ip, super));
 }
 
 #endif

@@ -218,7 +218,7 @@ static void forward(struct mip_broadcast *b, struct mip_packet *p, const struct 
 	if (!drop)
 		drop = mip_encap_forward(p->data, &ip);
 	if (drop) {
-		mip_worker_drop(w, drop, NULL);
+		mip_worker_drop(w, drop, NULL, p);
 		return;
 	}
 	mip_offload_finish(p->data, &ip);

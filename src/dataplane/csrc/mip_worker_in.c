@@ -19,8 +19,7 @@ static int write_device(struct mip_worker *w, const struct iovec *iov, uint32_t 
 
 		if (errno == EBADFD || errno == ENODEV)
 			return errno;
-		mip_add(&w->drops[drop], count);
-		mip_add(&traffic->dropped, count);
+		mip_worker_count_drop(w, drop, traffic, count, bytes);
 		return 0;
 	}
 	mip_add(&w->counters[MIP_COUNTER_DECAPSULATED_PACKETS], count);
@@ -94,7 +93,7 @@ static void deliver_to_home_agent(struct mip_worker *w, struct mip_packet *p, st
 	enum mip_drop drop = mip_encap_forward(p->data, &d->inner);
 
 	if (drop)
-		mip_worker_drop(w, drop, t);
+		mip_worker_drop(w, drop, t, p);
 	else if (mip_worker_tunnel(w, p, &d->inner, t, false) == MIP_DROP_TOO_BIG)
 		mip_worker_too_big(w, p, t);
 	mip_add(&w->counters[MIP_COUNTER_DELIVERED_PACKETS], !drop);
@@ -105,7 +104,7 @@ static void forward_multicast(struct mip_worker *w, const struct mip_packet *p, 
 {
 	mip_add(&w->counters[MIP_COUNTER_NODE_MULTICASTS], 1);
 	if (send(w->nodes_fd, p->data, p->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-		mip_worker_drop(w, MIP_DROP_MULTICAST_OVERFLOW, t);
+		mip_worker_drop(w, MIP_DROP_MULTICAST_OVERFLOW, t, p);
 		return;
 	}
 	mip_add(&w->traffic[t->index].packets, 1);
@@ -119,7 +118,7 @@ static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packe
 	enum mip_drop drop = mip_path_inbound_at(w->table, type, d, place, &t);
 
 	if (drop == MIP_DROP_NO_BINDING) {
-		mip_worker_drop(w, drop, NULL);
+		mip_worker_drop(w, drop, NULL, p);
 		/* A visitor may have left.  Where there are only home ends, somebody speaks for another. */
 		if (mip_table_has(w->table, MIP_CARE_OF) || !mip_table_has(w->table, MIP_HOME))
 			mip_worker_sample(w, MIP_EVENT_UNKNOWN_HOME, d->inner.dst_be, 0);
@@ -134,7 +133,7 @@ static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packe
 	    !mip_sequence_accept(&w->sequences[t.index], d->sequence))
 		drop = MIP_DROP_GRE_SEQUENCE;
 	if (drop) {
-		mip_worker_drop(w, drop, &t);
+		mip_worker_drop(w, drop, &t, p);
 		return 0;
 	}
 	mip_worker_clamp(w, p, &d->inner, &t);
@@ -178,7 +177,7 @@ static int in_batch(struct mip_worker *w, enum mip_encap type, const struct mmsg
 			place[i] = mip_path_locate_inbound(w->table, &decap[i].inner);
 	for (uint32_t i = 0; i < count && !error; i++) {
 		if (drop[i])
-			mip_worker_drop(w, drop[i], NULL);
+			mip_worker_drop(w, drop[i], NULL, &packets[i]);
 		else
 			error = in_packet(w, type, &packets[i], &decap[i], place[i]);
 	}

@@ -112,7 +112,7 @@ void mip_worker_link_deliver(struct mip_worker *w, struct mip_packet *p, const s
 		}
 	}
 	if (drop) {
-		mip_worker_drop(w, drop, t);
+		mip_worker_drop(w, drop, t, p);
 		return;
 	}
 	mip_add(&w->counters[MIP_COUNTER_DECAPSULATED_PACKETS], 1);
@@ -165,7 +165,7 @@ static void tunnel(struct mip_worker *w, struct mip_packet *p, struct mip_ipv4 *
 	enum mip_drop drop = mip_encap_forward(p->data, ip);
 
 	if (drop) {
-		mip_worker_drop_all(w, drop, t, super->count);
+		mip_worker_drop_super(w, drop, t, p, ip, super);
 		return;
 	}
 	if (super->count > 1)
@@ -189,7 +189,7 @@ static void to_agent(struct mip_worker *w, struct mip_packet *p, const struct mi
 						    : MIP_DROP_NO_BINDING;
 	mip_add(&w->counters[MIP_COUNTER_DELIVERED_PACKETS], !drop);
 	if (drop)
-		mip_worker_drop(w, drop, t);
+		mip_worker_drop(w, drop, t, p);
 	else
 		tunnel(w, p, &d.inner, super, t);
 }
@@ -210,7 +210,7 @@ static void link_packet(struct mip_worker *w, struct mip_packet *p, const struct
 	if (!drop && !find_visitor(w, ip.src_be, from, &t))
 		drop = MIP_DROP_NO_BINDING;
 	if (drop) {
-		mip_worker_drop_all(w, drop, NULL, super.count);
+		mip_worker_drop_super(w, drop, NULL, p, &ip, &super);
 		return;
 	}
 	p->len = ip.total;
@@ -218,9 +218,9 @@ static void link_packet(struct mip_worker *w, struct mip_packet *p, const struct
 	if (ip.dst_be == spot.own_be || ip.dst_be == t.local_be)
 		to_agent(w, p, &ip, &super, &t);
 	else if (t.flags & MIP_F_DELIVERY) /* for a direct way its address is too ambiguous */
-		mip_worker_drop_all(w, MIP_DROP_SHARED_ADDRESS, &t, super.count);
+		mip_worker_drop_super(w, MIP_DROP_SHARED_ADDRESS, &t, p, &ip, &super);
 	else if (!(t.flags & MIP_F_REVERSE))
-		mip_worker_drop_all(w, MIP_DROP_NOT_REVERSE, &t, super.count);
+		mip_worker_drop_super(w, MIP_DROP_NOT_REVERSE, &t, p, &ip, &super);
 	else
 		tunnel(w, p, &ip, &super, &t);
 }

@@ -118,7 +118,7 @@ void mip_multicast_of_link(struct mip_broadcast *b, struct mip_packet *p, const 
 	if (!drop)
 		drop = mip_encap_forward(p->data, &ip);
 	if (drop) {
-		mip_worker_drop(w, drop, NULL);
+		mip_worker_drop(w, drop, NULL, p);
 		return;
 	}
 	mip_add(&w->counters[MIP_COUNTER_MULTICASTS], 1);
@@ -151,7 +151,7 @@ static void send_on_link(struct mip_worker *w, const struct mip_packet *p, const
 	if (sendto(watch->send_fd, p->data, p->len, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to)) >= 0)
 		mip_add(&w->counters[MIP_COUNTER_HOME_MULTICASTS], 1);
 	else
-		mip_worker_drop(w, errno == EMSGSIZE ? MIP_DROP_SEND_TOO_BIG : MIP_DROP_SEND_FAILED, NULL);
+		mip_worker_drop(w, errno == EMSGSIZE ? MIP_DROP_SEND_TOO_BIG : MIP_DROP_SEND_FAILED, NULL, p);
 }
 
 void mip_multicast_of_node(struct mip_broadcast *b, struct mip_packet *p)
@@ -164,7 +164,7 @@ void mip_multicast_of_node(struct mip_broadcast *b, struct mip_packet *p)
 	if (!drop && ip.protocol == MIP_PROTO_IGMP) {
 		mip_add(&w->counters[MIP_COUNTER_IGMP_RECEIVED], 1);
 		if (send(b->pairs[MIP_CONTROL][1], p->data, p->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-			mip_worker_drop(w, MIP_DROP_MULTICAST_OVERFLOW, NULL);
+			mip_worker_drop(w, MIP_DROP_MULTICAST_OVERFLOW, NULL, p);
 		return;
 	}
 	if (!drop && mip_is_link_local_group(ip.dst_be))
@@ -172,7 +172,7 @@ void mip_multicast_of_node(struct mip_broadcast *b, struct mip_packet *p)
 	if (!drop)
 		drop = mip_encap_forward(p->data, &ip);
 	if (drop) {
-		mip_worker_drop(w, drop, NULL);
+		mip_worker_drop(w, drop, NULL, p);
 		return;
 	}
 	mip_offload_finish(p->data, &ip);

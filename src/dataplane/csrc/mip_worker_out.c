@@ -44,7 +44,7 @@ static void out_copies(struct mip_worker *w, struct taken *taken, const struct m
 
 	i = mip_group_place(group, count, taken->inner.src_be);
 	if (i < count && mip_encap_is_to_itself(taken->packet.data, &taken->inner)) {
-		mip_worker_drop(w, MIP_DROP_LOOP_CARE_OF, &group[i]);
+		mip_worker_drop(w, MIP_DROP_LOOP_CARE_OF, &group[i], &taken->packet);
 		return;
 	}
 	for (i = count; i-- > 0;) {
@@ -81,7 +81,8 @@ static void out_packet(struct mip_worker *w, struct taken *taken)
 	if (drop) {
 		bool known = drop != MIP_DROP_NO_BINDING && drop != MIP_DROP_MULTICAST_WAY;
 
-		mip_worker_drop_all(w, drop, known ? &t : NULL, taken->super.count);
+		mip_worker_drop_super(w, drop, known ? &t : NULL, &taken->packet, &taken->inner,
+				      &taken->super);
 		if (drop == MIP_DROP_NO_BINDING)
 			mip_worker_sample(w, MIP_EVENT_UNKNOWN_HOME, taken->inner.dst_be, 0);
 	} else if (t.side == MIP_NODE) {
@@ -109,7 +110,7 @@ static void out_batch(struct mip_worker *w, struct taken *taken, uint32_t count)
 				mip_offload_read(p->data - MIP_OFFLOAD_HEADER, p->data, &k->inner, &k->super);
 		}
 		packets += k->super.count;
-		bytes += k->super.count > 1 ? mip_segment_bytes(&k->inner, &k->super) : p->len;
+		bytes += mip_worker_bytes(p, &k->inner, &k->super);
 		mip_add(&w->counters[MIP_COUNTER_SUPER_PACKETS], k->super.count > 1);
 	}
 	mip_add(&w->counters[MIP_COUNTER_DEVICE_READ_PACKETS], packets);
@@ -119,7 +120,7 @@ static void out_batch(struct mip_worker *w, struct taken *taken, uint32_t count)
 			taken[i].place = mip_path_locate_outbound(w->table, &taken[i].inner);
 	for (uint32_t i = 0; i < count; i++) {
 		if (taken[i].drop)
-			mip_worker_drop(w, taken[i].drop, NULL);
+			mip_worker_drop(w, taken[i].drop, NULL, &taken[i].packet);
 		else
 			out_packet(w, &taken[i]);
 	}

@@ -53,8 +53,7 @@ void mip_worker_flush(struct mip_worker *w)
 		if (s->error[i]) {
 			enum mip_drop drop = mip_worker_refusal(s->error[i]);
 
-			mip_add(&w->drops[drop], 1);
-			mip_add(&traffic->dropped, 1);
+			mip_worker_count_drop(w, drop, traffic, 1, s->inner[i]);
 			if (drop == MIP_DROP_SEND_TOO_BIG)
 				mip_worker_sample(w, MIP_EVENT_TUNNEL_TOO_BIG, s->remote_be[i], s->len[i]);
 			continue;
@@ -123,7 +122,7 @@ static void tunnel_fragments(struct mip_worker *w, const struct mip_packet *orig
 	uint64_t made = 0;
 
 	if (!mip_frag_begin(&frag, packet.data, packet.len, fits)) {
-		mip_worker_drop(w, MIP_DROP_NEEDS_FRAGMENTATION, t);
+		mip_worker_drop(w, MIP_DROP_NEEDS_FRAGMENTATION, t, &packet);
 		return;
 	}
 	for (;;) {
@@ -138,7 +137,7 @@ static void tunnel_fragments(struct mip_worker *w, const struct mip_packet *orig
 		if (!drop)
 			drop = encapsulate(w, &p, &ip, t, nested);
 		if (drop)
-			mip_worker_drop(w, drop, t);
+			mip_worker_drop(w, drop, t, &p);
 		else
 			queue(w, &p, &ip, t, nested);
 	}
@@ -158,7 +157,7 @@ static enum mip_drop tunnel(struct mip_worker *w, struct mip_packet *p, const st
 		tunnel_fragments(w, original, t, nested);
 		return MIP_OK;
 	} else {
-		mip_worker_drop(w, drop, t);
+		mip_worker_drop(w, drop, t, p);
 	}
 	return drop;
 }
@@ -197,7 +196,7 @@ void mip_worker_tunnel_super(struct mip_worker *w, const struct mip_packet *p, c
 			break;
 		if (!fits && inner->frag & MIP_IPV4_DF) {
 			segment = whole(w, &segment);
-			mip_worker_drop_all(w, MIP_DROP_TOO_BIG, t, super->count);
+			mip_worker_drop_super(w, MIP_DROP_TOO_BIG, t, p, inner, super);
 			mip_worker_too_big(w, &segment, t);
 			break;
 		}

@@ -30,7 +30,17 @@ from mobileip.control.reasons import Reason
 from mobileip.control.tunnels import Tunnels
 from mobileip.control.types import Lifetime
 from mobileip.control.wire import MembershipReport, RequestFlags, build_igmp
-from mobileip.dataplane import Encapsulation, Flag, Side, Traffic, Tunnel, TunnelStatus
+from mobileip.dataplane import (
+    Amount,
+    DropCount,
+    DropReason,
+    Encapsulation,
+    Flag,
+    Side,
+    Traffic,
+    Tunnel,
+    TunnelStatus,
+)
 from tests.unit.core import factory
 from tests.unit.core.factory import AGENT, CARE_OF, HOME, HOME_AGENT, NODE_MAC, OTHER_CARE_OF
 
@@ -77,6 +87,9 @@ class Engine:
 
     def underlay(self, tunnel: Tunnel) -> str:
         return "packet" if tunnel.remote == CARE_OF else "raw"
+
+    def drops(self) -> list[DropCount]:
+        return [DropCount(DropReason.TOO_BIG, Amount(1, 1500), Amount(0, 0))]
 
     def counters(self) -> dict[str, int]:
         return {"forwarded": 3}

@@ -34,6 +34,10 @@ KNOWN: dict[str, Any] = {
         {"address": "10.2.0.1", "roles": ["home", "foreign"], "current": False, "care_of_addresses": []}
     ],
     "registration": {"zz": "last", "clock_offset_s": -0.0012, "state": "registered", "interface": None},
+    "drops": [
+        {"reason": "too-big", "packets_in": 0, "packets_out": 2, "bytes_out": 2800},
+        {"reason": "no-binding", "packets_in": 0, "packets_out": 0, "bytes_out": 0},
+    ],
     "counters": {"reasons": {"registered": 3, "denied": 0}, "data_plane": {"no-tunnel": 0}},
 }
 
@@ -106,6 +110,11 @@ def test_counters_without_those_at_zero(daemon: Path) -> None:
         ["registered", "3"],
         ["2", "more", "at", "zero", "(--all)"],
     ]
+
+
+def test_drops_without_those_that_never_happened(daemon: Path) -> None:
+    assert lines(ask("drops"))[2:] == [["too-big", "0", "2", "2800"]]
+    assert lines(ask("drops", "--all"))[3:] == [["no-binding", "0", "0", "0"]]
 
 
 def test_counters_all(daemon: Path) -> None:

@@ -259,7 +259,7 @@ def test_the_node_takes_it_out(cable: Link, where: IPv4Address) -> None:
             "decapsulated-bytes": 200,
             "wrong-outer-source": 1,
         },
-        (NOTHING, Traffic(1, 200, 1)),
+        (NOTHING, Traffic(1, 200, 1, 200)),
     )
 
 

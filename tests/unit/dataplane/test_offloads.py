@@ -99,7 +99,7 @@ def test_super_packet_wider_than_the_tunnel_is_refused_once(cable: Link) -> None
             "too-big": 10,
             "icmp-sent": 1,
         },
-        (Traffic(0, 0, 10), Traffic(0, 0, 0)),
+        (Traffic(0, 0, 10, 10 * 1028), Traffic(0, 0, 0)),
     )
     with pytest.raises(OSError, match="Message too long"):
         sender.send(payload(10_000))

@@ -166,8 +166,8 @@ def test_a_dead_ttl_goes_nowhere(cable: Link) -> None:
     expect(
         visited.engine,
         {"link-read-packets": 1, "received-packets": 1, "received-bytes": 120, "inner-ttl-zero": 2},
-        (Traffic(0, 0, 1), NOTHING),
-        (NOTHING, Traffic(0, 0, 1)),
+        (Traffic(0, 0, 1, 100), NOTHING),
+        (NOTHING, Traffic(0, 0, 1, 100)),
     )
 
 
@@ -182,7 +182,7 @@ def test_too_big_is_told_on_the_link(cable: Link) -> None:
         visited.engine,
         {"link-read-packets": 1, "too-big": 1, "icmp-sent": 1},
         (NOTHING, NOTHING),
-        (Traffic(0, 0, 1), NOTHING),
+        (Traffic(0, 0, 1, 1001), NOTHING),
     )
 
 

@@ -168,7 +168,7 @@ def test_too_big_is_told_to_the_sender(cable: Link) -> None:
             "too-big": 1,
             "icmp-sent": 1,
         },
-        (Traffic(1, 1000, 1), NOTHING),
+        (Traffic(1, 1000, 1, 1001), NOTHING),
     )
 
 
@@ -231,7 +231,7 @@ def test_a_device_with_a_smaller_mtu_is_told_of_and_survived(cable: Link) -> Non
             "encapsulated-bytes": 1180,
             "send-too-big": 2,
         },
-        (Traffic(1, 1180, 2), NOTHING),
+        (Traffic(1, 1180, 2, 2363), NOTHING),
     )
     (event,) = engine.drain_events()
     assert (event.type, event.address, event.value) == (EventType.TUNNEL_TOO_BIG, CARE_OF, 1201)
@@ -245,7 +245,7 @@ def test_no_route_to_the_other_end(cable: Link) -> None:
     expect(
         engine,
         {"device-read-packets": 1, "device-read-bytes": 100, "send-unreachable": 1},
-        (Traffic(0, 0, 1), NOTHING),
+        (Traffic(0, 0, 1, 100), NOTHING),
     )
 
 
@@ -302,7 +302,7 @@ def test_visitor_without_reverse_tunnel(cable: Link) -> None:
     expect(
         engine,
         {"device-read-packets": 1, "device-read-bytes": 100, "not-reverse": 1},
-        (Traffic(0, 0, 1), NOTHING),
+        (Traffic(0, 0, 1, 100), NOTHING),
     )
 
 
