@@ -13,7 +13,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-enum { STREAMS = 4, RECORD = 6, ENOUGH = 2 * MIP_PACKET_MAX };
+enum { STREAMS = 4, RECORD = 6 };
+
+/*
+ * The first byte: kind of input, whether the device knows UDP segments, and whether packets are large, up
+ * to two super-packets in all.  Large ones reach little that small ones do not and take long, so few inputs are.
+ */
+enum { SUPER = 1, NO_UDP = 2, LARGE = 0xf0, ENOUGH = 2 * MIP_PACKET_MAX };
 
 static struct recut batch;
 static struct mip_coalescer coalescer;
@@ -128,7 +134,7 @@ struct stream {
 };
 
 /* One packet of a stream, bent as the record says: kind, sizes, and which byte of the headers to change how.  Its bytes. */
-static uint32_t add(const uint8_t r[RECORD], struct stream streams[STREAMS])
+static uint32_t add(const uint8_t r[RECORD], struct stream streams[STREAMS], bool large)
 {
 	struct stream *s = &streams[r[0] % STREAMS];
 	uint8_t *packet = recut_packet(&batch, batch.count), *transport = packet + MIP_IPV4_HEADER;
@@ -137,7 +143,7 @@ static uint32_t add(const uint8_t r[RECORD], struct stream streams[STREAMS])
 	struct mip_ipv4 ip = { .src_be = 1, .ttl = 9, .protocol = tcp ? MIP_PROTO_TCP : MIP_PROTO_UDP };
 
 	if (r[1])
-		s->size = (uint16_t)(r[0] & 16 ? r[1] << (r[0] & 64 ? 8 : 4) : r[1]);
+		s->size = (uint16_t)(large && r[0] & 16 ? r[1] << (r[0] & 64 ? 8 : 4) : r[1]);
 	ip.dst_be = 2u + r[0] % STREAMS;
 	ip.frag = r[0] & 32 ? MIP_IPV4_DF : 0;
 	ip.id = s->id++;
@@ -172,11 +178,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct stream streams[STREAMS] = { { 0 } };
 	uint32_t bytes = 0;
+	bool large;
 
 	if (len == 0)
 		return 0;
-	coalescer.udp = !(data[0] & 2);
-	if (data[0] & 1) {
+	large = (data[0] & LARGE) == LARGE;
+	coalescer.udp = !(data[0] & NO_UDP);
+	if (data[0] & SUPER) {
 		super_packet(data + 1, len - 1);
 		return 0;
 	}
@@ -184,7 +192,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	/* Enough to fill a super-packet and begin another: more only takes time. */
 	for (data++, len--; len >= RECORD && batch.count < MIP_BATCH && bytes < ENOUGH;
 	     data += RECORD, len -= RECORD)
-		bytes += add(data, streams);
+		bytes += add(data, streams, large);
 	recut(&batch, &coalescer);
 	return 0;
 }
