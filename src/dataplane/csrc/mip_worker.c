@@ -5,7 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SECOND_NS = 1000000000 };
+/* So many packets since a thread last slept are a stream, which may gather for so long. */
+enum { SECOND_NS = 1000000000, STREAM = 8, PAUSE_NS = 50000 };
 
 uint64_t mip_now_ns(void)
 {
@@ -71,10 +72,14 @@ void mip_worker_wrong_source(struct mip_worker *w, uint32_t outer_be, uint32_t i
 
 bool mip_worker_wait(struct mip_worker *w, const int *fds, uint32_t count)
 {
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
 	struct pollfd polled[MIP_ENCAPS + 1] = { { w->stop_fd, POLLIN, 0 } };
+	bool stream = w->since_wait >= STREAM;
 
 	for (uint32_t i = 0; i < count; i++)
 		polled[i + 1] = (struct pollfd){ fds[i], POLLIN, 0 };
-	(void)poll(polled, count + 1, -1); /* EINTR and errors on one of them: the next read tells */
+	/* EINTR and errors on one of them: the next read tells */
+	(void)ppoll(polled, stream ? 1 : count + 1, stream ? &pause : NULL, NULL);
+	w->since_wait = 0;
 	return !atomic_load_explicit(w->stopping, memory_order_relaxed);
 }

@@ -64,6 +64,7 @@ struct mip_worker {
 	struct mip_bucket icmp;
 	uint64_t told_ns[MIP_EVENT_END];
 	uint64_t wrong_sources; /* not told yet */
+	uint32_t since_wait;    /* packets read since mip_worker_wait() */
 	uint16_t id;
 
 	pthread_t thread;
@@ -125,7 +126,12 @@ void mip_worker_event(struct mip_worker *w, enum mip_event_type type, uint32_t a
 void mip_worker_sample(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value);
 /* A packet that failed the source check: who sent it, and as whom. */
 void mip_worker_wrong_source(struct mip_worker *w, uint32_t outer_be, uint32_t inner_be);
-/* Sleeps until one of at most MIP_ENCAPS descriptors is readable; false if it is time to stop. */
+/*
+ * Sleeps until one of at most MIP_ENCAPS descriptors is readable; false if it is time to stop.  In the
+ * midst of a stream it sleeps a little whatever comes, as network cards do (interrupt moderation): larger
+ * batches, larger merged packets and fewer acknowledgements of them, and nobody wakes anybody.  Packets that
+ * come one by one never wait for others.
+ */
 bool mip_worker_wait(struct mip_worker *w, const int *fds, uint32_t count);
 
 static inline uint8_t *mip_room(const struct mip_worker *w, uint32_t i)

@@ -195,6 +195,7 @@ static int receive(struct mip_worker *w, const struct mip_receiver *r, struct mm
 	if (count < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : errno;
 	*more |= count > 0;
+	w->since_wait += (uint32_t)count;
 	return in_batch(w, r->type, messages, (uint32_t)count);
 }
 

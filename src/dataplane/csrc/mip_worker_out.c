@@ -159,6 +159,7 @@ void *mip_worker_out(void *worker)
 
 	while (!atomic_load_explicit(w->stopping, memory_order_relaxed)) {
 		error = read_batch(w, taken, &count);
+		w->since_wait += count;
 		if (count)
 			out_batch(w, taken, count);
 		if (error) {
