@@ -11,6 +11,7 @@ from os import urandom
 from time import monotonic_ns, time_ns
 
 from mobileip.control.agent import clock, commands, host, settings
+from mobileip.control.agent.accepted import AcceptedTimestamps
 from mobileip.control.agent.debug import Followers
 from mobileip.control.agent.groups import GroupTraffic
 from mobileip.control.agent.idle import TrafficPolls
@@ -119,7 +120,7 @@ class _Daemon:
         daemon = self.config.daemon
         await self._stack.enter_async_context(ControlServer(daemon.control_socket, commands.handlers(self)))
         self._netlink = self._stack.enter_context(closing(Netlink()))
-        links = self._links()
+        links = settings.links(self.config)
         mark = _MARK if self.config.mobile_node is not None else None
         self._sockets = self._stack.enter_context(
             closing(
@@ -138,7 +139,9 @@ class _Daemon:
         sysctls = Sysctls(daemon.sysctl_file)
         self._stack.callback(_tell, "sysctl-not-restored", sysctls.restore)
         mtu = daemon.tunnel_mtu or device_mtu(
-            host.underlay_mtu(self._netlink, self._ends(), self._tunnel_links()),
+            host.underlay_mtu(
+                self._netlink, settings.tunnel_ends(self.config), settings.tunnel_links(self.config)
+            ),
             settings.usual_encapsulation(self.config),
             daemon.gre_checksum,
             daemon.gre_sequence,
@@ -218,12 +221,16 @@ class _Daemon:
             )
         home, foreign = _home_settings(config), self._foreign_settings(config)
         self.agents = MobilityAgents(
-            home=None if home is None else HomeAgent(home),
+            home=None if home is None else HomeAgent(home, self._accepted()),
             foreign=None if foreign is None else ForeignAgent(foreign),
             links=settings.advertised_links(config, self._address_of),
             entropy=urandom,
         )
         return self.agents
+
+    def _accepted(self) -> AcceptedTimestamps:
+        file = self.config.daemon.accepted_file
+        return self._stack.enter_context(closing(AcceptedTimestamps(file, self._note)))
 
     def _may_be_idle(self) -> bool:
         home = None if self.agents is None else self.agents.home
@@ -247,36 +254,12 @@ class _Daemon:
     def _address_of(self, interface: str) -> IPv4Interface:
         return host.first_address(self._netlink, interface)
 
-    def _links(self) -> tuple[str, ...]:
-        """Interfaces on which nodes and agents meet: watched, listened on with link-layer addresses."""
-        config = self.config
-        if config.mobile_node is not None:
-            return config.mobile_node.interfaces
-        return tuple(dict.fromkeys([*self._home_links(), *self._visited_links()]))
-
-    def _home_links(self) -> list[str]:
-        home = self.config.home_agent
-        return [] if home is None else [net.interface for net in home.networks if net.interface is not None]
-
-    def _visited_links(self) -> list[str]:
-        foreign = self.config.foreign_agent
-        return [] if foreign is None else [link.name for link in foreign.interfaces]
-
-    def _ends(self) -> list[IPv4Address]:
-        """Our ends of the tunnels, as far as the configuration knows them."""
-        home, foreign = self.config.home_agent, self.config.foreign_agent
-        ends = [] if home is None else [home.address]
-        return ends if foreign is None else [*ends, foreign.care_of_address, *foreign.care_of_addresses]
-
-    def _tunnel_links(self) -> tuple[str, ...]:
-        mobile = self.config.mobile_node
-        return () if mobile is None else mobile.interfaces
-
     def _sysctl_needs(self, sysctls: Sysctls) -> Mapping[str, str]:
         device = self.config.daemon.tunnel_device
         if self.config.mobile_node is not None:
             return need_for_mobile(sysctls, device, self.config.mobile_node.interfaces)
-        return need_for_agent(sysctls, device, home_links=self._home_links(), visited=self._visited_links())
+        home, visited = settings.home_links(self.config), settings.visited_links(self.config)
+        return need_for_agent(sysctls, device, home_links=home, visited=visited)
 
     def _announcer(self) -> Announcer:
         home = self.config.home_agent

@@ -186,6 +186,35 @@ def mobile_node(config: MobileNodeConfig) -> MobileNodeSettings:
     )
 
 
+def links(config: Config) -> tuple[str, ...]:
+    """Interfaces on which nodes and agents meet: watched, listened on with link-layer addresses."""
+    if config.mobile_node is not None:
+        return config.mobile_node.interfaces
+    return tuple(dict.fromkeys([*home_links(config), *visited_links(config)]))
+
+
+def home_links(config: Config) -> list[str]:
+    home = config.home_agent
+    return [] if home is None else [net.interface for net in home.networks if net.interface is not None]
+
+
+def visited_links(config: Config) -> list[str]:
+    foreign = config.foreign_agent
+    return [] if foreign is None else [link.name for link in foreign.interfaces]
+
+
+def tunnel_ends(config: Config) -> list[IPv4Address]:
+    """Our ends of the tunnels, as far as the configuration knows them."""
+    home, foreign = config.home_agent, config.foreign_agent
+    ends = [] if home is None else [home.address]
+    return ends if foreign is None else [*ends, foreign.care_of_address, *foreign.care_of_addresses]
+
+
+def tunnel_links(config: Config) -> tuple[str, ...]:
+    """Interfaces whose addresses a tunnel may end at, one of them at a time."""
+    return () if config.mobile_node is None else config.mobile_node.interfaces
+
+
 def usual_encapsulation(config: Config) -> EncapsulationType:
     """The one that the tunnel device is made for: a mobile node's first choice, at an agent the one of every node."""
     node = config.mobile_node

@@ -101,7 +101,9 @@ class DaemonConfig(Table):
     control_socket: SocketPath = default_socket(DEFAULT_NAME)
     """``/run/mobileip/NAME.sock`` when it is left out."""
     state_directory: AbsolutePath = RUN_DIRECTORY
-    """Where kernel settings are kept as they were, for the case that the daemon is killed."""
+    """Where kernel settings are kept as they were, for the case that the daemon is killed; and the latest timestamp of
+    each node (RFC 5944 s5.7.1), so that a home agent that is started again takes no old request for a new one. ``/run``
+    ends with the machine; on disk the timestamps outlive that too."""
     tunnel_device: InterfaceName = "mip0"
     """The TUN device that the daemon makes; give each daemon on a host its own."""
     tunnel_mtu: Annotated[int | None, integer(576, 65515, "bytes")] = None
@@ -132,6 +134,11 @@ class DaemonConfig(Table):
     def sysctl_file(self) -> Path:
         """Where kernel settings are kept as they were before the daemon, in case it is killed."""
         return self.state_directory / f"{self.name}.sysctl.json"
+
+    @property
+    def accepted_file(self) -> Path:
+        """Where a home agent keeps the timestamps that it has accepted, so that none is accepted twice."""
+        return self.state_directory / f"{self.name}.accepted"
 
     @model_validator(mode="before")
     @classmethod

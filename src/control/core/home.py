@@ -49,7 +49,7 @@ from mobileip.control.core.multicast import Groups
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks, is_host
 from mobileip.control.core.nodes import HomeAgentSettings, Marks, Nodes, read
 from mobileip.control.core.policy import ReverseTunnelPolicy, cap_lifetime
-from mobileip.control.core.replay import ReplayGuard
+from mobileip.control.core.replay import Memory, ReplayGuard
 from mobileip.control.core.shortcuts import Shortcuts
 from mobileip.control.reasons import Reason
 from mobileip.control.security import MobilitySecurityAssociation, verify
@@ -62,11 +62,11 @@ __all__ = ["HomeAgent", "HomeAgentSettings", "HomeNetwork"]
 class HomeAgent:
     """Machine: requests and time in, actions out."""
 
-    def __init__(self, settings: HomeAgentSettings) -> None:
+    def __init__(self, settings: HomeAgentSettings, accepted: Memory | None = None) -> None:
         self._settings = settings
         self._networks = HomeNetworks(settings.networks)
         self._bindings = BindingList()
-        self._replay = ReplayGuard()
+        self._replay = ReplayGuard(accepted)
         self._keys = KeyRing(settings.associations, settings.keys)
         self._nodes = Nodes(settings, self._keys, self._networks, self._replay.forget)
         self._limits = DenialLimits()

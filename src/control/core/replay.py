@@ -7,6 +7,7 @@ can authenticate themselves: only their requests get here.
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from typing import Protocol
 
 from mobileip.control.security import (
     IssuedNonces,
@@ -21,11 +22,28 @@ from mobileip.control.types import Identification, Instant, seconds
 _NO_NONCES = IssuedNonces()
 
 
+class Memory(Protocol):
+    """Timestamps by home address as a number; one that outlives the process keeps replays out of the next."""
+
+    def get(self, number: int, /) -> int | None: ...
+    def __setitem__(self, number: int, timestamp: int, /) -> None: ...
+    def discard(self, number: int, /) -> None: ...
+
+
+class Forgetful(dict[int, int]):
+    """For the length of a process."""
+
+    def discard(self, number: int, /) -> None:
+        self.pop(number, None)
+
+
 class ReplayGuard:
     """By home address as a number, each node by the method of its association."""
 
-    def __init__(self) -> None:
-        self._accepted: dict[int, int] = {}  # timestamps: each has to be greater than all before
+    def __init__(self, accepted: Memory | None = None) -> None:
+        self._accepted = (
+            Forgetful() if accepted is None else accepted
+        )  # each has to be greater than all before
         self._nonces: dict[int, IssuedNonces] = {}
 
     def admits(
@@ -89,7 +107,7 @@ class ReplayGuard:
 
     def forget(self, home_address: IPv4Address) -> None:
         """The address belongs to another node from now on."""
-        self._accepted.pop(int(home_address), None)
+        self._accepted.discard(int(home_address))
         self._nonces.pop(int(home_address), None)
 
     def _issue(
