@@ -187,6 +187,10 @@ class Reason(Named):
         "ha-too-many-new",
         _r("more new nodes a second than are accepted", "5944 s3.4", _W, _C.HA_INSUFFICIENT_RESOURCES),
     )
+    HA_REDIRECTED = (
+        "ha-redirected",
+        _r("no room here: the node is sent to another home agent", "4433 s5.3", _W, _C.HA_REDIRECT),
+    )
     POOL_EXHAUSTED = (
         "pool-exhausted",
         _r(
@@ -420,6 +424,8 @@ class Reason(Named):
         "home-agent-discovered",
         _r("a home agent of our home network named itself in its reply 136", "5944 s3.6.2.3", _I),
     )
+    REDIRECTED = "redirected", _r("the home agent sends us to another one: that is asked", "4433 s4.2", _I)
+    REDIRECT_REFUSED = "redirect-refused", _r("redirected to where we do not go", "4433 s4.2", _W)
     HOME_ADDRESS_ASSIGNED = (
         "home-address-assigned",
         _r("the home agent gave us a home address", "2794 s3", _I),

@@ -12,6 +12,7 @@ from mobileip.control.core.repairs import REPAIRS
 from mobileip.control.reasons import Reason, ReplyCode
 from tests.netns.codes import test_home_agent as home_agent
 from tests.netns.codes import test_mobile_node as mobile_node
+from tests.netns.codes import test_redirection as redirection
 from tests.netns.foreign import test_codes as foreign_agent
 
 CORE = Path(__file__).resolve().parents[2] / "src" / "control" / "core"
@@ -27,10 +28,9 @@ NOT_PRODUCED = {
     109: "challenges (RFC 4721) are not built",
     128: "every refusal of ours has a reason of its own",
     142: "UDP tunnels (RFC 3519) are not built",
-    143: "dynamic home agent assignment (RFC 4433) is not built",
     144: "challenges (RFC 4721) are not built",
 }
-OTHER_RFCS = frozenset({104, 105, 106, 107, 108, 109, 142, 143, 144})  # than RFC 5944, 3024 and 2794
+OTHER_RFCS = frozenset({104, 105, 106, 107, 108, 109, 142, 144})  # than RFC 5944, 3024, 2794 and 4433
 
 
 def produced() -> set[int]:
@@ -49,11 +49,19 @@ def test_every_code_is_produced_or_there_is_a_reason_why_not() -> None:
 
 def test_every_code_that_an_agent_produces_is_seen_on_the_wire() -> None:
     foreign = (*foreign_agent.FREE, *foreign_agent.REQUIRED, *foreign_agent.UNAVAILABLE)
-    seen = {case.code for case in (*home_agent.CASES, *foreign)}
+    seen = {case.code for case in (*home_agent.CASES, *foreign)} | {redirection.CODE}
     assert produced() - seen == set()
 
 
 def test_the_mobile_node_is_shown_to_act_on_every_code() -> None:
-    acted = {0, 1, *mobile_node.ELSEWHERE, *mobile_node.MENDED, *mobile_node.LATER, *mobile_node.NAMED}
+    acted = {
+        0,
+        1,
+        *mobile_node.ELSEWHERE,
+        *mobile_node.MENDED,
+        *mobile_node.LATER,
+        *mobile_node.NAMED,
+        redirection.CODE,
+    }
     assert {int(code) for code in ReplyCode} - acted == OTHER_RFCS
     assert {int(code) for code in REPAIRS} - acted == set()

@@ -68,6 +68,8 @@ def _extension(kind: str, said: Mapping[str, Any], offset: int) -> Any:
             made[name] = bytes.fromhex(made[name])
     if "spi" in made:
         made["spi"] = Spi(made["spi"])
+    if kind == "DynamicHomeAgent":
+        made |= {"use": wire.DynamicHomeAgentUse(made["use"]), "address": IPv4Address(made["address"])}
     if kind == "PrefixLengths":
         made["lengths"] = tuple(made["lengths"])
     if kind == "MobilityAgentAdvertisement":

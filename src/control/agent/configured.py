@@ -52,7 +52,8 @@ def associations(config: Config) -> Iterator[Row]:
         for agent in foreign.home_agents:
             yield _association(agent.address, "foreign-home", agent)
     if mobile := config.mobile_node:
-        yield _association(mobile.home_agent, "mobile-home", mobile)
+        for home_agent in (mobile.home_agent, *mobile.home_agents):
+            yield _association(home_agent, "mobile-home", mobile)
         for agent in mobile.foreign_agents:
             yield _association(agent.address, "mobile-foreign", agent)
 

@@ -92,6 +92,7 @@ def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
         idle_timeout=config.idle_timeout,
         shortest_idle_timeout=min((one for one in idle if one is not None), default=None),
         max_new_rate=config.max_new_rate,
+        redirect_to=config.redirect_to,
         reject_static_addresses=config.reject_static_addresses,
         filters=filters(config),
     )
@@ -183,6 +184,7 @@ def mobile_node(config: MobileNodeConfig) -> MobileNodeSettings:
         multicast=MulticastWay(config.multicast),
         foreign_agents={agent.address: _association(agent) for agent in config.foreign_agents},
         encapsulations=config.encapsulation,
+        home_agents=config.home_agents,
     )
 
 

@@ -205,6 +205,9 @@ def _home_agent(home: HomeAgentConfig) -> Iterator[Problem]:
             yield Problem(
                 f"home_agent.nodes[{index}].home_address", f"{node.home_address} is home_agent.address itself"
             )
+    yield from _others(
+        "home_agent.redirect_to", home.redirect_to, {home.address: "home_agent.address itself"}
+    )
     if home.multicast and home.reverse_tunnel == "forbidden":
         yield _warning(
             "home_agent.multicast",
@@ -303,6 +306,10 @@ def _foreign_agent(foreign: ForeignAgentConfig) -> Iterator[Problem]:
 
 def _mobile_node(node: MobileNodeConfig) -> Iterator[Problem]:
     yield from _own_home(node)
+    known = {} if node.home_address is None else {node.home_address.ip: "the node's own home address"}
+    if node.home_agent is not None:
+        known[node.home_agent] = "mobile_node.home_agent already"
+    yield from _others("mobile_node.home_agents", node.home_agents, known)
     names: dict[str, str] = {}
     for index, name in enumerate(node.interfaces):
         where = f"mobile_node.interfaces[{index}]"
@@ -378,6 +385,14 @@ def _own_home(node: MobileNodeConfig) -> Iterator[Problem]:
             )
         else:
             yield from _usable("mobile_node.home_gateway", node.home_gateway, home.network)
+
+
+def _others(key: str, addresses: Sequence[IPv4Address], known: dict[IPv4Address, str]) -> Iterator[Problem]:
+    """A list of home agents other than those that are ``known``."""
+    for index, address in enumerate(addresses):
+        if address in known:
+            yield Problem(f"{key}[{index}]", f"{address} is {known[address]}")
+        known[address] = "there already"
 
 
 def _twice(key: str, associations: Sequence[tuple[Sequence[Peer], int]]) -> Iterator[Problem]:

@@ -237,6 +237,9 @@ class HomeAgentConfig(Table):
     max_new_rate: Annotated[int | None, integer(1, 1_000_000, "nodes a second")] = None
     """Nodes without a binding that are accepted a second, as many at once; others are denied (code 130) and try again.
     Renewals and moves are not limited. ``None``: no limit."""
+    redirect_to: tuple[Address, ...] = ()
+    """Home agents to which nodes without a binding are sent, each in its turn, when ``max_bindings`` or
+    ``max_new_rate`` leave no room for them (code 143, RFC 4433). Empty: they are denied (code 130)."""
     reject_static_addresses: Boolean = False
     """Whether a node that gets its address from a pool is denied (code 129) when it asks for one that it was not given.
     Then nodes get new addresses after a restart of the home agent, which forgets who had which."""
@@ -357,6 +360,9 @@ class MobileNodeConfig(Table):
     """May be left out with ``nai``: the home agent gives one (RFC 2794)."""
     home_agent: Address | None = Field(default=None, description="the home agent's address")
     """May be left out with ``home_address``: the node asks its home network who is one (RFC 5944 s3.6.1.2)."""
+    home_agents: tuple[Address, ...] = ()
+    """Other home agents that have the same ``spi`` and ``key`` for this node. It goes there when a home agent that has
+    no room sends it (code 143, RFC 4433), and to no others."""
     home_gateway: Address | None = None
     """Default router while at home. ``None``: the home agent."""
     nai: Nai | None = None

@@ -44,12 +44,12 @@ from mobileip.control.core.filters import Filters
 from mobileip.control.core.home_replies import Asked, applicant, is_at_home, reply, seen, spi_of, suppressed
 from mobileip.control.core.idle import IdleTunnels
 from mobileip.control.core.keyring import KeyRing, said
-from mobileip.control.core.limits import TokenBucket
 from mobileip.control.core.multicast import Groups
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks, is_host
 from mobileip.control.core.nodes import HomeAgentSettings, Marks, Nodes, read
 from mobileip.control.core.policy import ReverseTunnelPolicy, cap_lifetime
 from mobileip.control.core.replay import Memory, ReplayGuard
+from mobileip.control.core.room import Room
 from mobileip.control.core.shortcuts import Shortcuts
 from mobileip.control.reasons import Reason
 from mobileip.control.security import MobilitySecurityAssociation, verify
@@ -70,7 +70,7 @@ class HomeAgent:
         self._keys = KeyRing(settings.associations, settings.keys)
         self._nodes = Nodes(settings, self._keys, self._networks, self._replay.forget)
         self._limits = DenialLimits()
-        self._newcomers = _newcomers(settings)
+        self._room = Room(settings)
         self.filters = Filters(settings.filters)
         self._idle = IdleTunnels(settings.shortest_idle_timeout)
         self._shortcuts = Shortcuts(
@@ -113,8 +113,7 @@ class HomeAgent:
             self._groups.reconfigure(settings.multicast)
         if settings.keys != self._settings.keys:
             raise ValueError("how keys are asked for cannot change while the home agent runs")
-        if settings.max_new_rate != self._settings.max_new_rate:
-            self._newcomers = _newcomers(settings)
+        self._room.reconfigure(settings)
         self._settings = settings
         self.filters.reconfigure(settings.filters)
         self._idle.shortest = settings.shortest_idle_timeout
@@ -288,6 +287,9 @@ class HomeAgent:
         to_all = self._networks.is_group(asked.datagram.destination.address)
         if to_all or request.home_agent != settings.address:
             return Reason.UNKNOWN_HOME_AGENT  # a request sent to all home agents is denied by each (s3.8.2.1)
+        requested = asked.marks.requested
+        if requested is not None and requested != asked.datagram.destination.address:
+            return Reason.UNKNOWN_HOME_AGENT  # RFC 4433 s5.3
         home_address = asked.home_address
         if home_address == settings.address or not self._networks.has_host(home_address):
             return Reason.HA_PROHIBITED
@@ -305,17 +307,9 @@ class HomeAgent:
         elif policy.reverse_tunnel is ReverseTunnelPolicy.REQUIRED:
             return Reason.HA_REVERSE_TUNNEL_MANDATORY
         if not asked.previous:
-            return self._no_room(now)
+            return self._room.refusal(self._bindings.nodes, now.mono)
         if asked.stays_beside and len(asked.others) >= policy.max_simultaneous:
             return Reason.HA_TOO_MANY_BINDINGS
-        return None
-
-    def _no_room(self, now: Instant) -> Reason | None:
-        """Why a node without a binding gets none, though its request is in order."""
-        if self._bindings.nodes >= self._settings.max_bindings:
-            return Reason.HA_INSUFFICIENT_RESOURCES
-        if self._newcomers is not None and not self._newcomers.take(now.mono):
-            return Reason.HA_TOO_MANY_NEW
         return None
 
     # ---- acceptance
@@ -467,10 +461,18 @@ class HomeAgent:
         fields["spi"] = spi_of(asked.marks, reason)
         if reason is Reason.HA_FILTERED:
             fields["rule"] = self.filters.decided
-        return [self._reply(asked, reason, request.lifetime, identification), Noted(reason, fields)]
+        to = self._room.elsewhere() if reason is Reason.HA_REDIRECTED else None
+        if to is not None:
+            fields["redirected_to"] = to
+        return [self._reply(asked, reason, request.lifetime, identification, to), Noted(reason, fields)]
 
     def _reply(
-        self, asked: Asked, reason: Reason, lifetime: Lifetime, identification: Identification
+        self,
+        asked: Asked,
+        reason: Reason,
+        lifetime: Lifetime,
+        identification: Identification,
+        redirected_to: IPv4Address | None = None,
     ) -> Action:
         return reply(
             asked,
@@ -479,10 +481,5 @@ class HomeAgent:
             identification,
             home_agent=self._settings.address,
             networks=self._networks,
+            redirected_to=redirected_to,
         )
-
-
-def _newcomers(settings: HomeAgentSettings) -> TokenBucket | None:
-    """What each node without a binding takes a token of."""
-    rate = settings.max_new_rate
-    return None if rate is None else TokenBucket(rate, rate)

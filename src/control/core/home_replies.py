@@ -23,6 +23,9 @@ from mobileip.control.types import (
     Lifetime,
 )
 from mobileip.control.wire import (
+    DynamicHomeAgent,
+    DynamicHomeAgentUse,
+    Extension,
     ForeignHomeAuthentication,
     GreKey,
     MobileHomeAuthentication,
@@ -81,8 +84,11 @@ def reply(
     *,
     home_agent: IPv4Address,
     networks: HomeNetworks,
+    redirected_to: IPv4Address | None = None,
 ) -> SendDatagram:
     """Build and sign a reply; addresses and ports are the request's, turned round (s3.8.3.1).
+
+    ``redirected_to``: the home agent to ask instead (RFC 4433 s3.4.2).
 
     :raises ValueError: ``reason`` has no reply code.
     """
@@ -90,6 +96,11 @@ def reply(
     if reason.info.code is None:
         raise ValueError(f"{reason.label} has no reply code")
     nai = asked.marks.nai
+    extensions: tuple[Extension, ...] = (
+        () if nai is None else (nai,)
+    )  # "MUST include" the request's (RFC 2794 s3)
+    if redirected_to is not None:
+        extensions += (DynamicHomeAgent(DynamicHomeAgentUse.REDIRECTED, redirected_to),)
     payload = build(
         RegistrationReply(
             code=reason.info.code,
@@ -97,7 +108,7 @@ def reply(
             home_address=asked.home_address,
             home_agent=home_agent,
             identification=identification,
-            extensions=() if nai is None else (nai,),  # "MUST include" it when the request did (RFC 2794 s3)
+            extensions=extensions,
         )
     )
     payload = sign(asked.node.association, payload, MobileHomeAuthentication)

@@ -33,7 +33,8 @@ class MobileNodeSettings:
 
     Without ``home_address`` the node is known by its ``nai`` and is given one (RFC 2794); without ``home_agent`` it
     asks who is one on its home network (s3.6.1.2). ``interfaces``, ``agents`` and ``encapsulations`` have the preferred
-    one first; IP-in-IP is asked for behind the last.
+    one first; IP-in-IP is asked for behind the last. ``home_agents`` share the association, and are asked when a home
+    agent sends us there (RFC 4433).
     """
 
     home_address: IPv4Interface | None
@@ -57,6 +58,7 @@ class MobileNodeSettings:
     multicast: MulticastWay = MulticastWay.NONE
     foreign_agents: Mapping[IPv4Address, MobilitySecurityAssociation] = field(default_factory=dict)
     encapsulations: tuple[EncapsulationType, ...] = ()
+    home_agents: tuple[IPv4Address, ...] = ()
 
     @property
     def fixed(self) -> tuple[object, ...]:
@@ -82,6 +84,7 @@ class Identity:
         self._wall_ahead: int | None = None  # wall less monotonic clock when the offset was learned
         self.home = settings.home_address
         self.home_agent = settings.home_agent
+        self._redirected_by: set[IPv4Address] = set()  # since the last acceptance
         self.reverse_tunnel = (
             settings.reverse_tunnel
         )  # as configured, or as the home agent wants it (137, 138)
@@ -132,10 +135,54 @@ class Identity:
 
     def forget_home_agent(self) -> bool:
         """One that a reply named and that is silent may be another by now; True if there was such a one."""
+        self._redirected_by.clear()
         if self.home_agent == self._settings.home_agent:
             return False
         self.home_agent = self._settings.home_agent
         return True
+
+    # ---- redirection (RFC 4433 s4.2)
+
+    def follow_redirection(self, to: IPv4Address | None) -> str | None:
+        """The home agent that we asked sends us ``to`` another: ask that one from now on, or say why not.
+
+        Only one that is configured has our key and may know our home address. One that sent us away itself, since we
+        were last accepted, would lead us round in a circle: then we start again from the beginning, later.
+        """
+        self._redirected_by.add(self.asked_home_agent)
+        if to is None:
+            why = "no home agent is named"
+        elif to not in (self._settings.home_agent, *self._settings.home_agents):
+            why = "not in mobile_node.home_agents"
+        elif to in self._redirected_by:
+            why = "that one sent us away too"
+        else:
+            self.home_agent = to
+            return None
+        self.forget_home_agent()
+        return why
+
+    @property
+    def is_redirected(self) -> bool:
+        """Whether a home agent that we were sent to is being asked and has not accepted yet."""
+        return bool(self._redirected_by)
+
+    @property
+    def is_elsewhere_at_home(self) -> bool:
+        """Whether at home the home agent to ask need not be the one that is heard there: none is known, or we were sent
+        to another one of the same link."""
+        if self.home_agent is None:
+            return True
+        sent = self._settings.home_agent not in (None, self.home_agent)
+        return sent and self.home is not None and self.home_agent in self.home.network
+
+    def accepted(self) -> None:
+        """We stay with this home agent (RFC 4433 s5.1)."""
+        self._redirected_by.clear()
+
+    def return_to_configured(self) -> bool:
+        """The home agent we were sent to is of no use any more; True if there was such a one."""
+        return self._settings.home_agent is not None and self.forget_home_agent()
 
     def refuse_encapsulation(self, denied: EncapsulationType) -> None:
         """The home agent does not have it: it is not asked for again, wherever we go."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from mobileip.control.core.actions import Noted
 from mobileip.control.core.attachment import ThroughAgent
@@ -11,6 +12,8 @@ from mobileip.control.reasons import REASON_BY_CODE, Reason, ReplyCode
 from mobileip.control.security import MobilitySecurityAssociation, verify
 from mobileip.control.wire import (
     Authentication,
+    DynamicHomeAgent,
+    DynamicHomeAgentUse,
     ForeignAgentError,
     MobileForeignAuthentication,
     MobileHomeAuthentication,
@@ -57,6 +60,16 @@ def authentic(reply: RegistrationReply, settings: MobileNodeSettings, relay: Thr
     if foreign is not None and not _proven(reply, foreign, MobileForeignAuthentication):
         return False
     return _by_foreign_agent(reply) or _proven(reply, settings.association, MobileHomeAuthentication)
+
+
+def redirected_to(reply: RegistrationReply) -> IPv4Address | None:
+    """The home agent to ask instead (RFC 4433 s3.4.2), if the home agent's signature covers its name."""
+    for extension in reply.extensions:
+        if isinstance(extension, MobileHomeAuthentication):
+            return None
+        if isinstance(extension, DynamicHomeAgent) and extension.use is DynamicHomeAgentUse.REDIRECTED:
+            return extension.address
+    return None
 
 
 def _proven(

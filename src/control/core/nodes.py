@@ -18,6 +18,8 @@ from mobileip.control.security import AssociationTable, MobilitySecurityAssociat
 from mobileip.control.security.peers import normalised
 from mobileip.control.types import ZERO_ADDRESS, Lifetime
 from mobileip.control.wire import (
+    DynamicHomeAgent,
+    DynamicHomeAgentUse,
     ForeignHomeAuthentication,
     GreKey,
     MobileHomeAuthentication,
@@ -38,7 +40,8 @@ class HomeAgentSettings:
     honoured (s4.3), ``multicast`` that absent nodes may join groups through their tunnels, and how many (s4.4).
     ``reject_static_addresses``: which address of a pool a node gets is said here and not by the node.
     ``keys``: how others are asked for the associations of nodes that are not in ``associations``; ``None``: nobody is.
-    ``max_new_rate``: nodes without a binding that are accepted a second; ``None``: any number.
+    ``max_new_rate``: nodes without a binding that are accepted a second; ``None``: any number. ``redirect_to``: home
+    agents that those are sent to for whom there is no room (RFC 4433); empty: they are denied.
     """
 
     address: IPv4Address
@@ -56,6 +59,7 @@ class HomeAgentSettings:
     multicast: MulticastSettings | None = None
     reject_static_addresses: bool = False
     max_new_rate: int | None = None
+    redirect_to: tuple[IPv4Address, ...] = ()
     idle_timeout: int | None = None
     shortest_idle_timeout: int | None = None
     keys: KeySettings | None = None
@@ -70,6 +74,7 @@ class Marks:
     foreign_home: tuple[ForeignHomeAuthentication, ...]
     nai: NetworkAccessIdentifier | None  # only from where the authenticator covers it (RFC 2794 s2)
     gre_key: GreKey | None = None  # of the foreign agent (RFC 6245)
+    requested: IPv4Address | None = None  # the home agent that the node wishes for (RFC 4433)
 
 
 def read(request: RegistrationRequest) -> Marks:
@@ -78,6 +83,7 @@ def read(request: RegistrationRequest) -> Marks:
     foreign_home: tuple[ForeignHomeAuthentication, ...] = ()
     nai: NetworkAccessIdentifier | None = None
     gre_key: GreKey | None = None
+    requested: IPv4Address | None = None
     twice = False
     for extension in request.extensions:
         if isinstance(extension, MobileHomeAuthentication):
@@ -89,7 +95,10 @@ def read(request: RegistrationRequest) -> Marks:
             nai = extension
         elif isinstance(extension, GreKey) and mobile_home is not None:
             gre_key = extension  # behind what the node signed: an agent's (RFC 6245 s4.1)
-    return Marks(None if twice else mobile_home, foreign_home, nai, gre_key)
+        elif isinstance(extension, DynamicHomeAgent) and mobile_home is None:
+            wished = extension.use is DynamicHomeAgentUse.REQUESTED
+            requested = extension.address if wished else requested
+    return Marks(None if twice else mobile_home, foreign_home, nai, gre_key, requested)
 
 
 @dataclass(slots=True)

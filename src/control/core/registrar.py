@@ -16,7 +16,7 @@ from mobileip.control.core.deadlines import Deadlines
 from mobileip.control.core.encapsulations import EVERY, worth_asking
 from mobileip.control.core.events import DatagramReceived
 from mobileip.control.core.identity import Identity, MobileNodeSettings
-from mobileip.control.core.mobile_replies import Denial, authentic, denial_of
+from mobileip.control.core.mobile_replies import Denial, authentic, denial_of, redirected_to
 from mobileip.control.core.refusals import Place
 from mobileip.control.core.repairs import Remedy, Repair, TunnelAsked, Wishes, repair_of
 from mobileip.control.core.request import addressed, care_of_address, compose, names_an_agent
@@ -358,9 +358,12 @@ class Registrar:
         self._retry_after = FIRST_RETRY
         self._repairs_left = _IMMEDIATE_REPAIRS
         self._repaired.clear()
+        self._identity.accepted()
         if self._settled_at is None:
             self._settled_at = now.mono
         if pending.lifetime == 0:
+            if isinstance(pending.attachment, AtHome):
+                self._identity.return_to_configured()  # the session is over (RFC 4433 s5.1.3)
             return Noted(Reason.DEREGISTERED, fields)
         # A home agent must not grant more than was asked (s3.8.2.2).
         granted = min(reply.lifetime, pending.lifetime)
@@ -430,6 +433,11 @@ class Registrar:
                 if reply.identification != pending.identification:
                     identity.resynchronise(reply.identification, now)
                 return True, [Noted(Reason.HOME_AGENT_DISCOVERED, {"home_agent": reply.home_agent})]
+            case Remedy.REDIRECTION:
+                return self._redirected(reply)
+            case Remedy.RETURN:
+                # With a binding there we stay (RFC 4433 s5.1), until it has run out.
+                return self._registration is None and identity.return_to_configured(), []
             case Remedy.HOME_ADDRESS:
                 # The home agent has forgotten whose it was, and another node may have it now (RFC 2794).
                 away = self._registration is None and not isinstance(pending.attachment, AtHome)
@@ -443,3 +451,12 @@ class Registrar:
                 return self._wishes != before, []
             case _:
                 return False, []
+
+    def _redirected(self, reply: RegistrationReply) -> tuple[bool, list[Action]]:
+        """RFC 4433 s4.2: the reply is authentic, so the home agent itself sends us away."""
+        to = redirected_to(reply)
+        fields: dict[str, object] = {"home_agent": self._identity.asked_home_agent, "redirected_to": to}
+        why = self._identity.follow_redirection(to)
+        if why is None:
+            return True, [Noted(Reason.REDIRECTED, fields)]
+        return False, [Noted(Reason.REDIRECT_REFUSED, {**fields, "why": why})]

@@ -1,4 +1,4 @@
-"""What a mobile node does about each denial: one table (RFC 5944 s3.6.2.3, RFC 3024 s3.4, s4.1)."""
+"""What a mobile node does about each denial: one table (RFC 5944 s3.6.2.3, RFC 3024 s3.4, s4.1, RFC 4433 s4.2)."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ class Remedy(Enum):
     RESYNCHRONISE = "resynchronise"  # ask again at once, with the Identification that the reply allows
     HOME_AGENT = "home agent"  # ask the home agent that the reply names
     HOME_ADDRESS = "home address"  # ask for another one, if it was assigned
+    REDIRECTION = "redirection"  # ask the home agent to which the reply redirects
+    RETURN = "return"  # ask the configured home agent, if we were sent to another; else as ELSEWHERE
     ELSEWHERE = "elsewhere"  # another care-of address, agent or link; here again only after a while
     LATER = "later"  # the same again, with growing waits
 
@@ -81,6 +83,7 @@ _NO_REVERSE: Final = _change(
 )
 _REVERSE: Final = _change("with reverse tunnel", lambda wishes, _: replace(wishes, reverse_tunnel=True))
 _NAMED_AGENT: Final = Repair(Remedy.HOME_AGENT, "at the home agent named")
+_RETURN: Final = Repair(Remedy.RETURN, "at the home agent configured")
 _RESYNCHRONISE: Final = Repair(Remedy.RESYNCHRONISE, "with the home agent's clock or nonce")
 _ELSEWHERE: Final = Repair(Remedy.ELSEWHERE, "elsewhere")
 _LATER: Final = Repair(Remedy.LATER, "later")
@@ -94,6 +97,11 @@ REPAIRS: Final[Mapping[ReplyCode, Repair]] = {
     ReplyCode.FA_DELIVERY_STYLE_UNSUPPORTED: _change(
         "with direct delivery", lambda wishes, _: replace(wishes, encapsulating_delivery=False)
     ),
+    ReplyCode.FA_REGISTRATION_TIMEOUT: _RETURN,
+    ReplyCode.FA_HOME_NETWORK_UNREACHABLE: _RETURN,
+    ReplyCode.FA_HOME_AGENT_HOST_UNREACHABLE: _RETURN,
+    ReplyCode.FA_HOME_AGENT_PORT_UNREACHABLE: _RETURN,
+    ReplyCode.FA_HOME_AGENT_UNREACHABLE: _RETURN,
     ReplyCode.HA_PROHIBITED: Repair(Remedy.HOME_ADDRESS, "for another home address"),
     ReplyCode.HA_IDENTIFICATION_MISMATCH: _RESYNCHRONISE,
     ReplyCode.HA_TOO_MANY_BINDINGS: _change(
@@ -102,6 +110,7 @@ REPAIRS: Final[Mapping[ReplyCode, Repair]] = {
     # What went to all home agents, the foreign agent could not sign for the one that now says so.
     ReplyCode.HA_FA_FAILED_AUTHENTICATION: _NAMED_AGENT,
     ReplyCode.HA_UNKNOWN_HOME_AGENT_ADDRESS: _NAMED_AGENT,
+    ReplyCode.HA_REDIRECT: Repair(Remedy.REDIRECTION, "at the home agent it redirects to"),
     ReplyCode.HA_REVERSE_TUNNEL_UNAVAILABLE: _NO_REVERSE,
     ReplyCode.HA_REVERSE_TUNNEL_MANDATORY: _REVERSE,
     ReplyCode.HA_ENCAPSULATION_UNAVAILABLE: _ANOTHER_TUNNEL,

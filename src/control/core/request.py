@@ -18,6 +18,8 @@ from mobileip.control.types import (
     Lifetime,
 )
 from mobileip.control.wire import (
+    DynamicHomeAgent,
+    DynamicHomeAgentUse,
     EncapsulatingDelivery,
     Extension,
     MobileForeignAuthentication,
@@ -51,6 +53,8 @@ def compose(
     extensions: tuple[Extension, ...] = ()
     if settings.nai is not None:
         extensions = (NetworkAccessIdentifier(settings.nai),)
+    if identity.is_redirected:  # RFC 4433 s5.1: where we were sent
+        extensions += (DynamicHomeAgent(DynamicHomeAgentUse.REQUESTED, identity.asked_home_agent),)
     request = RegistrationRequest(
         home_address=identity.home_address,
         home_agent=identity.asked_home_agent,
@@ -85,8 +89,7 @@ def addressed(payload: bytes, identity: Identity, attachment: Attachment) -> Sen
     interface = attachment.interface
     match attachment:
         case AtHome():
-            known = identity.home_agent is not None
-            to = attachment.link_address if known else _LINK_BROADCAST
+            to = _LINK_BROADCAST if identity.is_elsewhere_at_home else attachment.link_address
             return SendDatagram(payload, home, to_home_agent, interface, to, _TTL)
         case ThroughAgent():
             return _to_agent(payload, home, attachment)

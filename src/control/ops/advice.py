@@ -143,6 +143,14 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "very many nodes register for the first time at once, as after a restart; nodes with a binding are served",
         "none needed: the nodes try again; or raise home_agent.max_new_rate",
     ),
+    _R.HA_REDIRECTED: (
+        "home_agent.max_bindings or max_new_rate is reached, and redirect_to names where nodes go then",
+        "none needed; or raise the limits",
+    ),
+    _R.REDIRECT_REFUSED: (
+        "the node does not know the home agent that it is sent to, or was sent round in a circle; it tries again later",
+        "add that home agent to mobile_node.home_agents, or correct home_agent.redirect_to of the home agents",
+    ),
     _R.POOL_EXHAUSTED: ("more nodes ask for an address than the pool has", ""),
     _R.MN_FAILED_AUTHENTICATION: ("key or algorithm differ at the two ends; or somebody guesses keys", ""),
     _R.FA_FAILED_AUTHENTICATION: (

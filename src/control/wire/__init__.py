@@ -27,6 +27,7 @@ from mobileip.control.wire.authentication import (
     MobileHomeAuthentication,
 )
 from mobileip.control.wire.cursor import WireError
+from mobileip.control.wire.dynamic_home_agent import DynamicHomeAgent, DynamicHomeAgentUse
 from mobileip.control.wire.extensions import Padding, UnknownExtension
 from mobileip.control.wire.foreign_error import ForeignAgentError
 from mobileip.control.wire.gre_key import GreKey
@@ -64,6 +65,8 @@ __all__ = [
     "AgentFlags",
     "AgentSolicitation",
     "Authentication",
+    "DynamicHomeAgent",
+    "DynamicHomeAgentUse",
     "EncapsulatingDelivery",
     "Extension",
     "ForeignAgentError",

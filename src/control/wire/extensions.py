@@ -62,7 +62,7 @@ class Padding:
 class UnknownExtension:
     """A skippable extension (128-255) that we do not know: kept, so that a message can be sent on unchanged.
 
-    ``subtype`` is set only for the two that use the long format although s1.10 forbids it to skippable types.
+    ``subtype`` is set only for those that use the long format although s1.10 forbids it to skippable types.
     """
 
     type: int
@@ -84,12 +84,16 @@ class ExtensionSpace(Generic[E]):
     """One of the two numbering spaces of s1.8: registration messages, and ICMP router discovery.
 
     ``long_decoders`` are those of extensions in the long format (s1.10): they get the Sub-Type too.
-    ``long_marks`` names, for a skippable type, the bytes after Type that betray the long format.
+    ``long_marks`` names, for a skippable type, the bytes after Type that betray the long format; ``marked_decoders``
+    are those of such types, and get ``None`` in place of the Sub-Type when the format was the short one.
     """
 
     decoders: Mapping[int, Callable[[bytes, int], E]]
     long_marks: Mapping[int, tuple[bytes, ...]] = field(default_factory=dict)
     long_decoders: Mapping[int, Callable[[int, bytes, int], E]] = field(default_factory=dict)
+    marked_decoders: Mapping[int, Callable[[int | None, bytes, int], E | UnknownExtension]] = field(
+        default_factory=dict
+    )
 
     def read(self, cursor: Cursor) -> tuple[E | Padding | UnknownExtension, ...]:
         """All extensions to the end of the message, which is the only end of the list (s1.8)."""
@@ -121,13 +125,17 @@ class ExtensionSpace(Generic[E]):
                 found.append(self._skip(cursor, kind, start))
         return tuple(found)
 
-    def _skip(self, cursor: Cursor, kind: int, start: int) -> UnknownExtension:
+    def _skip(self, cursor: Cursor, kind: int, start: int) -> E | UnknownExtension:
         subtype = None
         if any(map(cursor.next_is, self.long_marks.get(kind, ()))):
             subtype, length = cursor.fields(_AFTER_TYPE, "head of a long extension")
         else:
             length = cursor.byte("length of extension %d", kind)
-        return UnknownExtension(kind, cursor.take(length, "data of extension %d", kind), subtype, start)
+        data = cursor.take(length, "data of extension %d", kind)
+        decode = self.marked_decoders.get(kind)
+        return (
+            UnknownExtension(kind, data, subtype, start) if decode is None else decode(subtype, data, start)
+        )
 
 
 def encode_all(extensions: Iterable[Encodable]) -> bytes:

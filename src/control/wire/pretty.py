@@ -18,6 +18,7 @@ from mobileip.control.wire import (
     AgentFlags,
     AgentSolicitation,
     Authentication,
+    DynamicHomeAgent,
     Extension,
     ForeignAgentError,
     GreKey,
@@ -231,6 +232,8 @@ def _details(extension: Extension | AdvertisementExtension) -> dict[str, object]
             return {"nai": "".join([c if c.isprintable() else ascii(c)[1:-1] for c in extension.nai])}
         case ForeignAgentError():
             return {"status": extension.status, "status_name": code_name(extension.reply_code)}
+        case DynamicHomeAgent():
+            return {"use": extension.use.name.lower(), "home_agent": str(extension.address)}
         case GreKey():
             return {"key": extension.key}
         case MobilityAgentAdvertisement():

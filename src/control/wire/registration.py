@@ -17,6 +17,7 @@ from mobileip.control.wire.authentication import (
 )
 from mobileip.control.wire.codes import reply_code
 from mobileip.control.wire.cursor import Cursor
+from mobileip.control.wire.dynamic_home_agent import DynamicHomeAgent
 from mobileip.control.wire.extensions import Encodable, ExtensionSpace, Padding, UnknownExtension, encode_all
 from mobileip.control.wire.foreign_error import ForeignAgentError
 from mobileip.control.wire.gre_key import GreKey
@@ -31,6 +32,7 @@ KnownExtension = (
     | EncapsulatingDelivery
     | ForeignAgentError
     | GreKey
+    | DynamicHomeAgent
 )
 Extension = KnownExtension | Padding | UnknownExtension
 X = TypeVar("X", bound=Encodable)
@@ -47,13 +49,13 @@ REGISTRATION_EXTENSIONS: Final = ExtensionSpace(
     _DECODERS,
     long_marks={
         # Both are defined in the long format though their types are skippable; read as Type, Length they
-        # would put us out of step. Dynamic HA (RFC 4433 s3.4) always holds one address; its short form,
-        # Length 5, is seen too.
-        139: (b"\x01\x00\x04", b"\x02\x00\x04"),
+        # would put us out of step. Dynamic HA (RFC 4433 s3.4) always holds one address.
+        DynamicHomeAgent.type: (b"\x01\x00\x04", b"\x02\x00\x04"),
         # Multipath and Flow-Binding (RFC 7629 s4.1); none is longer than 255 bytes.
         154: (b"\x01\x00", b"\x02\x00"),
     },
     long_decoders={GreKey.type: GreKey.decode},
+    marked_decoders={DynamicHomeAgent.type: DynamicHomeAgent.decode},
 )
 
 _REQUEST: Final = struct.Struct("!BBHIIIII")

@@ -40,9 +40,7 @@ registration_extensions = st.lists(
         st.builds(
             wire.UnknownExtension, skippable.filter(lambda t: t not in (130, 131, 139, 154)), st.binary()
         ),
-        st.builds(
-            wire.UnknownExtension, st.just(139), st.binary(min_size=4, max_size=4), st.sampled_from((1, 2))
-        ),
+        st.builds(wire.DynamicHomeAgent, st.sampled_from(wire.DynamicHomeAgentUse), addresses, st.booleans()),
         st.builds(wire.UnknownExtension, st.just(154), st.binary(max_size=255), st.sampled_from((1, 2))),
     ),
     max_size=8,

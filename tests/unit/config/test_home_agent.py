@@ -52,6 +52,21 @@ def test_new_nodes_are_not_limited_unless_so_set(write: Write) -> None:
     assert settings(write, on).max_new_rate == 20
 
 
+def test_nodes_are_sent_elsewhere_only_if_so_set(write: Write) -> None:
+    assert settings(write, HOME).redirect_to == ()
+    on = replaced(
+        HOME, 'address = "192.0.2.1"', 'address = "192.0.2.1"\nredirect_to = ["192.0.2.2", "192.0.2.3"]'
+    )
+    assert settings(write, on).redirect_to == (IPv4Address("192.0.2.2"), IPv4Address("192.0.2.3"))
+    wrong = replaced(on, '"192.0.2.3"]', '"192.0.2.1", "192.0.2.2", "224.0.0.1"]')
+    assert problems(write(wrong)).keys() == {"home_agent.redirect_to[3]"}  # no host's
+    wrong = replaced(on, '"192.0.2.3"]', '"192.0.2.1", "192.0.2.2"]')
+    assert problems(write(wrong)) == {
+        "home_agent.redirect_to[1]": "192.0.2.1 is home_agent.address itself",
+        "home_agent.redirect_to[2]": "192.0.2.2 is there already",
+    }
+
+
 def test_idle_timeout_of_the_agent_and_of_a_node(write: Write) -> None:
     found = settings(write, HOME)
     assert (found.idle_timeout, found.shortest_idle_timeout) == (None, None)

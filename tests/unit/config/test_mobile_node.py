@@ -21,6 +21,7 @@ EVERYTHING = f"""{MOBILE}
 nai = "user@example.org"
 replay = "nonces"
 spi_out = 257
+home_agents = ["192.0.2.2"]
 agents = ["198.51.100.1", "198.51.100.2"]
 hold_down = 5
 simultaneous = true
@@ -48,6 +49,7 @@ def test_everything_reaches_the_node(write: Write) -> None:
         5.0,
         True,
     )
+    assert made.home_agents == (IPv4Address("192.0.2.2"),)
     assert made.broadcasts and made.encapsulating_delivery and made.multicast is MulticastWay.TUNNEL
     assert made.encapsulations == (EncapsulationType.GRE, EncapsulationType.MINIMAL)
     assert made.association.replay is ReplayMethod.NONCES
@@ -62,6 +64,7 @@ def test_defaults(write: Write) -> None:
     assert config is not None
     made = settings.mobile_node(config)
     assert (made.nai, made.agents, made.hold_down, made.simultaneous) == (None, (), 2.0, False)
+    assert made.home_agents == ()
     assert not made.broadcasts and not made.encapsulating_delivery and made.multicast is MulticastWay.NONE
     assert made.association.replay is ReplayMethod.TIMESTAMPS and made.foreign_agents == {}
 
@@ -109,6 +112,17 @@ def test_home_address_or_home_agent_may_be_left_out(write: Write) -> None:
             replaced(replaced(NO_GATEWAY, 'home_agent = "192.0.2.1"\n', ""), "5/24", "5/32"),
             "mobile_node.home_agent",
             "no broadcast address",
+        ),
+        (
+            MOBILE + 'home_agents = ["192.0.2.1"]',
+            "mobile_node.home_agents[0]",
+            "is mobile_node.home_agent already",
+        ),
+        (MOBILE + 'home_agents = ["10.1.0.5"]', "mobile_node.home_agents[0]", "own home address"),
+        (
+            MOBILE + 'home_agents = ["192.0.2.2", "192.0.2.2"]',
+            "mobile_node.home_agents[1]",
+            "is there already",
         ),
         (replaced(EVERYTHING, '"nonces"', '"none"'), "mobile_node.replay", "timestamps or nonces"),
         (

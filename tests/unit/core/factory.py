@@ -106,6 +106,7 @@ def reply(
     lifetime: int = 100,
     home_agent: IPv4Address = HOME_AGENT,
     identification: Identification | None = None,
+    before: tuple[Extension, ...] = (),
     after: tuple[Extension, ...] = (),
     association: MobilitySecurityAssociation | None = ASSOCIATION,
 ) -> bytes:
@@ -118,6 +119,7 @@ def reply(
         asked.home_address,
         home_agent,
         asked.identification if identification is None else identification,
+        before,
     )
     payload = build(message)
     if association is not None:

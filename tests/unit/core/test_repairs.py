@@ -80,7 +80,9 @@ def test_repairs_that_change_the_request(code: int, before: Wishes, after: Wishe
         (77, Remedy.ELSEWHERE),
         (131, Remedy.LATER),
     ]
-    + [(code, Remedy.ELSEWHERE) for code in (64, 65, 66, 67, 68, 70, 76, 78, 80, 81, 82, 88, 96, 97, 116)]
+    + [(code, Remedy.ELSEWHERE) for code in (64, 65, 66, 67, 68, 70, 76, 96, 97, 116)]
+    + [(code, Remedy.RETURN) for code in (78, 80, 81, 82, 88)]
+    + [(143, Remedy.REDIRECTION)]
     + [(code, Remedy.LATER) for code in (128, 130, 134)],
 )
 def test_repairs_that_do_not(code: int, remedy: Remedy) -> None:

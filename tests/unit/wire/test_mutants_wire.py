@@ -27,6 +27,7 @@ def test_a_length_that_is_missing_is_one_byte() -> None:
         wire.EncapsulatingDelivery(),
         wire.ForeignAgentError(66),
         wire.GreKey(66),
+        wire.DynamicHomeAgent(wire.DynamicHomeAgentUse.REQUESTED, IPv4Address(1)),
         wire.UnknownExtension(200, b""),
         wire.PrefixLengths((24,)),
         wire.MobilityAgentAdvertisement(0, Lifetime(0), wire.AgentFlags()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -11,6 +12,8 @@ from mobileip.control.types import Lifetime, Spi
 from mobileip.control.wire import (
     AgentAdvertisement,
     AgentFlags,
+    DynamicHomeAgent,
+    DynamicHomeAgentUse,
     ForeignAgentError,
     ForeignHomeAuthentication,
     GreKey,
@@ -32,6 +35,7 @@ OURS = (
     ForeignHomeAuthentication(Spi(256), bytes(16)),
     ForeignAgentError(64),
     GreKey(1),
+    DynamicHomeAgent(DynamicHomeAgentUse.REQUESTED, IPv4Address("192.0.2.1")),
     NetworkAccessIdentifier("a"),
 )
 REGISTRATION = {
