@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Any, Final, cast
 
@@ -22,7 +23,7 @@ from mobileip.control.aaa.attributes import (
     conclusion,
 )
 from mobileip.control.aaa.avpairs import Unsaid
-from mobileip.control.aaa.servers import Note, Patience, Rota, Server
+from mobileip.control.aaa.servers import NoAnswer, Note, Patience, Rota, Server
 from mobileip.control.aaa.sources import Answer, Unavailable
 from mobileip.control.reasons import Reason
 from mobileip.control.security import Secret
@@ -32,10 +33,6 @@ _GRACE: Final = 30.0  # s for which an answer that comes too late is known as su
 
 Maker = Callable[[int, Secret], Request]
 """Makes the packet with an identifier for a server that shares a secret."""
-
-
-class NoAnswer(Exception):
-    """No server answers; one sentence that says why."""
 
 
 @dataclass(slots=True)
@@ -145,34 +142,18 @@ class Exchange:
         self._servers: Final = servers
         self._patience: Final = patience
         self._note: Final = note
-        self._what: Final = what
-        self._rota: Final = Rota(servers, patience.dead_time, note)
+        self._rota: Final = Rota(servers, patience, note, what)
         self._channels: Final[list[list[_Channel]]] = [[] for _ in servers]
         self._opening: Final = [asyncio.Lock() for _ in servers]
 
     async def ask(self, make: Maker) -> tuple[Server, Any]:
         """Who answered first of all, and the verified answer. :raises NoAnswer: nobody does."""
-        clock = asyncio.get_running_loop().time
-        failures = []
-        for number in self._rota.usable(clock):
-            asked = clock()
-            try:
-                channel = await self._channel(number)
-                answer = await channel.ask(make, self._patience)
-            except NoAnswer as error:
-                self._rota.silent(number, asked, clock(), str(error))
-                failures.append(f"{self._servers[number].endpoint}: {error}")
-            except BaseException:  # nobody waits any more, or there was nothing that could be sent
-                if clock() - asked < self._patience.timeout:
-                    self._rota.gave_up(number)
-                else:
-                    self._rota.silent(number, asked, clock(), "no answer while one was waited for")
-                raise
-            else:
-                self._rota.answered(number, clock())
-                return self._servers[number], answer
-        tried = "; ".join(failures) or "none has answered of late"
-        raise NoAnswer(f"no {self._what} answers ({tried})")
+        number, answer = await self._rota.ask(partial(self._ask, make))
+        return self._servers[number], answer
+
+    async def _ask(self, make: Maker, number: int) -> Any:
+        channel = await self._channel(number)
+        return await channel.ask(make, self._patience)
 
     async def _channel(self, number: int) -> _Channel:
         """One with a free identifier, opened if there is none."""

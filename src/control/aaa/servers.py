@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Final
+from typing import Final, TypeVar
 
 from mobileip.control.reasons import Reason
 from mobileip.control.security import Secret
 from mobileip.control.types import Endpoint
 
+T = TypeVar("T")
+
 Note = Callable[[Reason, Mapping[str, object]], None]
 """What a shell tells: becomes a counter and a line in the log."""
+
+
+class NoAnswer(Exception):
+    """A server, or none of several, answers; one clause or sentence that says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +52,46 @@ class _Health:
 
 
 class Rota:
-    """The health of ``servers``. Times are seconds of one clock that does not jump.
+    """The health of ``servers``, and who is asked next. ``what`` they are, for people: "RADIUS server".
+
+    Times are seconds of one clock that does not jump.
 
     A dead server is not asked before its time is over, and then by one question alone: so a server that is away delays
     one registration in ``dead_time`` and not each.
     """
 
-    def __init__(self, servers: tuple[Server, ...], dead_time: float, note: Note) -> None:
+    def __init__(self, servers: tuple[Server, ...], patience: Patience, note: Note, what: str) -> None:
         self._servers: Final = servers
-        self._dead_time: Final = dead_time
+        self._patience: Final = patience
         self._note: Final = note
+        self._what: Final = what
         self._health: Final = [_Health() for _ in servers]
+
+    async def ask(self, ask: Callable[[int], Awaitable[T]]) -> tuple[int, T]:
+        """The number of the server that answered first of those that ``ask`` is called with, and its answer.
+
+        :raises NoAnswer: none does. What else ``ask`` raises is passed on.
+        """
+        clock = asyncio.get_running_loop().time
+        failures = []
+        for number in self.usable(clock):
+            asked = clock()
+            try:
+                answer = await ask(number)
+            except NoAnswer as error:
+                self.silent(number, asked, clock(), str(error))
+                failures.append(f"{self._servers[number].endpoint}: {error}")
+            except BaseException:  # nobody waits any more, or there was nothing that could be sent
+                if clock() - asked < self._patience.timeout:
+                    self.gave_up(number)
+                else:
+                    self.silent(number, asked, clock(), "no answer while one was waited for")
+                raise
+            else:
+                self.answered(number, clock())
+                return number, answer
+        tried = "; ".join(failures) or "none has answered of late"
+        raise NoAnswer(f"no {self._what} answers ({tried})")
 
     def usable(self, now: Callable[[], float]) -> Iterator[int]:
         """Numbers of the servers to ask, one after the other until one answers.
@@ -83,13 +119,14 @@ class Rota:
         if health.answered > asked:
             return
         if health.dead_until is None:
-            fields = {"server": self._servers[number].endpoint, "error": why, "dead_time": self._dead_time}
+            fields = {
+                "server": self._servers[number].endpoint,
+                "error": why,
+                "dead_time": self._patience.dead_time,
+            }
             self._note(Reason.AAA_SERVER_SILENT, fields)
-        health.dead_until = now + self._dead_time
+        health.dead_until = now + self._patience.dead_time
 
     def gave_up(self, number: int) -> None:
         """Nobody waits for the answer any more: nothing is known of the server."""
         self._health[number].probed = False
-
-    def __len__(self) -> int:
-        return len(self._servers)

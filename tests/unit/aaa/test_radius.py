@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
@@ -20,6 +19,7 @@ from mobileip.control.reasons import Reason
 from mobileip.control.security import Algorithm, MobilitySecurityAssociation, Secret
 from mobileip.control.types import Spi
 from tests.unit.aaa.radius import SECRET, Radius, accept, reject
+from tests.unit.aaa.told import Told
 
 NODE = IPv4Address("10.1.0.5")
 DIGITS = "00112233445566778899aabbccddeeff"
@@ -27,19 +27,6 @@ PAIR = f"mobileip:spi#0=spi 100 key hex {DIGITS}"
 ONE = MobilitySecurityAssociation(Spi(256), Secret(bytes.fromhex(DIGITS)))
 QUICK = Patience(timeout=0.05, tries=2, dead_time=60.0)
 CLIENT = Client("agent1", Secret(b"cisco"), IPv4Address("192.0.2.1"))
-
-
-class Told:
-    """What was noted, by reason."""
-
-    def __init__(self) -> None:
-        self.all: list[tuple[Reason, Mapping[str, object]]] = []
-
-    def __call__(self, reason: Reason, fields: Mapping[str, object]) -> None:
-        self.all.append((reason, fields))
-
-    def __getitem__(self, reason: Reason) -> list[Mapping[str, object]]:
-        return [fields for one, fields in self.all if one is reason]
 
 
 async def started(*radius: Radius) -> tuple[Server, ...]:

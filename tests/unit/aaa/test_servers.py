@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 
-from mobileip.control.aaa.servers import Rota, Server
+from mobileip.control.aaa.servers import Patience, Rota, Server
 from mobileip.control.reasons import Reason
 from mobileip.control.security import Secret
 from mobileip.control.types import Endpoint
@@ -22,7 +22,7 @@ class Clock:
         servers = tuple(
             Server(Endpoint(IPv4Address(f"192.0.2.{last}"), 1812), Secret(b"secret")) for last in (1, 2)
         )
-        self.rota = Rota(servers, DEAD_TIME, self.note)
+        self.rota = Rota(servers, Patience(dead_time=DEAD_TIME), self.note, "server")
 
     def note(self, reason: Reason, _fields: Mapping[str, object]) -> None:
         self.told.append(reason)
