@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from ipaddress import IPv4Address
+from itertools import chain
 from typing import Any, Protocol
 
 from mobileip.control.agent import clock, configured, trial, views
@@ -77,7 +78,9 @@ def _views(daemon: Daemon) -> dict[str, Callable[[], object]]:
         "agents": lambda: [] if mobile is None else views.heard_agents(mobile, now),
         "registration": lambda: {} if mobile is None else views.registration(mobile, now),
         "filters": lambda: [] if agents is None else views.filters(agents),
-        "associations": lambda: configured.associations(daemon.config),
+        "associations": lambda: chain(
+            configured.associations(daemon.config), [] if home is None else configured.learned(home.keys)
+        ),
         "violations": daemon.journal.violations.rows,
         "tunnels": lambda: views.tunnels(daemon.tunnels.status(), daemon.tunnels.underlay, daemon.paths, now),
         "drops": lambda: views.drops(daemon.tunnels.drops()),

@@ -8,6 +8,7 @@ from typing import Any
 
 from mobileip.control.config.model import Config
 from mobileip.control.core.bindings import MobilityBinding
+from mobileip.control.core.keyring import KeyRing
 from mobileip.control.security.peers import PeerMap
 
 Row = dict[str, Any]
@@ -58,6 +59,13 @@ def associations(config: Config) -> Iterator[Row]:
             yield _association(agent.address, "mobile-foreign", agent)
 
 
+def learned(keys: KeyRing) -> Iterator[Row]:
+    """The associations that sources of keys gave a home agent, each under the name of its source."""
+    for peer, known, stale in keys.learned():
+        for one in known.associations:
+            yield {**_association(peer, "mobile-home", one), "source": known.source, "stale": stale}
+
+
 def _association(peer: object, kind: str, keyed: Any) -> Row:
     """``keyed`` is a table with ``spi``, ``spi_out`` and ``algorithm``; only those with nodes know of replays."""
     return {
@@ -67,4 +75,6 @@ def _association(peer: object, kind: str, keyed: Any) -> Row:
         "spi_out": keyed.spi if keyed.spi_out is None else keyed.spi_out,
         "algorithm": keyed.algorithm,
         "replay": getattr(keyed, "replay", None),
+        "source": "configuration",
+        "stale": False,
     }

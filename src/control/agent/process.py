@@ -10,12 +10,13 @@ from ipaddress import IPv4Address, IPv4Interface
 from os import urandom
 from time import monotonic_ns, time_ns
 
-from mobileip.control.agent import clock, commands, host, settings
+from mobileip.control.aaa.chain import KeyChain
+from mobileip.control.agent import clock, commands, host, keys, settings
 from mobileip.control.agent.accepted import AcceptedTimestamps
 from mobileip.control.agent.debug import Followers
 from mobileip.control.agent.groups import GroupTraffic
 from mobileip.control.agent.idle import TrafficPolls
-from mobileip.control.agent.reload import Change, merge
+from mobileip.control.agent.reload import Change, merge, tell_change, tell_fault
 from mobileip.control.agent.runner import Runner
 from mobileip.control.agent.tunnel_errors import TunnelErrors
 from mobileip.control.config.model import Config, HomeAgentConfig
@@ -28,6 +29,7 @@ from mobileip.control.core.actions import (
     InstallTunnel,
     JoinGroup,
     LeaveGroup,
+    LookupKey,
     Noted,
     RemoveMulticastTunnel,
     RemoveTunnel,
@@ -102,6 +104,7 @@ class _Daemon:
         self.followers = Followers(clock.now)
         self.mobile: MobileNode | None = None
         self.agents: MobilityAgents | None = None
+        self._keys: KeyChain | None = None  # of a home agent that asks others for keys
         self._groups: GroupTraffic | None = None  # of a home agent that forwards multicasts
         self.paths = TunnelStates()
         self._reread = reread
@@ -213,6 +216,7 @@ class _Daemon:
         if config.home_agent is not None:
             host.require_own(self._netlink, config.home_agent.address, "home_agent.address")
             self._open_groups(config.home_agent)
+            self._open_keys(config.home_agent)
             polls = TrafficPolls(self._tunnels, self.submit, self._may_be_idle)
             self._stack.enter_context(closing(polls))
         if config.foreign_agent is not None:
@@ -244,6 +248,11 @@ class _Daemon:
                 self._tunnels.watch(None, network.prefix, multicasts=True)
         groups = GroupTraffic(self._tunnels, home.address, self._on_event, self._note)
         self._groups = self._stack.enter_context(closing(groups))
+
+    def _open_keys(self, home: HomeAgentConfig) -> None:
+        if home.keys is not None:
+            self._keys = KeyChain(keys.open_sources(home.keys), self.submit, home.keys.timeout)
+            self._stack.push_async_callback(self._keys.close)
 
     def _foreign_settings(self, config: Config) -> ForeignAgentSettings | None:
         if config.foreign_agent is None:
@@ -373,6 +382,9 @@ class _Daemon:
                 self._sockets.send(action)
             case Noted():
                 self._note(action.reason, action.fields)
+            case LookupKey():
+                assert self._keys is not None  # else the home agent asks nobody
+                self._keys.ask(action.peer)
             case InstallTunnel() | RemoveTunnel():
                 self._tunnels.perform(action)
                 if self._hops is not None and isinstance(action, InstallTunnel):
@@ -414,7 +426,7 @@ class _Daemon:
         for problem in problems:
             log.logger().warning("config-warning", key=problem.key, text=problem.text)
         for change in changes[:_MOST_TOLD]:
-            _tell_change(change)
+            tell_change(change)
         log.logger().info("reloaded", changes=len(changes))
         return {
             "changed": [{"key": one.key, "text": one.text} for one in changes if one.applied],
@@ -431,6 +443,10 @@ class _Daemon:
         merged, changes = await asyncio.to_thread(merge, self.config, config)
         if any(change.applied for change in changes):
             self._apply(merged, await asyncio.to_thread(_home_settings, merged))
+        elif self.agents is not None and self.agents.home is not None:
+            self.agents.home.reconfigure(
+                self.agents.home.settings
+            )  # what it was told elsewhere may be otherwise now
         return problems, changes
 
     def _apply(self, config: Config, home: HomeAgentSettings | None) -> None:
@@ -453,24 +469,11 @@ class _Daemon:
     def _on_hangup(self) -> None:
         """SIGHUP: as ``mobileip reload``, with the answer in the log."""
         task = asyncio.ensure_future(self.reload())
-        task.add_done_callback(_refused)
+        task.add_done_callback(tell_fault)
 
 
 def _home_settings(config: Config) -> HomeAgentSettings | None:
     return None if config.home_agent is None else settings.home_agent(config.home_agent)
-
-
-def _tell_change(change: Change) -> None:
-    if change.applied:
-        log.logger().info("configuration-changed", key=change.key, text=change.text)
-    else:
-        log.logger().warning("needs-restart", key=change.key, text=change.text)
-
-
-def _refused(task: asyncio.Future[dict[str, object]]) -> None:
-    """What :meth:`_Daemon.reload` refuses is in the log already; anything else is a fault."""
-    if not task.cancelled() and not isinstance(task.exception(), ControlError | None):
-        log.logger().error("reload-failed", error=repr(task.exception()))
 
 
 def _tell(event: str, undo: Callable[[], list[str]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 
+from mobileip.control.agent import keys
 from mobileip.control.config.model import (
     AdvertiseConfig,
     Config,
@@ -93,6 +94,7 @@ def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
         shortest_idle_timeout=min((one for one in idle if one is not None), default=None),
         max_new_rate=config.max_new_rate,
         redirect_to=config.redirect_to,
+        keys=None if config.keys is None else keys.settings(config.keys),
         reject_static_addresses=config.reject_static_addresses,
         filters=filters(config),
     )

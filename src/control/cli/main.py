@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "A daemon": {
         "example": "Print a configuration file to start from.",
         "check": "Say what is wrong with a configuration file.",
+        "keys": "Make, change, list and remove the sealed keys of a home agent.",
         "run": "Start the daemon of a configuration file.",
     },
     "A running daemon": {

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
 from mobileip.control.config.filters import check_filters
+from mobileip.control.config.keys import check_keys
 from mobileip.control.config.model import (
     MULTIPLES_OF_INTERVAL,
     AdvertiseConfig,
@@ -213,7 +214,9 @@ def _home_agent(home: HomeAgentConfig) -> Iterator[Problem]:
             "home_agent.multicast",
             "has no effect with reverse_tunnel forbidden: groups are joined through that",
         )
-    if not home.nodes:
+    if home.keys is not None:
+        yield from check_keys(home.keys)
+    elif not home.nodes:
         yield _warning("home_agent.nodes", "no node is configured: every registration will be discarded")
     for index, network in enumerate(home.networks):
         offered = network.advertise.registration_lifetime if network.advertise else None

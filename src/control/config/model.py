@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, model_validator
 
 from mobileip.control.config.filters import ForeignFilterConfig, HomeFilterConfig
+from mobileip.control.config.keys import KeysConfig
 from mobileip.control.config.paths import DEFAULT_NAME, RUN_DIRECTORY, default_socket
 from mobileip.control.config.table import Table
 from mobileip.control.config.values import (
@@ -269,7 +270,9 @@ class HomeAgentConfig(Table):
         description="at least one [[home_agent.networks]] table", min_length=1
     )
     nodes: tuple[NodeConfig, ...] = ()
-    """The mobile nodes; a request of any other is discarded."""
+    """The mobile nodes; a request of any other is discarded, unless ``keys`` says who else knows nodes."""
+    keys: KeysConfig | None = None
+    """Where the keys of nodes are that are not in ``nodes``. ``None``: nowhere."""
     foreign_agents: tuple[PeerAgentConfig, ...] = ()
     """Foreign agents that we share a key with: requests through them are accepted only with their signature."""
     filters: tuple[HomeFilterConfig, ...] = ()

@@ -234,7 +234,8 @@ def _encapsulation(*allowed: EncapsulationType) -> PlainValidator:
     return PlainValidator(convert)
 
 
-def _nai(value: object) -> str:
+def parse_nai(value: object) -> str:
+    """A Network Access Identifier, or ``*@realm`` (RFC 2794)."""
     sentence = (
         'must be a Network Access Identifier, in quotes, such as "user@example.net",'
         ' or "*@example.net" for every user of a realm'
@@ -263,7 +264,7 @@ SpiValue = Annotated[Spi, PlainValidator(_spi)]
 Key = Annotated[Secret, PlainValidator(parse_key)]
 AlgorithmName = Annotated[Algorithm, PlainValidator(_algorithm)]
 ReplayName = Annotated[ReplayMethod, PlainValidator(_replay)]
-Nai = Annotated[str, PlainValidator(_nai)]
+Nai = Annotated[str, PlainValidator(parse_nai)]
 Alternative = Annotated[EncapsulationType, _encapsulation(EncapsulationType.GRE, EncapsulationType.MINIMAL)]
 AnyEncapsulation = Annotated[
     EncapsulationType,

@@ -154,6 +154,8 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "spi_out": "the Security Parameter Index of what is sent",
             "algorithm": "how messages are authenticated",
             "replay": "how replays are found: timestamps, nonces or none; null where this is not told",
+            "source": "who said it: configuration, or one of home_agent.keys.sources",
+            "stale": "whether that source is asked again before it is used",
         },
     ),
     "filters": Noun(

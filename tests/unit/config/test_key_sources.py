@@ -1,0 +1,93 @@
+"""[home_agent.keys]: where keys of nodes are that are not in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mobileip.control.agent import keys, settings
+from mobileip.control.config.load import examine, load
+from mobileip.control.core.keyring import KeySettings
+from mobileip.control.ports import ActionError
+from tests.unit.config.texts import Write, problems
+
+HOME = """
+[home_agent]
+address = "192.0.2.1"
+[[home_agent.networks]]
+prefix = "10.1.0.0/24"
+"""
+FILES = """
+[home_agent.keys]
+sources = ["files"]
+files = { directory = "/etc/mobileip/keys", master_key = "/etc/mobileip/master.key" }
+"""
+
+
+def test_defaults_are_the_cores(write: Write) -> None:
+    home = load(write(HOME + FILES)).home_agent
+    assert home is not None and settings.home_agent(home).keys == KeySettings()
+
+
+def test_every_setting_reaches_the_core(write: Write) -> None:
+    text = """
+    lifetime = 1
+    stale_lifetime = 2
+    retry_interval = 3
+    unknown_lifetime = 4
+    max_known = 5
+    max_questions = 6
+    max_rate = 7
+    """
+    home = load(write(HOME + FILES + text)).home_agent
+    assert home is not None
+    assert settings.home_agent(home).keys == KeySettings(1, 2, 3, 4, 5, 6, 7)
+
+
+def test_without_the_table_nobody_is_asked(write: Write) -> None:
+    config, found = examine(write(HOME))
+    assert config is not None and config.home_agent is not None
+    assert settings.home_agent(config.home_agent).keys is None
+    assert "every registration will be discarded" in found[0].text
+
+
+def test_with_sources_no_node_need_be_in_the_file(write: Write) -> None:
+    assert examine(write(HOME + FILES))[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "sentence"),
+    [
+        (
+            "[home_agent.keys]",
+            "home_agent.keys.sources",
+            'is missing: who is asked, in this order, such as ["files"]',
+        ),
+        ("[home_agent.keys]\nsources = []", "home_agent.keys.sources", "is empty"),
+        ('[home_agent.keys]\nsources = ["nis"]', "home_agent.keys.sources[0]", '"nis" must be "files"'),
+        (
+            '[home_agent.keys]\nsources = ["files"]',
+            "home_agent.keys.files",
+            "is missing: directory and master_key",
+        ),
+        (
+            FILES.replace('["files"]', '["files", "files"]'),
+            "home_agent.keys.sources[1]",
+            "files is there already",
+        ),
+        (FILES.replace('"/etc/mobileip/keys"', '"keys"'), "home_agent.keys.files.directory", "absolute path"),
+        (FILES + "max_questions = 3", "home_agent.keys.max_questions", "from 4 to 65536"),
+    ],
+)
+def test_what_is_refused(write: Write, text: str, key: str, sentence: str) -> None:
+    found = problems(write(HOME + text))
+    assert sentence in found[key]
+
+
+def test_a_source_that_cannot_be_used_ends_the_start(write: Write, tmp_path: Path) -> None:
+    text = FILES.replace("/etc/mobileip", str(tmp_path))
+    home = load(write(HOME + text)).home_agent
+    assert home is not None and home.keys is not None
+    with pytest.raises(ActionError, match="no sealed keys yet; make one with mobileip keys generate"):
+        keys.open_sources(home.keys)
