@@ -68,7 +68,14 @@ def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
             (
                 peer,
                 MobilitySecurityAssociation(
-                    node.spi, node.key, node.algorithm, node.replay_tolerance, node.replay, node.spi_out
+                    node.spi,
+                    node.key,
+                    node.algorithm,
+                    node.replay_tolerance,
+                    node.replay,
+                    node.spi_out,
+                    node.ignore_spi,
+                    node.any_algorithm,
                 ),
             )
             for node in config.nodes

@@ -146,6 +146,7 @@ def _nodes(parts: Parts) -> Iterator[Problem]:
             ranges[where] = node.home_addresses
         yield from _key(f"{where}.key", node.key)
         yield from _replay(where, node)
+        yield from _lenient(where, node)
 
 
 def _place(parts: Parts, where: str, node: NodeConfig) -> Iterator[Problem]:
@@ -170,6 +171,21 @@ def _place(parts: Parts, where: str, node: NodeConfig) -> Iterator[Problem]:
         )
     if node.nai is not None and node.nai.startswith(ANY_USER) and address is not None:
         yield Problem(f"{where}.home_address", f"the users of {node.nai} cannot have one home address")
+
+
+def _lenient(where: str, node: NodeConfig) -> Iterator[Problem]:
+    if node.ignore_spi:
+        yield _warning(
+            f"{where}.ignore_spi",
+            f"with it this key counts under every SPI, not {node.spi} only: meant for peers whose SPI is not known yet;"
+            " the log says which one they use",
+        )
+    if node.any_algorithm:
+        yield _warning(
+            f"{where}.any_algorithm",
+            "with it the worst algorithm is enough for a forger (RFC 5944 s3.5.1 wants the one of the SPI): meant for"
+            " peers whose algorithm is not known yet; the log says which one they use",
+        )
 
 
 def _replay(where: str, node: NodeConfig) -> Iterator[Problem]:

@@ -182,6 +182,12 @@ class NodeConfig(Table):
     algorithm: AlgorithmName = Algorithm.HMAC_MD5
     """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002,
     to the letter ``keyed-md5-no-spi``."""
+    ignore_spi: Boolean = False
+    """Whether a SPI that no table of this node has is let pass, and answered with itself. What it weakens: a key that
+    was replaced under another SPI works on as long as its table is here."""
+    any_algorithm: Boolean = False
+    """Whether authenticators by another ``algorithm`` with this key are let pass, and answered by the same. What it
+    weakens: the worst algorithm is enough for a forger, and each wrong authenticator costs a digest by each."""
     replay: ReplayName = ReplayMethod.TIMESTAMPS
     """How replayed requests are told from fresh ones, the same as in the mobile node's file (RFC 5944 s5.7)."""
     replay_tolerance: Annotated[float, number(0.1, 3600, "s")] = 7.0  # RFC 5944 s5.7.1

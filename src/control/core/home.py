@@ -52,7 +52,7 @@ from mobileip.control.core.replay import Memory, ReplayGuard
 from mobileip.control.core.room import Room
 from mobileip.control.core.shortcuts import Shortcuts
 from mobileip.control.reasons import Reason
-from mobileip.control.security import MobilitySecurityAssociation, verify
+from mobileip.control.security import MobilitySecurityAssociation, proven, verify
 from mobileip.control.types import NANOSECONDS, EncapsulationType, Identification, Instant, Lifetime
 from mobileip.control.wire import RegistrationRequest, plain
 
@@ -158,9 +158,11 @@ class HomeAgent:
         policy = self._nodes.policy(node.name, request.home_address)
         asked = Asked(request, datagram, marks, node, request.home_address, foreign, policy)
         vouched = not asked.needs_agent or self._is_vouched(request, source, marks)
-        if not verify(node.association, request, extension):
+        proof = proven(node.association, request, extension)
+        if proof is None:
             asking = self._ask(request, datagram, marks, now)  # the key may be another by now
             return self._on_forged(asked, vouched, now) if asking is None else asking
+        node.association = proof
         home_address = self._nodes.home_address(node, request.home_address, now.mono)
         if isinstance(home_address, Reason):
             if not self._limits.allows_unauthenticated(int(source), now.mono):
@@ -344,6 +346,9 @@ class HomeAgent:
         actions.append(self._reply(asked, reason, remaining(binding, now), identification))
         fields = describe(binding)
         fields["moved"] = moved(previous, binding, beside)
+        association = asked.node.association
+        if association.is_lenient:  # what the configuration should say
+            fields |= {"spi": association.spi, "algorithm": association.algorithm}
         actions.append(Noted(reason, fields))
         if previous and link is not None:
             # Once more at each acceptance: a node that was home for a moment, too short for its deregistration to

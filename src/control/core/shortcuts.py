@@ -100,6 +100,8 @@ class Shortcuts:
         association = self._associations.at(number, spi)
         if association is None:
             return self._unknown(datagram, number, spi)
+        if association.is_lenient:
+            return None  # who is meant is not said by SPI and algorithm alone
         if int(datagram.source.address) == number:
             return None  # at home, the reply goes to the link-layer address (s3.8.3.1)
         request = _Plain(datagram, asked, number, identification, spi, association)

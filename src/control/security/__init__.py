@@ -6,7 +6,7 @@ from mobileip.control.security.association import (
     MobilitySecurityAssociation,
     ReplayMethod,
 )
-from mobileip.control.security.authenticator import digest, is_authentic, sign, verify
+from mobileip.control.security.authenticator import digest, is_authentic, proven, sign, verify
 from mobileip.control.security.nonces import IssuedNonces, Nonces, draw
 from mobileip.control.security.peers import Peer, PeerMap
 from mobileip.control.security.replay import Timestamps, check, is_fresh, resynchronise
@@ -28,6 +28,7 @@ __all__ = [
     "draw",
     "is_authentic",
     "is_fresh",
+    "proven",
     "resynchronise",
     "sign",
     "verify",

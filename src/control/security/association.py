@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import IPv4Address
 from typing import Final
@@ -41,6 +41,8 @@ class MobilitySecurityAssociation:
     ``spi`` is in what we receive. What we send has ``spi_out``, the number that the peer has given to this context
     (s1.6: a receiver finds it by its own), or the same one: ``sent_spi``.
     ``replay_tolerance_s`` is how far, in seconds, a timestamp may be from the home agent's clock (s5.7.1).
+    ``any_spi``: it also stands for every SPI that no association of the peer has. ``any_algorithm``: authenticators by
+    another algorithm with this key are right too. Both weaken what an SPI is for (s3.5.1, s5.1).
 
     :raises ValueError: an SPI is reserved, the key empty, or the tolerance not positive.
     """
@@ -51,6 +53,8 @@ class MobilitySecurityAssociation:
     replay_tolerance_s: float = DEFAULT_REPLAY_TOLERANCE_S
     replay: ReplayMethod = ReplayMethod.TIMESTAMPS
     spi_out: Spi | None = None
+    any_spi: bool = False
+    any_algorithm: bool = False
 
     def __post_init__(self) -> None:
         for spi in (self.spi, self.sent_spi):
@@ -65,6 +69,11 @@ class MobilitySecurityAssociation:
     def sent_spi(self) -> Spi:
         """The SPI of what is signed for the peer."""
         return self.spi if self.spi_out is None else self.spi_out
+
+    @property
+    def is_lenient(self) -> bool:
+        """Whether it stands for more than its SPI and algorithm say."""
+        return self.any_spi or self.any_algorithm
 
 
 class AssociationTable:
@@ -119,4 +128,7 @@ def _with(
     for association in associations or ():
         if association.spi == spi:
             return association
+    for association in associations or ():
+        if association.any_spi and spi >= _FIRST_FREE_SPI:
+            return replace(association, spi=Spi(spi))  # the peer is answered by its own number
     return None

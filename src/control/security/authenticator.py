@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -60,6 +61,23 @@ def verify(association: MobilitySecurityAssociation, message: Message, extension
     if not any(extension is own for own in message.extensions) or len(message.raw) < extension.end:
         raise ValueError("only an extension of a parsed message can be verified")
     return is_authentic(association, message.raw[: extension.covered], extension.authenticator)
+
+
+def proven(
+    association: MobilitySecurityAssociation, message: Message, extension: Authentication
+) -> MobilitySecurityAssociation | None:
+    """As :func:`verify`: the association with the algorithm that ``extension`` was made by, or ``None``.
+
+    That is another than the association's own only with its ``any_algorithm``.
+    """
+    if verify(association, message, extension):
+        return association
+    if association.any_algorithm:
+        for algorithm in Algorithm:
+            other = replace(association, algorithm=algorithm)
+            if algorithm is not association.algorithm and verify(other, message, extension):
+                return other
+    return None
 
 
 def is_authentic(association: MobilitySecurityAssociation, covered: bytes, authenticator: bytes) -> bool:

@@ -264,6 +264,18 @@ def test_no_replay_protection_is_warned_of(write: Write) -> None:
     assert problem.key == "home_agent.nodes[2].replay" and "repeat it" in problem.text
 
 
+@pytest.mark.parametrize(("key", "of"), [("ignore_spi", "any_spi"), ("any_algorithm", "any_algorithm")])
+def test_lenient_nodes_are_warned_of(write: Write, key: str, of: str) -> None:
+    peer = IPv4Address("10.1.0.6")
+    strict = settings(write, HOME + node(f'home_address = "{peer}"')).associations.preferred(peer)
+    assert strict is not None and not strict.is_lenient
+    text = HOME + node(f'home_address = "{peer}"\n{key} = true')
+    (problem,) = examine(write(text))[1]
+    assert (problem.severity, problem.key) == (Severity.WARNING, f"home_agent.nodes[2].{key}")
+    found = settings(write, text).associations.preferred(peer)
+    assert found is not None and getattr(found, of) and found.any_spi != found.any_algorithm
+
+
 def test_key_of_an_agent_does_not_show(write: Write) -> None:
     text = (
         HOME + f'\n[[home_agent.foreign_agents]]\naddress = "198.51.100.1"\nspi = 400\nkey = "{OTHER_KEY}x"\n'
