@@ -463,7 +463,11 @@ class Reason(Named):
     )
     UNDERLAY_FELL_BACK = (
         "underlay-fell-back",
-        _r("tunnelled datagrams leave by the raw socket from now on: the faster way does not work", "", _W),
+        _r(
+            "tunnelled datagrams leave by a slower way from now on, of the interface or of all: the faster one fails",
+            "",
+            _W,
+        ),
     )
     TUNNEL_PATH_MTU = "tunnel-path-mtu", _r("the MTU a router told of a tunnel's path is used", "2003 s5.1")
     TUNNEL_ERROR = "tunnel-error", _r("an ICMP error about a datagram that we tunnelled", "2003 s4", _D)

@@ -43,6 +43,7 @@ from mobileip.dataplane import (
     TunnelStatus,
     igmp,
     overhead,
+    port_lost,
 )
 
 __all__ = ["DropCount", "PathMtu", "Tunnel", "TunnelEntry", "TunnelStatus", "Tunnels", "device_mtu"]
@@ -107,7 +108,8 @@ class Tunnels:
         self._mtu = mtu
         self._path_mtu = path_mtu
         self._underlay = underlay
-        self._hops: set[tuple[IPv4Address, IPv4Address]] = set()  # tunnel ends with a known next hop
+        # The interface of the next hop of tunnel ends, where it is known.
+        self._hops: dict[tuple[IPv4Address, IPv4Address], int] = {}
         self._nodes: dict[IPv4Address, Tunnel] = {}  # by home address: what brings a node its broadcasts
         self._groups: dict[IPv4Address, Tunnel] = {}  # likewise: that of its multicasts, both ways
         # Visitors that share a home address, by that and their home agent.
@@ -173,13 +175,18 @@ class Tunnels:
         """Local and remote tunnel end, interface and link-layer address (``None``: not known) of next hops."""
         for hop in (NextHop(*hop) for hop in hops):
             if self._engine.set_next_hops([hop]) and hop.address is not None:
-                self._hops.add((hop.local, hop.remote))
+                self._hops[hop.local, hop.remote] = hop.interface
             else:
-                self._hops.discard((hop.local, hop.remote))
+                self._hops.pop((hop.local, hop.remote), None)
 
     def underlay(self, tunnel: Tunnel) -> str:
         """How the datagrams of a tunnel leave this host: "raw", through the kernel's routing, or past it."""
-        return self._underlay if (tunnel.local, tunnel.remote) in self._hops else "raw"
+        interface = self._hops.get((tunnel.local, tunnel.remote))
+        if interface is None:
+            return "raw"
+        if self._underlay == "xdp" and not self._engine.has_port(interface):
+            return "packet"
+        return self._underlay
 
     def fit(self, remote: IPv4Address) -> int:
         """Make the tunnels to ``remote`` as wide as its path is now; how many were not."""
@@ -371,6 +378,9 @@ class Tunnels:
                     if self._underlay != "raw":  # each thread tells it
                         yield Reason.UNDERLAY_FELL_BACK, {"error": os.strerror(event.value)}
                     self._underlay = "raw"
+                case EventType.PORT_LOST:
+                    index, why = port_lost(event)
+                    yield Reason.UNDERLAY_FELL_BACK, {"interface": _interface(index), "error": why}
                 case EventType.TUNNEL_TOO_BIG:
                     yield Reason.TUNNEL_TOO_BIG, {"address": event.address, "value": event.value}
                 case EventType.WRONG_SOURCE:
@@ -419,6 +429,14 @@ def device_mtu(
     kind = Encapsulation(int(encapsulation))
     gre = kind is Encapsulation.GRE
     return underlay - overhead(kind, _gre_options(gre and gre_checksum, gre and gre_sequence))
+
+
+def _interface(index: int) -> str:
+    """Its name, or the number of one that is gone."""
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return f"number {index}"
 
 
 def _encapsulation(action: InstallTunnel) -> Encapsulation:

@@ -8,6 +8,7 @@ the engine's pure parts, for tests, tools and benchmarks.
 
 from mobileip.dataplane._core import (
     SOURCE_HASH,
+    STAGES,
     UNDERLAYS,
     Counter,
     Drop,
@@ -23,6 +24,7 @@ from mobileip.dataplane._core import (
     encapsulate_nested,
     fragment,
     icmp_fragmentation_needed,
+    port_lost,
 )
 from mobileip.dataplane.model import (
     MTU_MAX,
@@ -46,6 +48,7 @@ __all__ = [
     "MTU_MAX",
     "MTU_MIN",
     "SOURCE_HASH",
+    "STAGES",
     "UNDERLAYS",
     "Amount",
     "Counter",
@@ -74,4 +77,5 @@ __all__ = [
     "fragment",
     "icmp_fragmentation_needed",
     "overhead",
+    "port_lost",
 ]

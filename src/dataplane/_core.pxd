@@ -93,6 +93,7 @@ cdef extern from "mip_mss.h" nogil:
 cdef extern from "mip_io.h" nogil:
     enum mip_stage:
         MIP_STAGE_NONE
+        MIP_STAGE_END
 
     struct mip_stage_name:
         const char *name
@@ -182,6 +183,7 @@ cdef extern from "mip_engine.h" nogil:
     int mip_engine_event_fd(const mip_engine *e) noexcept
     int mip_engine_apply(
         mip_engine *e, const mip_change *changes, size_t count, size_t *done, size_t *removed) noexcept
+    bint mip_engine_has_port(mip_engine *e, uint32_t ifindex) noexcept
     size_t mip_engine_hops(mip_engine *e, const mip_hop_change *changes, size_t count) noexcept
     int mip_engine_watch(
         mip_engine *e, const char *interface, uint32_t network_be, uint32_t mask_be, bint multicasts,

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy, memset
 
-from mobileip.dataplane.errors import apply_error, open_error
+from mobileip.dataplane.errors import apply_error, open_error, port_error
 from mobileip.dataplane.model import (
     Amount,
     Decapsulated,
@@ -57,6 +57,7 @@ EventType = Named("EventType", _members(mip_event_names, 0, MIP_EVENT_END), modu
 EventType.__doc__ = "What the engine tells without being asked."
 
 
+STAGES = tuple(mip_stage_names[i].name.decode() for i in range(<int>MIP_STAGE_END))
 UNDERLAYS = tuple(mip_underlay_names[i].decode() for i in range(<int>MIP_UNDERLAY_KINDS))
 
 
@@ -85,6 +86,17 @@ class EngineEvent:
     address: IPv4Address
     value: int
     inner: IPv4Address = IPv4Address(0)
+
+
+def port_lost(event) -> tuple:
+    """The index of an interface and, as one sentence, why it has no port of AF_XDP: of an event PORT_LOST."""
+    cdef int64_t stage = int(event.inner)
+    cdef mip_stage_name where
+
+    if event.type != EventType.PORT_LOST or stage >= <int64_t>MIP_STAGE_END:
+        raise ValueError(f"not of a port: {event!r}")
+    where = mip_stage_names[stage]
+    return int(event.address), port_error(where.name.decode(), where.meaning.decode(), event.value)
 
 
 cdef int _check(int drop) except -1:
@@ -148,7 +160,8 @@ cdef class Engine:
     fragmentation-needed messages a second (RFC 1812 4.3.2.8).  ``broadcast_rate``:
     most copies of broadcasts a second, ``multicast_rate`` of multicasts.  ``persist``: the device
     stays when the engine closes.  ``underlay``: one of UNDERLAYS; all but "raw" send to what
-    set_next_hops() told, past the kernel's routing and its OUTPUT filters, and the rest as "raw".
+    set_next_hops() told, past the kernel's routing and its OUTPUT filters, and the rest as "raw";
+    "xdp" also receives what comes from there, before the kernel's INPUT filters.
     ``clamp_mss``: what TCP SYNs of both directions announce is lowered to what the tunnel carries.
     Raises OSError with one sentence for the operator, ValueError for impossible arguments.
     Methods may be called from any thread; after close() they raise ValueError.
@@ -303,8 +316,15 @@ cdef class Engine:
                 change.hop.ifindex = hop.interface
                 memcpy(change.hop.address, <const char *>hop.address, MIP_HOP_ADDRESS)
             with self._lock:
-                kept += mip_engine_hops(self._open(), &change, 1)
+                engine = self._open()
+                with nogil:
+                    kept += mip_engine_hops(engine, &change, 1)
         return kept
+
+    def has_port(self, uint32_t interface) -> bool:
+        """Whether datagrams go by AF_XDP on the interface of this index now."""
+        with self._lock:
+            return mip_engine_has_port(self._open(), interface)
 
     def watch(self, interface, network not None, *, bint multicasts=False) -> None:
         """From now on, broadcasts arriving on ``interface`` go to the tunnels that ask for them.

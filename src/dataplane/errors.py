@@ -19,6 +19,8 @@ _CURES: dict[tuple[str, int], str] = {
     ("WATCH", errno.ENODEV): "there is no interface {device} to watch for broadcasts",
     ("UNDERLAY", errno.EPERM): "packet sockets need CAP_NET_RAW; run as root or grant it",
     ("UNDERLAY", errno.EAFNOSUPPORT): "the kernel has no packet sockets; load them with: modprobe af_packet",
+    ("XDP", errno.EPERM): "AF_XDP needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW; run as root or grant them",
+    ("XDP", errno.ENOSYS): "the kernel has no bpf system call, which AF_XDP needs",
     ("LINK", errno.EPERM): "packet sockets need CAP_NET_RAW; run as root or grant it",
     ("LINK", errno.EAFNOSUPPORT): "the kernel has no packet sockets; load them with: modprobe af_packet",
     ("TUN_UP", errno.EINVAL): "the device {device} refused its MTU",
@@ -29,6 +31,25 @@ def open_error(stage: str, doing: str, error: int, device: str) -> OSError:
     """The exception for an engine that could not be opened: errno and one sentence."""
     sentence = _CURES.get((stage, error), f"{doing} ({{device}}): {os.strerror(error)}")
     return OSError(error, sentence.format(device=device))
+
+
+_PORTS: dict[tuple[str, int], str] = {
+    ("XDP_PROGRAM", errno.EBUSY): "the interface has another XDP program, which stays",
+    ("XDP_PROGRAM", errno.EEXIST): "the interface has another XDP program, which stays",
+    ("XDP_PROGRAM", errno.EPERM): "attaching an XDP program needs CAP_BPF and CAP_NET_ADMIN",
+    ("XDP_SOCKET", errno.EPERM): "AF_XDP sockets need CAP_NET_RAW",
+    ("XDP_SOCKET", errno.ENOBUFS): "AF_XDP sockets may not lock so much memory; grant CAP_IPC_LOCK",
+    ("XDP_SOCKET", errno.EAFNOSUPPORT): "the kernel has no AF_XDP sockets",
+    ("XDP_SOCKET", errno.EBUSY): "another program's AF_XDP socket has a queue of the interface",
+    ("XDP_SEND", errno.ENODEV): "the interface is gone",
+    ("XDP_SEND", errno.ENXIO): "the interface is gone",
+    ("XDP_SEND", errno.ENETDOWN): "the interface is down",
+}
+
+
+def port_error(stage: str, doing: str, error: int) -> str:
+    """Why an interface has no port of AF_XDP."""
+    return _PORTS.get((stage, error), f"{doing}: {os.strerror(error)}")
 
 
 _REFUSALS = {

@@ -26,14 +26,57 @@ int mip_packet_open_underlay(uint32_t mark, enum mip_stage *stage)
 	return -EAFNOSUPPORT;
 }
 
+/* A port of AF_XDP on interface 7, which may be closed or fail, and carries 1000 bytes. */
+static bool port_open;
+static int port_error;
+static uint32_t by_port[MIP_BATCH * 2], ports_sent;
+static struct mip_xdp_port port;
+
+bool mip_xdp_carries(const struct mip_xdp *x, uint32_t ifindex, uint32_t len)
+{
+	(void)x;
+	return ifindex == 7 && len <= 1000 && !atomic_load(&port.broken);
+}
+
+struct mip_xdp_port *mip_xdp_take(struct mip_xdp *x, uint32_t ifindex, enum mip_xdp_user user)
+{
+	(void)x;
+	CHECK(ifindex == 7 && user == MIP_XDP_SENDER && !atomic_load(&port.busy[user]));
+	if (!port_open)
+		return NULL;
+	atomic_store(&port.busy[user], true);
+	return &port;
+}
+
+void mip_xdp_release(struct mip_xdp_port *p, enum mip_xdp_user user)
+{
+	CHECK(p == &port && atomic_load(&p->busy[user]));
+	atomic_store(&p->busy[user], false);
+}
+
 static uint32_t number(const struct mmsghdr *m)
 {
 	return *(const uint8_t *)m->msg_hdr.msg_iov[0].iov_base;
 }
 
-static int fake_raw(int fd, struct mmsghdr *messages, uint32_t count)
+int mip_xdp_send(struct mip_xdp_port *p, const struct mmsghdr *messages, uint32_t count, int *error)
 {
-	(void)fd;
+	if (port_error) {
+		errno = port_error;
+		if (port_error != ENOBUFS)
+			atomic_store(&p->broken, true);
+		return -1;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		by_port[ports_sent++] = number(&messages[i]);
+	error[count - 1] = EIO; /* the device threw the last one away */
+	return (int)count;
+}
+
+static int fake_raw(struct mip_send *s, uint32_t from, uint32_t count)
+{
+	const struct mmsghdr *messages = s->message + from;
+
 	if (raw_error) {
 		errno = raw_error;
 		return -1;
@@ -45,11 +88,11 @@ static int fake_raw(int fd, struct mmsghdr *messages, uint32_t count)
 	return (int)count;
 }
 
-static int fake_hop(int fd, struct mmsghdr *messages, uint32_t count)
+static int fake_hop(struct mip_send *s, uint32_t from, uint32_t count)
 {
+	const struct mmsghdr *messages = s->message + from;
 	int error = calls < 8 ? script[calls] : SENT;
 
-	(void)fd;
 	calls++;
 	if (error) {
 		errno = error;
@@ -80,7 +123,18 @@ static void begin(void)
 	memset(script, 0, sizeof(script));
 	calls = at_once = hops_sent = raws_sent = 0;
 	raw_error = 0;
-	mip_send_init(&queue, ways, MIP_UNDERLAY_PACKET, &hops);
+	mip_send_init(&queue, ways, MIP_UNDERLAY_PACKET, &hops, NULL);
+}
+
+static void begin_ports(void)
+{
+	begin();
+	queue.ways[MIP_UNDERLAY_XDP].underlay = &mip_underlays[MIP_UNDERLAY_XDP];
+	queue.preferred = MIP_UNDERLAY_XDP;
+	ports_sent = 0;
+	port_error = 0;
+	port_open = true;
+	atomic_store(&port.broken, false);
 }
 
 static void add(const struct mip_tunnel *t, uint32_t count)
@@ -188,6 +242,47 @@ static void no_room(void)
 	CHECK(errors(0) == 5 && hops_sent == 5);
 }
 
+/* By a port what it carries, by a packet socket what is too long, routed what has no next hop. */
+static void ports_and_others(void)
+{
+	struct mip_packet long_one = { .data = packets, .len = 1001 };
+
+	begin_ports();
+	add(&known, 3);
+	mip_send_add(&queue, &long_one, &known, 1);
+	add(&unknown, 1);
+	mip_send_flush(&queue, stop_fd);
+	CHECK(ports_sent == 3 && hops_sent == 1 && raws_sent == 1 && !queue.lost.error);
+	CHECK(queue.way[2] == MIP_UNDERLAY_XDP && queue.way[3] == MIP_UNDERLAY_PACKET);
+	CHECK(queue.error[2] == EIO && errors(0) == 4);
+}
+
+/* Closed meanwhile, full, or broken: no datagram is lost but for want of room, and the other ways go on. */
+static void a_port_that_is_gone(void)
+{
+	begin_ports();
+	port_open = false;
+	add(&known, 4);
+	mip_send_flush(&queue, stop_fd);
+	CHECK(raws_sent == 4 && errors(0) == 4 && !queue.lost.error && queue.preferred == MIP_UNDERLAY_XDP);
+	begin_ports();
+	port_error = ENOBUFS;
+	add(&known, 4);
+	mip_send_flush(&queue, stop_fd);
+	CHECK(raws_sent == 0 && errors(ENOBUFS) == 4 && !queue.lost.error);
+	begin_ports();
+	port_error = ENETDOWN;
+	add(&known, 4);
+	mip_send_flush(&queue, stop_fd);
+	CHECK(raws_sent == 4 && errors(0) == 4 && !queue.fell_back && queue.preferred == MIP_UNDERLAY_XDP);
+	CHECK(queue.lost.ifindex == 7 && queue.lost.error == ENETDOWN &&
+	      queue.lost.stage == MIP_STAGE_XDP_SEND);
+	queue.count = 0;
+	add(&known, 4);
+	mip_send_flush(&queue, stop_fd);
+	CHECK(hops_sent == 4 && errors(0) == 4);
+}
+
 int main(void)
 {
 	struct mip_way ways[MIP_UNDERLAY_KINDS] = { { NULL, 0 } };
@@ -208,6 +303,8 @@ int main(void)
 	a_hop_that_is_gone();
 	a_way_that_fails();
 	no_room();
+	ports_and_others();
+	a_port_that_is_gone();
 	free(memory);
 	return 0;
 }

@@ -31,6 +31,7 @@ from mobileip.control.reasons import Reason
 from mobileip.control.tunnels import Tunnels
 from mobileip.control.types import EncapsulationType, GreKeys
 from mobileip.dataplane import (
+    STAGES,
     EngineEvent,
     EventType,
     Flag,
@@ -42,6 +43,7 @@ from mobileip.dataplane import (
     Traffic,
     Tunnel,
     TunnelStatus,
+    port_lost,
 )
 
 HOME, LOCAL, REMOTE = IPv4Address("10.1.0.5"), IPv4Address("192.0.2.1"), IPv4Address("198.51.100.1")
@@ -62,6 +64,7 @@ class Scripted:
         self.failure: Exception | None = None
         self.hops: list[NextHop] = []
         self.room = 2
+        self.ports: set[int] = set()
         self.held: list[Tunnel] = []
 
     def tunnels(self, remote: IPv4Address | None = None) -> list[TunnelStatus]:
@@ -91,6 +94,9 @@ class Scripted:
         self.room -= len(taken)
         self.hops += taken
         return len(taken)
+
+    def has_port(self, interface: int) -> bool:
+        return interface in self.ports
 
     def take(self) -> list[Install | Remove]:
         taken, self.changes = self.changes, []
@@ -361,7 +367,8 @@ def test_what_the_engine_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch
 
 def test_every_event_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     made, engine = opened(monkeypatch, underlay="packet")
-    engine.told = [EngineEvent(kind, HOME, errno.ENODEV, REMOTE) for kind in EventType]
+    others = [kind for kind in EventType if kind is not EventType.PORT_LOST]
+    engine.told = [EngineEvent(kind, HOME, errno.ENODEV, REMOTE) for kind in others]
     told = dict(made.events())
     assert set(told) == {
         Reason.DEVICE_LOST,
@@ -397,3 +404,42 @@ def test_how_datagrams_leave_is_told_by_tunnel(monkeypatch: pytest.MonkeyPatch) 
     engine.told = [EngineEvent(EventType.UNDERLAY_FELL_BACK, HOME, errno.EPERM)] * 2
     assert [reason for reason, _ in made.events()] == [Reason.UNDERLAY_FELL_BACK]
     assert seen() == ["raw"] * 3
+
+
+def test_of_af_xdp_each_interface_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it has no port, datagrams still go to the next hop; why not is one line for each interface."""
+    made, engine = opened(monkeypatch, underlay="xdp")
+    ways = [Tunnel(HOME, Side.HOME, LOCAL, IPv4Address(int(REMOTE) + i), 1480) for i in range(2)]
+    engine.ports = {7}
+    made.set_next_hops((way.local, way.remote, 7 + i, bytes(6)) for i, way in enumerate(ways))
+    assert [made.underlay(way) for way in ways] == ["xdp", "packet"]
+    engine.ports = set()
+    assert [made.underlay(way) for way in ways] == ["packet", "packet"]
+
+    loopback, nobody = 1, (1 << 31) - 1
+    engine.told = [
+        EngineEvent(EventType.PORT_LOST, IPv4Address(index), error, IPv4Address(stage(name)))
+        for index, error, name in (
+            (loopback, errno.EBUSY, "XDP_PROGRAM"),
+            (nobody, errno.ENODEV, "XDP_SEND"),
+            (loopback, errno.EINVAL, "XDP_SOCKET"),
+        )
+    ]
+    assert [(reason, fields["interface"], fields["error"]) for reason, fields in made.events()] == [
+        (Reason.UNDERLAY_FELL_BACK, "lo", "the interface has another XDP program, which stays"),
+        (Reason.UNDERLAY_FELL_BACK, f"number {nobody}", "the interface is gone"),
+        (Reason.UNDERLAY_FELL_BACK, "lo", "opening AF_XDP sockets: Invalid argument"),
+    ]
+
+
+def stage(name: str) -> int:
+    return STAGES.index(name)
+
+
+def test_only_events_of_ports_tell_of_ports() -> None:
+    for event in (
+        EngineEvent(EventType.WRONG_SOURCE, HOME, 1, HOME),
+        EngineEvent(EventType.PORT_LOST, IPv4Address(1), 1, IPv4Address(len(STAGES))),
+    ):
+        with pytest.raises(ValueError, match="not of a port"):
+            port_lost(event)

@@ -193,12 +193,17 @@ class _Daemon:
         underlay = daemon.underlay
         if underlay == "raw" or (underlay == "auto" and mobile):
             return opened("raw")
-        try:
-            tunnels = opened("packet")
-        except ActionError as error:
-            if underlay != "auto":
-                raise
-            self._note(Reason.UNDERLAY_FELL_BACK, {"error": str(error)})
+        # AF_XDP is a program on the interface, which is not put there unasked.
+        wanted = ("xdp", "packet") if underlay == "xdp" else ("packet",)
+        for way in wanted:
+            try:
+                tunnels = opened(way)
+                break
+            except ActionError as error:
+                if underlay == "packet":
+                    raise
+                self._note(Reason.UNDERLAY_FELL_BACK, {"error": str(error)})
+        else:
             return opened("raw")
         self._hops = NextHops(self._netlink, mark, tunnels.set_next_hops, ours=mobile)
         self._hops.start()

@@ -119,8 +119,9 @@ class DaemonConfig(Table):
     both ways: for senders that never hear that a packet was too big. Only of handshakes that pass the tunnel."""
     underlay: Underlay = "auto"
     """How tunnelled datagrams leave: ``raw`` through the kernel's routing; ``packet`` straight to the next hop, for
-    less CPU, but unseen by netfilter's OUTPUT and POSTROUTING and by the routing they change; ``auto``: ``packet`` on
-    agents where it can be had, ``raw`` on a mobile node."""
+    less CPU, but unseen by netfilter's OUTPUT and POSTROUTING and by the routing they change; ``xdp`` so too, for less
+    still, and what comes from the other ends is taken before netfilter's PREROUTING and INPUT, by a program on each
+    interface that tunnels go over; ``auto``: ``packet`` on agents where it can be had, ``raw`` on a mobile node."""
     log_level: LogLevel = "info"
     """The least that is logged; ``debug`` has each message, and the contents of what is discarded."""
     log_format: LogFormat = "text"

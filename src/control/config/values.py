@@ -274,7 +274,7 @@ LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"], choice("debug", "info", "warning", "error")
 ]
 FilterAction = Annotated[Literal["allow", "deny"], choice("allow", "deny")]
-Underlay = Annotated[Literal["auto", "raw", "packet"], choice("auto", "raw", "packet")]
+Underlay = Annotated[Literal["auto", "raw", "packet", "xdp"], choice("auto", "raw", "packet", "xdp")]
 LogFormat = Annotated[Literal["text", "json"], choice("text", "json")]
 HomeReverseTunnel = Annotated[
     Literal["optional", "required", "forbidden"], choice("optional", "required", "forbidden")

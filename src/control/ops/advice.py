@@ -318,8 +318,8 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "set daemon.tunnel_mtu to the path's MTU less 20",
     ),
     _R.UNDERLAY_FELL_BACK: (
-        "the kernel or a device does not take packets from a packet socket",
-        'set daemon.underlay to "raw", or restart after the cause in the line is mended',
+        "the kernel or a device does not take packets from a packet socket or an AF_XDP socket; the line says why",
+        'set daemon.underlay to "raw" or "packet", or restart after the cause in the line is mended',
     ),
     _R.TUNNEL_PATH_MTU: (
         "a link between the ends of the tunnel has a smaller MTU than ours; after ten minutes (mtu null) more is tried",

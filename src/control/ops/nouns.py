@@ -193,7 +193,7 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "local": "our end",
             "remote": "the other end",
             "encapsulation": _ENCAPSULATION,
-            "underlay": "how datagrams leave: raw, by the kernel's routing, or packet, straight to the next hop",
+            "underlay": "how datagrams leave: raw, by the kernel's routing, or straight to the next hop: packet, xdp",
             "mtu": "largest inner packet that needs no fragments, in bytes",
             "path_mtu": "what a router said that the path carries, in bytes with the outer header, or null",
             "path_mtu_age_s": "how many seconds ago; more is tried after ten minutes",

@@ -114,7 +114,10 @@
 	  "value packets since the last such event failed the source check (RFC 3024 4.3.2), the last "  \
 	  "with address outside and inner inside; sampled too")                                          \
 	X(UNDERLAY_FELL_BACK, "underlay-fell-back",                                                      \
-	  "a thread sends by the raw socket from now on; value is the errno, address is 0")
+	  "a thread sends by the raw socket from now on; value is the errno, address is 0")              \
+	X(PORT_LOST, "port-lost",                                                                        \
+	  "nothing goes by AF_XDP on the interface whose index is address: inner, as a number, is the "  \
+	  "stage; value the errno")
 
 #define MIP_DROP_ENUM(name, label, meaning) MIP_DROP_##name,
 #define MIP_COUNTER_ENUM(name, label, meaning) MIP_COUNTER_##name,

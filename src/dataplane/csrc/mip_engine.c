@@ -105,6 +105,9 @@ static int open_descriptors(struct mip_engine *e, const struct mip_config *confi
 			return e->receivers[i].fd;
 	}
 	error = mip_ways_open(e->ways, config->underlay, config->mark, stage);
+	e->has_xdp = !error && config->underlay == MIP_UNDERLAY_XDP;
+	if (e->has_xdp)
+		error = mip_xdp_open(&e->xdp, stage);
 	if (error)
 		return error;
 	e->link_fd = mip_packet_open_send(stage);
@@ -146,7 +149,11 @@ static void set_up_workers(struct mip_engine *e, const struct mip_config *config
 		w->device_mtu = config->mtu;
 		w->clamp_mss = config->clamp_mss;
 		w->id = (uint16_t)(id + d * 0x5555); /* far apart: threads that send do not share a counter */
-		mip_send_init(&w->send, e->ways, config->underlay, &e->hops);
+		w->xdp = e->has_xdp && d == MIP_IN ? &e->xdp : NULL;
+		/* A port has one sender: where the traffic is. */
+		mip_send_init(&w->send, e->ways,
+			      e->has_xdp && d != MIP_OUT ? MIP_UNDERLAY_PACKET : config->underlay, &e->hops,
+			      &e->xdp);
 		mip_bucket_init(&w->icmp, config->icmp_rate, config->icmp_rate * ICMP_BURST_SECONDS,
 				mip_now_ns());
 	}
@@ -171,6 +178,7 @@ int mip_engine_open(struct mip_engine **out, const struct mip_config *config, en
 		e->receivers[i].fd = -1;
 		e->receivers[i].used = types[i] == MIP_ENCAP_IPIP;
 	}
+	mip_xdp_init(&e->xdp);
 	pthread_mutex_init(&e->lock, NULL);
 	error = getrandom(&start, sizeof(start), 0) == sizeof(start) ? 0 : -EIO;
 	if (!error)
@@ -197,6 +205,7 @@ void mip_engine_close(struct mip_engine *e)
 	for (int i = 0; i < MIP_ENCAPS; i++)
 		mip_close(e->receivers[i].fd);
 	mip_ways_close(e->ways);
+	mip_xdp_close(&e->xdp);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		mip_close(fds[i]);
 	if (e->memory)
@@ -291,6 +300,8 @@ static int receive(struct mip_engine *e, enum mip_encap type)
 		if (error)
 			return error;
 		atomic_store_explicit(&r->used, true, memory_order_relaxed);
+		if (e->has_xdp)
+			mip_xdp_accept(&e->xdp, &e->hops, type);
 	}
 	return 0;
 }

@@ -68,6 +68,9 @@ size_t mip_engine_tunnels(struct mip_engine *e, uint32_t remote_be, uint32_t *cu
  */
 size_t mip_engine_hops(struct mip_engine *e, const struct mip_hop_change *changes, size_t count);
 
+/* Whether datagrams go by AF_XDP on this interface now. */
+bool mip_engine_has_port(struct mip_engine *e, uint32_t ifindex);
+
 /*
  * From now on, broadcasts that arrive on the interface go to the tunnels with
  * MIP_F_BROADCAST whose home address is of the network; and with multicasts, what is for

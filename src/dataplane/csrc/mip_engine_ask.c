@@ -20,15 +20,60 @@ int mip_engine_watch(struct mip_engine *e, const char *interface, uint32_t netwo
 	return error;
 }
 
+/* Lost, if there is no room: whoever reads so little has been told as much before. */
+static void tell(struct mip_engine *e, const struct mip_xdp_loss *loss)
+{
+	const struct mip_event event = mip_worker_lost_event(loss);
+	const uint64_t one = 1;
+	ssize_t written;
+
+	if (!loss->error || !mip_ring_put(&e->told, &event))
+		return;
+	written = write(e->event_fd, &one, sizeof(one));
+	(void)written;
+}
+
+static void change_ports(struct mip_engine *e, const struct mip_hop_change *c, uint32_t before)
+{
+	const uint32_t now = c->hop.ifindex;
+	struct mip_xdp_loss loss;
+
+	if (now) {
+		loss = mip_xdp_join(&e->xdp, now, now == before);
+		tell(e, &loss);
+	}
+	if (before && now != before) {
+		loss = mip_xdp_leave(&e->xdp, before);
+		tell(e, &loss);
+	}
+	if (!now != !before)
+		mip_xdp_expect(&e->xdp, c->local_be, c->remote_be, now);
+}
+
 size_t mip_engine_hops(struct mip_engine *e, const struct mip_hop_change *changes, size_t count)
 {
 	size_t kept = 0;
 
 	pthread_mutex_lock(&e->lock);
-	for (size_t i = 0; i < count; i++)
-		kept += mip_hops_set(&e->hops, changes[i].local_be, changes[i].remote_be, &changes[i].hop);
+	for (size_t i = 0; i < count; i++) {
+		const struct mip_hop_change *c = &changes[i];
+		struct mip_hop old = { 0 };
+
+		(void)mip_hops_find(&e->hops, c->local_be, c->remote_be, &old);
+		if (!mip_hops_set(&e->hops, c->local_be, c->remote_be, &c->hop))
+			continue;
+		kept++;
+		if (e->has_xdp)
+			change_ports(e, c, old.ifindex);
+	}
 	pthread_mutex_unlock(&e->lock);
 	return kept;
+}
+
+bool mip_engine_has_port(struct mip_engine *e, uint32_t ifindex)
+{
+	/* Of the shortest datagram. */
+	return e->has_xdp && mip_xdp_carries(&e->xdp, ifindex, 0);
 }
 
 int mip_engine_join(struct mip_engine *e, uint32_t group_be, uint32_t home_be)
@@ -82,6 +127,7 @@ void mip_engine_counters(const struct mip_engine *e, uint64_t drops[MIP_DROP_END
 	for (int i = 0; i < MIP_ENCAPS; i++)
 		if (atomic_load_explicit(&e->receivers[i].used, memory_order_relaxed))
 			counters[MIP_COUNTER_RECEIVE_OVERFLOW] += mip_raw_overflow(e->receivers[i].fd);
+	counters[MIP_COUNTER_RECEIVE_OVERFLOW] += mip_xdp_overflow(&e->xdp);
 }
 
 void mip_engine_drops(const struct mip_engine *e, struct mip_amount drops[MIP_DIRECTIONS][MIP_DROP_END])
@@ -108,5 +154,7 @@ size_t mip_engine_events(struct mip_engine *e, struct mip_event *out, size_t cap
 	for (int d = 0; d < MIP_THREADS; d++)
 		while (count < cap && mip_ring_take(&e->worker[d].ring, &out[count]))
 			count++;
+	while (count < cap && mip_ring_take(&e->told, &out[count]))
+		count++;
 	return count;
 }

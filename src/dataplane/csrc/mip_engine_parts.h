@@ -17,6 +17,9 @@ struct mip_engine {
 	struct mip_receiver receivers[MIP_ENCAPS];
 	struct mip_way ways[MIP_UNDERLAY_KINDS];
 	struct mip_hops hops;
+	struct mip_xdp xdp;   /* used only if the underlay is that */
+	struct mip_ring told; /* what no thread tells; under the lock */
+	bool has_xdp;
 	int tun_fd, link_fd, own_fd, stop_fd, event_fd;
 
 	/* All the memory, mapped at once; pages come when they are touched. */

@@ -63,6 +63,21 @@ bool mip_hops_set(struct mip_hops *h, uint32_t local_be, uint32_t remote_be, con
 	return true;
 }
 
+bool mip_hops_next(const struct mip_hops *h, uint32_t *cursor, uint32_t *local_be, uint32_t *remote_be)
+{
+	while (*cursor < SLOTS) {
+		const struct mip_hop_slot *s = &h->slots[(*cursor)++];
+		uint64_t key = atomic_load_explicit(&s->key, memory_order_relaxed);
+
+		if (!atomic_load_explicit(&s->ifindex, memory_order_relaxed))
+			continue;
+		*local_be = (uint32_t)(key >> 32);
+		*remote_be = (uint32_t)key;
+		return true;
+	}
+	return false;
+}
+
 /* Torn or not: see mip_table.h, whose argument for a torn hit is this one's too. */
 bool mip_hops_find(const struct mip_hops *h, uint32_t local_be, uint32_t remote_be, struct mip_hop *out)
 {

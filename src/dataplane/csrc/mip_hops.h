@@ -39,6 +39,9 @@ void mip_hops_init(struct mip_hops *h, void *zeroed, uint64_t seed);
 /* Writer.  False if there is no room where a reader would look. */
 bool mip_hops_set(struct mip_hops *h, uint32_t local_be, uint32_t remote_be, const struct mip_hop *hop);
 
+/* Writer: another pair that has a hop; *cursor is 0 at first.  False at the end. */
+bool mip_hops_next(const struct mip_hops *h, uint32_t *cursor, uint32_t *local_be, uint32_t *remote_be);
+
 /* Reader. */
 bool mip_hops_find(const struct mip_hops *h, uint32_t local_be, uint32_t remote_be, struct mip_hop *out);
 

@@ -9,17 +9,21 @@
 #include "mip_tunnel.h"
 
 /* X(NAME, "what was being done"): with errno, enough for one sentence to the operator. */
-#define MIP_STAGE_LIST(X)                                 \
-	X(NONE, "nothing")                                \
-	X(MEMORY, "reserving memory and descriptors")     \
-	X(RAW, "opening a raw socket")                    \
-	X(MARK, "setting the mark of outgoing datagrams") \
-	X(TUN_OPEN, "opening /dev/net/tun")               \
-	X(TUN_ATTACH, "making the TUN device")            \
-	X(TUN_UP, "setting the TUN device up")            \
-	X(WATCH, "watching for broadcasts")               \
-	X(LINK, "opening a packet socket for visitors")   \
-	X(UNDERLAY, "opening the way past the kernel's routing")
+#define MIP_STAGE_LIST(X)                                        \
+	X(NONE, "nothing")                                       \
+	X(MEMORY, "reserving memory and descriptors")            \
+	X(RAW, "opening a raw socket")                           \
+	X(MARK, "setting the mark of outgoing datagrams")        \
+	X(TUN_OPEN, "opening /dev/net/tun")                      \
+	X(TUN_ATTACH, "making the TUN device")                   \
+	X(TUN_UP, "setting the TUN device up")                   \
+	X(WATCH, "watching for broadcasts")                      \
+	X(LINK, "opening a packet socket for visitors")          \
+	X(UNDERLAY, "opening the way past the kernel's routing") \
+	X(XDP, "preparing for AF_XDP")                           \
+	X(XDP_PROGRAM, "attaching an XDP program")               \
+	X(XDP_SOCKET, "opening AF_XDP sockets")                  \
+	X(XDP_SEND, "sending by an AF_XDP socket")
 
 #define MIP_STAGE_ENUM(name, meaning) MIP_STAGE_##name,
 

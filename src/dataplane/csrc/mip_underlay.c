@@ -37,23 +37,58 @@ static bool packet_address(struct mip_send *s, uint32_t i, const struct mip_tunn
 	return true;
 }
 
-static int send_messages(int fd, struct mmsghdr *messages, uint32_t count)
+static int send_messages(struct mip_send *s, uint32_t i, uint32_t count)
 {
-	return sendmmsg(fd, messages, count, 0);
+	return sendmmsg(s->ways[s->way[i]].fd, s->message + i, count, 0);
+}
+
+/* As the packet socket, which thereby can have it instead. */
+static bool xdp_address(struct mip_send *s, uint32_t i, const struct mip_tunnel *t)
+{
+	return packet_address(s, i, t) &&
+	       mip_xdp_carries(s->xdp, (uint32_t)s->to[i].ll.sll_ifindex, s->len[i]);
+}
+
+static int xdp_send(struct mip_send *s, uint32_t i, uint32_t count)
+{
+	const uint32_t ifindex = (uint32_t)s->to[i].ll.sll_ifindex;
+	struct mip_xdp_port *port = mip_xdp_take(s->xdp, ifindex, MIP_XDP_SENDER);
+	uint32_t same = 1;
+	int sent;
+
+	if (!port) {
+		errno = ENXIO;
+		return -1;
+	}
+	while (same < count && s->to[i + same].ll.sll_ifindex == s->to[i].ll.sll_ifindex)
+		same++;
+	sent = mip_xdp_send(port, s->message + i, same, s->error + i);
+	mip_xdp_release(port, MIP_XDP_SENDER);
+	if (sent < 0 && errno != ENOBUFS) {
+		/* The others of the batch will meet a port that is broken. */
+		if (!s->lost.error)
+			s->lost = (struct mip_xdp_loss){ ifindex, errno, MIP_STAGE_XDP_SEND };
+		errno = ENXIO;
+	}
+	return sent;
 }
 
 const struct mip_underlay mip_underlays[MIP_UNDERLAY_KINDS] = {
 	[MIP_UNDERLAY_RAW] = { mip_raw_open_send, raw_address, send_messages },
 	[MIP_UNDERLAY_PACKET] = { mip_packet_open_underlay, packet_address, send_messages },
+	[MIP_UNDERLAY_XDP] = { NULL, xdp_address, xdp_send },
 };
 
 static int open_way(struct mip_way ways[MIP_UNDERLAY_KINDS], enum mip_underlay_kind kind, uint32_t mark,
 		    enum mip_stage *stage)
 {
-	int fd = mip_underlays[kind].open(mark, stage);
+	int fd = -1;
 
-	if (fd < 0)
-		return fd;
+	if (mip_underlays[kind].open) {
+		fd = mip_underlays[kind].open(mark, stage);
+		if (fd < 0)
+			return fd;
+	}
 	ways[kind] = (struct mip_way){ &mip_underlays[kind], fd };
 	return 0;
 }
@@ -61,25 +96,28 @@ static int open_way(struct mip_way ways[MIP_UNDERLAY_KINDS], enum mip_underlay_k
 int mip_ways_open(struct mip_way ways[MIP_UNDERLAY_KINDS], enum mip_underlay_kind preferred, uint32_t mark,
 		  enum mip_stage *stage)
 {
-	int error = open_way(ways, MIP_UNDERLAY_RAW, mark, stage);
+	int error = 0;
 
-	return error || preferred == MIP_UNDERLAY_RAW ? error : open_way(ways, preferred, mark, stage);
+	for (int kind = MIP_UNDERLAY_RAW; kind <= (int)preferred && !error; kind++)
+		error = open_way(ways, (enum mip_underlay_kind)kind, mark, stage);
+	return error;
 }
 
 void mip_ways_close(const struct mip_way ways[MIP_UNDERLAY_KINDS])
 {
 	for (int i = 0; i < MIP_UNDERLAY_KINDS; i++)
 		if (ways[i].underlay)
-			close(ways[i].fd);
+			mip_close(ways[i].fd);
 }
 
 void mip_send_init(struct mip_send *s, const struct mip_way ways[MIP_UNDERLAY_KINDS],
-		   enum mip_underlay_kind preferred, const struct mip_hops *hops)
+		   enum mip_underlay_kind preferred, const struct mip_hops *hops, struct mip_xdp *xdp)
 {
 	memset(s, 0, sizeof(*s));
 	memcpy(s->ways, ways, sizeof(s->ways));
 	s->preferred = preferred;
 	s->hops = hops;
+	s->xdp = xdp;
 	for (int i = 0; i < MIP_BATCH; i++) {
 		s->message[i].msg_hdr.msg_name = &s->to[i];
 		s->message[i].msg_hdr.msg_iov = s->iov[i];
@@ -99,10 +137,9 @@ void mip_send_add(struct mip_send *s, const struct mip_packet *p, const struct m
 	s->error[i] = 0;
 	s->remote_be[i] = t->remote_be;
 	s->way[i] = (uint8_t)s->preferred;
-	if (!s->ways[s->preferred].underlay->address(s, i, t)) {
-		s->way[i] = MIP_UNDERLAY_RAW;
-		raw_address(s, i, t);
-	}
+	/* The first, the raw socket, can send anything. */
+	while (!s->ways[s->way[i]].underlay->address(s, i, t))
+		s->way[i]--;
 }
 
 static bool wait_for_space(int fd, int stop_fd)
@@ -151,7 +188,7 @@ void mip_send_flush(struct mip_send *s, int stop_fd)
 
 	while (done < s->count) {
 		const struct mip_way *way = &s->ways[s->way[done]];
-		int sent = way->underlay->send(way->fd, s->message + done, run_length(s, done));
+		int sent = way->underlay->send(s, done, run_length(s, done));
 
 		if (sent > 0) {
 			done += (uint32_t)sent;

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "mip_worker.h"
 
+#include <arpa/inet.h>
 #include <poll.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,10 +71,25 @@ void mip_worker_wrong_source(struct mip_worker *w, uint32_t outer_be, uint32_t i
 		w->wrong_sources = 0;
 }
 
+struct mip_event mip_worker_lost_event(const struct mip_xdp_loss *loss)
+{
+	return (struct mip_event){ .type = MIP_EVENT_PORT_LOST,
+				   .address_be = htonl(loss->ifindex),
+				   .inner_be = htonl(loss->stage),
+				   .value = (uint64_t)loss->error };
+}
+
+void mip_worker_lost(struct mip_worker *w, const struct mip_xdp_loss *loss)
+{
+	const struct mip_event event = mip_worker_lost_event(loss);
+
+	tell(w, &event);
+}
+
 bool mip_worker_wait(struct mip_worker *w, const int *fds, uint32_t count)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_NS };
-	struct pollfd polled[MIP_ENCAPS + 1] = { { w->stop_fd, POLLIN, 0 } };
+	struct pollfd polled[MIP_RECEIVERS + 1] = { { w->stop_fd, POLLIN, 0 } };
 	bool stream = w->since_wait >= STREAM;
 
 	for (uint32_t i = 0; i < count; i++)

@@ -31,6 +31,9 @@ enum { MIP_HEADERS_ROOM = (MIP_HEADROOM + MIP_SEGMENT_HEADERS + 63) / 64 * 64 };
 /* Rooms of a worker: one batch read, as many for fragments and copies, one for a segment as a whole. */
 enum { MIP_ROOM_WHOLE = 2 * MIP_BATCH, MIP_ROOMS };
 
+/* What the inward thread waits for: raw sockets, and ports of AF_XDP. */
+enum { MIP_RECEIVERS = MIP_ENCAPS + 1 };
+
 /* A raw socket; only IP-in-IP is used from the start. */
 struct mip_receiver {
 	enum mip_encap type;
@@ -50,6 +53,7 @@ struct mip_worker {
 	struct mip_sequence *sequences;
 	const struct mip_receiver *receivers; /* MIP_ENCAPS of them */
 	const struct mip_place *places;       /* mip_links.h */
+	struct mip_xdp *xdp;                  /* inward: whose ports receive too, or null */
 	int tun_fd, send_fd, stop_fd, event_fd, link_fd;
 	int own_fd;   /* outward: sends as any socket of the node's home address */
 	int nodes_fd; /* inward: to the broadcast thread */
@@ -126,8 +130,11 @@ void mip_worker_event(struct mip_worker *w, enum mip_event_type type, uint32_t a
 void mip_worker_sample(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value);
 /* A packet that failed the source check: who sent it, and as whom. */
 void mip_worker_wrong_source(struct mip_worker *w, uint32_t outer_be, uint32_t inner_be);
+/* An interface has no port of AF_XDP now; as an event, for the engine's own too. */
+struct mip_event mip_worker_lost_event(const struct mip_xdp_loss *loss);
+void mip_worker_lost(struct mip_worker *w, const struct mip_xdp_loss *loss);
 /*
- * Sleeps until one of at most MIP_ENCAPS descriptors is readable; false if it is time to stop.  In the
+ * Sleeps until one of at most MIP_RECEIVERS descriptors is readable; false if it is time to stop.  In the
  * midst of a stream it sleeps a little whatever comes, as network cards do (interrupt moderation): larger
  * batches, larger merged packets and fewer acknowledgements of them, and nobody wakes anybody.  Packets that
  * come one by one never wait for others.

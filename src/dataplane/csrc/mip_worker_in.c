@@ -152,9 +152,9 @@ static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packe
 	return deliver(w, p, d, &t);
 }
 
-static int in_batch(struct mip_worker *w, enum mip_encap type, const struct mmsghdr *messages, uint32_t count)
+/* What the packets are, by their outer headers' protocol: each socket has one, a port of AF_XDP all. */
+static int in_batch(struct mip_worker *w, struct mip_packet *packets, const uint8_t *types, uint32_t count)
 {
-	struct mip_packet packets[MIP_BATCH];
 	struct mip_decap decap[MIP_BATCH];
 	enum mip_drop drop[MIP_BATCH];
 	uint32_t place[MIP_BATCH];
@@ -162,11 +162,8 @@ static int in_batch(struct mip_worker *w, enum mip_encap type, const struct mmsg
 	int error = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		packets[i] = (struct mip_packet){ .data = mip_room(w, i),
-						  .len = messages[i].msg_len,
-						  .headroom = MIP_HEADROOM };
 		bytes += packets[i].len;
-		drop[i] = mip_decapsulate(&packets[i], type, &decap[i]);
+		drop[i] = mip_decapsulate(&packets[i], (enum mip_encap)types[i], &decap[i]);
 		if (!drop[i])
 			mip_path_prefetch_inbound(w->table, &decap[i].inner);
 	}
@@ -179,7 +176,7 @@ static int in_batch(struct mip_worker *w, enum mip_encap type, const struct mmsg
 		if (drop[i])
 			mip_worker_drop(w, drop[i], NULL, &packets[i]);
 		else
-			error = in_packet(w, type, &packets[i], &decap[i], place[i]);
+			error = in_packet(w, (enum mip_encap)types[i], &packets[i], &decap[i], place[i]);
 	}
 	error = deliver_flows(w, error);
 	if (w->send.count)
@@ -191,12 +188,55 @@ static int in_batch(struct mip_worker *w, enum mip_encap type, const struct mmsg
 static int receive(struct mip_worker *w, const struct mip_receiver *r, struct mmsghdr *messages, bool *more)
 {
 	int count = recvmmsg(r->fd, messages, MIP_BATCH, 0, NULL);
+	struct mip_packet packets[MIP_BATCH];
+	uint8_t types[MIP_BATCH];
 
 	if (count < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : errno;
 	*more |= count > 0;
 	w->since_wait += (uint32_t)count;
-	return in_batch(w, r->type, messages, (uint32_t)count);
+	for (int i = 0; i < count; i++) {
+		packets[i] = (struct mip_packet){ .data = mip_room(w, (uint32_t)i),
+						  .len = messages[i].msg_len,
+						  .headroom = MIP_HEADROOM };
+		types[i] = (uint8_t)r->type;
+	}
+	return in_batch(w, packets, types, (uint32_t)count);
+}
+
+static int receive_queue(struct mip_worker *w, struct mip_xdp_port *port, uint32_t queue, bool *more)
+{
+	struct mip_packet packets[MIP_BATCH];
+	uint8_t types[MIP_BATCH];
+	uint32_t count = mip_xdp_receive(port, queue, packets);
+	int error;
+
+	if (!count)
+		return 0;
+	*more = true;
+	w->since_wait += count;
+	for (uint32_t i = 0; i < count; i++)
+		types[i] = packets[i].data[9];
+	error = in_batch(w, packets, types, count);
+	mip_xdp_return(port, queue, count);
+	return error;
+}
+
+/* One batch of each queue of each port of AF_XDP. */
+static int receive_ports(struct mip_worker *w, bool *more)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < MIP_XDP_PORTS; i++) {
+		struct mip_xdp_port *port = mip_xdp_take_any(w->xdp, i, MIP_XDP_RECEIVER);
+
+		if (!port)
+			continue;
+		for (uint32_t queue = 0; queue < port->sockets.queues && !error; queue++)
+			error = receive_queue(w, port, queue, more);
+		mip_xdp_release(port, MIP_XDP_RECEIVER);
+	}
+	return error;
 }
 
 void *mip_worker_in(void *worker)
@@ -204,7 +244,7 @@ void *mip_worker_in(void *worker)
 	struct mip_worker *w = worker;
 	struct mmsghdr messages[MIP_BATCH];
 	struct iovec iov[MIP_BATCH];
-	int fds[MIP_ENCAPS], error = 0;
+	int fds[MIP_RECEIVERS], error = 0;
 
 	memset(messages, 0, sizeof(messages));
 	for (uint32_t i = 0; i < MIP_BATCH; i++) {
@@ -214,13 +254,16 @@ void *mip_worker_in(void *worker)
 	}
 	for (int i = 0; i < MIP_ENCAPS; i++)
 		fds[i] = w->receivers[i].fd;
+	fds[MIP_ENCAPS] = w->xdp ? w->xdp->epoll_fd : -1;
 	while (!error && !atomic_load_explicit(w->stopping, memory_order_relaxed)) {
 		bool more = false;
 
+		if (w->xdp)
+			error = receive_ports(w, &more);
 		for (int i = 0; i < MIP_ENCAPS && !error; i++)
 			if (atomic_load_explicit(&w->receivers[i].used, memory_order_relaxed))
 				error = receive(w, &w->receivers[i], messages, &more);
-		if (!more && !error && !mip_worker_wait(w, fds, MIP_ENCAPS))
+		if (!more && !error && !mip_worker_wait(w, fds, MIP_RECEIVERS))
 			break;
 	}
 	if (error)

@@ -47,6 +47,10 @@ void mip_worker_flush(struct mip_worker *w)
 		mip_worker_event(w, MIP_EVENT_UNDERLAY_FELL_BACK, 0, (uint64_t)s->fell_back);
 		s->fell_back = 0;
 	}
+	if (s->lost.error) {
+		mip_worker_lost(w, &s->lost);
+		s->lost.error = 0;
+	}
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct mip_traffic *traffic = &w->sent[s->index[i]];
 

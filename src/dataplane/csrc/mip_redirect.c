@@ -1,0 +1,108 @@
+#include "mip_redirect.h"
+
+#include <stddef.h>
+
+#include "mip_tunnel.h"
+#include "mip_xsk.h"
+
+enum { R0, R1, R2, R3, R4, R5, R6, FRAME = 10 };
+
+/* Where things are in an Ethernet frame with IPv4. */
+enum {
+	TYPE = 12,
+	IP = MIP_XSK_ETHERNET,
+	TOTAL = IP + 2,
+	FRAGMENT = IP + 6,
+	PROTOCOL = IP + 9,
+	SOURCE = IP + 12,
+	DESTINATION = IP + 16,
+	HEADERS = IP + 20,
+};
+
+enum { VERSION_AND_LENGTH = 0x45, KEY = -(int)sizeof(struct mip_redirect_key), TO_PASS = INT16_MAX };
+
+/* As a load of two bytes sees it. */
+static int32_t in_packet(uint16_t value)
+{
+	const union {
+		uint8_t bytes[2];
+		uint16_t word;
+	} order = { { (uint8_t)(value >> 8), (uint8_t)value } };
+
+	return order.word;
+}
+
+#define INSN(operation, to, from, offset, value)          \
+	((struct bpf_insn){ .code = (uint8_t)(operation), \
+			    .dst_reg = (to),              \
+			    .src_reg = (from),            \
+			    .off = (int16_t)(offset),     \
+			    .imm = (int32_t)(value) })
+#define LOAD(size, to, from, offset) INSN(BPF_LDX | BPF_MEM | (size), to, from, offset, 0)
+#define STORE(offset, from) INSN(BPF_STX | BPF_MEM | BPF_W, FRAME, from, offset, 0)
+#define MOVE(to, from) INSN(BPF_ALU64 | BPF_MOV | BPF_X, to, from, 0, 0)
+#define MOVE_NUMBER(to, value) INSN(BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value)
+#define ADD_NUMBER(to, value) INSN(BPF_ALU64 | BPF_ADD | BPF_K, to, 0, 0, value)
+#define JUMP(condition, left, value, offset) INSN(BPF_JMP | BPF_K | (condition), left, 0, offset, value)
+#define JUMP_IF_GREATER(left, right, offset) INSN(BPF_JMP | BPF_X | BPF_JGT, left, right, offset, 0)
+#define CALL(function) INSN(BPF_JMP | BPF_CALL, 0, 0, 0, function)
+#define EXIT INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
+/* Two instructions. */
+#define MAP(to, fd) INSN(BPF_LD | BPF_DW | BPF_IMM, to, BPF_PSEUDO_MAP_FD, 0, fd), INSN(0, 0, 0, 0, 0)
+
+uint32_t mip_redirect_program(struct bpf_insn code[MIP_REDIRECT_MAX], int keys_fd, int sockets_fd)
+{
+	const struct bpf_insn program[] = {
+		MOVE(R6, R1),
+		LOAD(BPF_W, R2, R6, offsetof(struct xdp_md, data)),
+		LOAD(BPF_W, R3, R6, offsetof(struct xdp_md, data_end)),
+		MOVE(R4, R2),
+		ADD_NUMBER(R4, HEADERS),
+		JUMP_IF_GREATER(R4, R3, TO_PASS),
+		LOAD(BPF_H, R5, R2, TYPE),
+		JUMP(BPF_JNE, R5, in_packet(0x0800), TO_PASS),
+		LOAD(BPF_B, R5, R2, IP),
+		JUMP(BPF_JNE, R5, VERSION_AND_LENGTH, TO_PASS),
+		LOAD(BPF_H, R5, R2, FRAGMENT),
+		INSN(BPF_ALU64 | BPF_AND | BPF_K, R5, 0, 0, in_packet(0x3fff)),
+		JUMP(BPF_JNE, R5, 0, TO_PASS),
+		LOAD(BPF_B, R5, R2, PROTOCOL),
+		JUMP(BPF_JEQ, R5, MIP_ENCAP_IPIP, 2),
+		JUMP(BPF_JEQ, R5, MIP_ENCAP_GRE, 1),
+		JUMP(BPF_JNE, R5, MIP_ENCAP_MINIMAL, TO_PASS),
+		STORE(KEY + (int)offsetof(struct mip_redirect_key, protocol), R5),
+		/* It fits, and all of it is here: of a frame in several buffers we see the first. */
+		MOVE(R4, R3),
+		INSN(BPF_ALU64 | BPF_SUB | BPF_X, R4, R2, 0, 0),
+		JUMP(BPF_JGT, R4, MIP_XSK_LONGEST, TO_PASS),
+		LOAD(BPF_H, R5, R2, TOTAL),
+		INSN(BPF_ALU | BPF_END | BPF_TO_BE, R5, 0, 0, 16),
+		ADD_NUMBER(R5, IP),
+		JUMP_IF_GREATER(R5, R4, TO_PASS),
+		LOAD(BPF_W, R4, R2, SOURCE),
+		STORE(KEY + (int)offsetof(struct mip_redirect_key, source_be), R4),
+		LOAD(BPF_W, R4, R2, DESTINATION),
+		STORE(KEY + (int)offsetof(struct mip_redirect_key, destination_be), R4),
+		MAP(R1, keys_fd),
+		MOVE(R2, FRAME),
+		ADD_NUMBER(R2, KEY),
+		CALL(BPF_FUNC_map_lookup_elem),
+		JUMP(BPF_JEQ, R0, 0, TO_PASS),
+		MAP(R1, sockets_fd),
+		LOAD(BPF_W, R2, R6, offsetof(struct xdp_md, rx_queue_index)),
+		MOVE_NUMBER(R3, XDP_PASS),
+		CALL(BPF_FUNC_redirect_map),
+		EXIT,
+		MOVE_NUMBER(R0, XDP_PASS),
+		EXIT,
+	};
+	const uint32_t count = sizeof(program) / sizeof(program[0]), pass = count - 2;
+
+	_Static_assert(sizeof(program) / sizeof(program[0]) <= MIP_REDIRECT_MAX, "the caller's room");
+	for (uint32_t i = 0; i < count; i++) {
+		code[i] = program[i];
+		if (code[i].off == TO_PASS)
+			code[i].off = (int16_t)(pass - i - 1);
+	}
+	return count;
+}
