@@ -295,7 +295,9 @@ class Oracle(Watcher):
             return  # nothing to route yet, or no more
         at_home = {attachment.interface} if isinstance(attachment, AtHome) else set()
         self._placed(node, "answers ARP on", set(kernel.home), at_home)
-        if isinstance(attachment, CoLocated) and node.machine.home_agent not in HOME_AGENTS.values():
+        # With an agent only broadcasts need a tunnel of the node's own; it stays when the home agent is sought anew.
+        tunnels = isinstance(attachment, CoLocated) or self.net.plan.broadcasts
+        if tunnels and node.machine.home_agent not in HOME_AGENTS.values():
             return  # towards whom?
         ends = {one.local for one in kernel.tunnels_of(home, TunnelSide.CARE_OF)}
         self._placed(node, "has tunnels from", ends, self._ends(node, attachment))

@@ -12,7 +12,8 @@ from mobileip.control.security import Algorithm, MobilitySecurityAssociation
 REQUEST, REPLY = 1, 3
 FIXED = {REQUEST: 24, REPLY: 20}
 MOBILE_HOME, MOBILE_FOREIGN, FOREIGN_HOME, FOREIGN_ERROR, NAI = 32, 33, 34, 45, 131
-_HEADER, _MD5 = 6, 16  # bytes of type, length and SPI, and of an authenticator
+_HEADER = 6  # bytes of type, length and SPI
+_HMAC = {Algorithm.HMAC_MD5: "md5", Algorithm.HMAC_SHA1: "sha1", Algorithm.HMAC_SHA256: "sha256"}
 
 
 def kind_of(payload: bytes) -> int | None:
@@ -79,11 +80,13 @@ def signed_anew(payload: bytes, associations: Iterable[MobilitySecurityAssociati
 
 
 def _signed(part: bytes, association: MobilitySecurityAssociation) -> bytes | None:
-    covered, named = part[:-_MD5], part[-_MD5 - _HEADER : -_MD5]
-    if named != bytes((MOBILE_HOME, 4 + _MD5)) + association.spi.to_bytes(4):
+    hashed = _HMAC.get(association.algorithm)
+    length = hashlib.new(hashed or "md5").digest_size
+    covered, named = part[:-length], part[-length - _HEADER : -length]
+    if named != bytes((MOBILE_HOME, 4 + length)) + association.spi.to_bytes(4):
         return None
     key = association.key.reveal()
-    if association.algorithm is Algorithm.HMAC_MD5:
-        return covered + hmac.digest(key, covered, "md5")
+    if hashed is not None:
+        return covered + hmac.digest(key, covered, hashed)
     signed = covered[:-4] if association.algorithm is Algorithm.KEYED_MD5_NO_SPI else covered
     return covered + hashlib.md5(key + signed + key).digest()

@@ -181,8 +181,8 @@ class NodeConfig(Table):
     spi_out: SpiValue | None = None
     """The SPI of what we send, if it is another than ``spi``, that of what we receive: the peer's own ``spi``."""
     algorithm: AlgorithmName = Algorithm.HMAC_MD5
-    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002,
-    to the letter ``keyed-md5-no-spi``."""
+    """How authenticators are computed: HMAC-MD5 (RFC 5944); HMAC-SHA-1 or HMAC-SHA-256 between
+    peers that both have it; or keyed MD5 for peers that follow RFC 2002, to the letter ``keyed-md5-no-spi``."""
     ignore_spi: Boolean = False
     """Whether a SPI that no table of this node has is let pass, and answered with itself. What it weakens: a key that
     was replaced under another SPI works on as long as its table is here."""
@@ -226,8 +226,8 @@ class PeerAgentConfig(Table):
     spi_out: SpiValue | None = None
     """The SPI of what we send, if it is another than ``spi``, that of what we receive: the peer's own ``spi``."""
     algorithm: AlgorithmName = Algorithm.HMAC_MD5
-    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002,
-    to the letter ``keyed-md5-no-spi``."""
+    """How authenticators are computed: HMAC-MD5 (RFC 5944); HMAC-SHA-1 or HMAC-SHA-256 between
+    peers that both have it; or keyed MD5 for peers that follow RFC 2002, to the letter ``keyed-md5-no-spi``."""
 
 
 class HomeAgentConfig(Table):
@@ -303,8 +303,8 @@ class VisitingNodeConfig(Table):
     spi_out: SpiValue | None = None
     """The SPI of what we send, if it is another than ``spi``, that of what we receive: the peer's own ``spi``."""
     algorithm: AlgorithmName = Algorithm.HMAC_MD5
-    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002,
-    to the letter ``keyed-md5-no-spi``."""
+    """How authenticators are computed: HMAC-MD5 (RFC 5944); HMAC-SHA-1 or HMAC-SHA-256 between
+    peers that both have it; or keyed MD5 for peers that follow RFC 2002, to the letter ``keyed-md5-no-spi``."""
 
     @property
     def peers(self) -> tuple[Peer, ...]:
@@ -388,8 +388,8 @@ class MobileNodeConfig(Table):
     spi_out: SpiValue | None = None
     """The SPI of what we send, if it is another than ``spi``, that of what we receive: the peer's own ``spi``."""
     algorithm: AlgorithmName = Algorithm.HMAC_MD5
-    """How authenticators are computed: HMAC-MD5 (RFC 5944), or keyed MD5 for peers that follow RFC 2002,
-    to the letter ``keyed-md5-no-spi``."""
+    """How authenticators are computed: HMAC-MD5 (RFC 5944); HMAC-SHA-1 or HMAC-SHA-256 between
+    peers that both have it; or keyed MD5 for peers that follow RFC 2002, to the letter ``keyed-md5-no-spi``."""
     replay: ReplayName = ReplayMethod.TIMESTAMPS
     """Replay protection, the same as in the home agent's file; ``nonces`` need no clock (RFC 5944 s5.7)."""
     reverse_tunnel: Boolean = True

@@ -212,7 +212,7 @@ def _algorithm(value: object) -> Algorithm:
     words = [algorithm.value for algorithm in Algorithm]
     if value not in words:
         raise ValueError("must be " + _alternatives([f'"{word}"' for word in words]))
-    return Algorithm(value)
+    return Algorithm(str(value))
 
 
 def _replay(value: object) -> ReplayMethod:

@@ -17,13 +17,24 @@ _FIRST_FREE_SPI: Final = 256  # s1.6: 0 to 255 are reserved
 
 
 class Algorithm(Enum):
-    """How an authenticator is computed; the value is its name in configuration files."""
+    """How an authenticator is computed; the value is its name in configuration files.
+
+    RFC 5944 s5.1 has HMAC-MD5 as mandatory and lets an association have others. ``length`` is that of the
+    authenticator, in bytes.
+    """
 
     HMAC_MD5 = "hmac-md5"  # RFC 5944 s3.5.1, mandatory and default since RFC 3220
     KEYED_MD5 = "keyed-md5"  # prefix+suffix, the default of RFC 2002 s3.5.1
     KEYED_MD5_NO_SPI = (
         "keyed-md5-no-spi"  # the same by the letter of RFC 2002 s3.5.1, over Type and Length only
     )
+    HMAC_SHA1 = "hmac-sha1"  # whole, 20 bytes
+    HMAC_SHA256 = "hmac-sha256"  # whole, 32 bytes
+
+    length: int
+
+    def __init__(self, name: str) -> None:
+        self.length = {"hmac-sha1": 20, "hmac-sha256": 32}.get(name, 16)
 
 
 class ReplayMethod(Enum):

@@ -20,7 +20,7 @@ _BLOCK: Final = 64  # bytes, of MD5 (RFC 1321)
 _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
 _SPI_LENGTH: Final = 4  # bytes, the last that are covered
 _OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
-AUTHENTICATOR_LENGTH: Final = 16  # bytes, of every algorithm
+_HASHES: Final = {Algorithm.HMAC_SHA1: "sha1", Algorithm.HMAC_SHA256: "sha256"}
 
 
 def digest(association: MobilitySecurityAssociation, covered: bytes) -> bytes:
@@ -32,6 +32,9 @@ def digest(association: MobilitySecurityAssociation, covered: bytes) -> bytes:
         inner.update(covered)
         outer.update(inner.digest())
         return outer.digest()
+    name = _HASHES.get(association.algorithm)
+    if name is not None:
+        return hmac.digest(key, covered, name)
     if association.algorithm is Algorithm.KEYED_MD5_NO_SPI:
         covered = covered[:-_SPI_LENGTH]
     return hashlib.md5(key + covered + key).digest()
@@ -49,7 +52,7 @@ def _hmac_states(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
 
 def sign(association: MobilitySecurityAssociation, message: bytes, extension: type[Authentication]) -> bytes:
     """``message`` (payload and all prior extensions) with a complete extension of that class after it."""
-    covered = message + extension.header(association.sent_spi, AUTHENTICATOR_LENGTH)
+    covered = message + extension.header(association.sent_spi, association.algorithm.length)
     return covered + digest(association, covered)
 
 

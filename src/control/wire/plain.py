@@ -11,15 +11,16 @@ from typing import Final
 
 from mobileip.control.wire.authentication import HEADER_LENGTH, MobileHomeAuthentication
 
-_AUTHENTICATOR: Final = 16
-_EXTENSION: Final = MobileHomeAuthentication.type << 8 | HEADER_LENGTH - 2 + _AUTHENTICATOR  # Type and Length
+AUTHENTICATOR: Final = 16
+"""Bytes; other algorithms than those of MD5 have longer ones, and are :func:`parse`'s too."""
+_EXTENSION: Final = MobileHomeAuthentication.type << 8 | HEADER_LENGTH - 2 + AUTHENTICATOR  # Type and Length
 _REQUEST: Final = Struct("!16sQHI16s")
 _REPLY: Final = Struct("!BBHIIQHI")
 _REQUEST_TYPE, _REPLY_TYPE = 1, 3
 
 ASKED: Final = 16
 """Bytes of a request before its Identification: type, flags, lifetime, home address, home agent, care-of address."""
-COVERED: Final = _REQUEST.size - _AUTHENTICATOR
+COVERED: Final = _REQUEST.size - AUTHENTICATOR
 """Bytes of a plain request that its authenticator is over (s3.5.1)."""
 LIFETIME: Final = slice(2, 4)
 HOME_ADDRESS: Final = slice(4, 8)

@@ -15,7 +15,12 @@ from mobileip.control.lab.waiting import eventually, subset
 pytestmark = pytest.mark.netns
 
 HOME = HOME_ADDRESS.ip
-NODE_AGENT: dict[str, object] = {"spi": 300, "spi_out": 301, "key": "6d1f0b7c2e9a4835b0c7d1e2f3948576"}
+NODE_AGENT: dict[str, object] = {
+    "spi": 300,
+    "spi_out": 301,
+    "key": "6d1f0b7c2e9a4835b0c7d1e2f3948576",
+    "algorithm": "hmac-sha1",
+}
 AGENTS: dict[str, object] = {
     "spi": 400,
     "spi_out": 401,
@@ -37,8 +42,8 @@ def configure(lab: Lab, at_home: dict[str, object], at_node: dict[str, object]) 
         daemon.reset()
     lab.home.configuration["home_agent"]["foreign_agents"] = [{"address": agent, **at_home}]
     lab.node.configuration["mobile_node"]["foreign_agents"] = [{"address": agent, **at_node}]
-    lab.home.configuration["home_agent"]["nodes"][0]["spi_out"] = NODE_SPI
-    lab.node.configuration["mobile_node"] |= {"spi": NODE_SPI, "spi_out": SPI}
+    lab.home.configuration["home_agent"]["nodes"][0] |= {"spi_out": NODE_SPI, "algorithm": "hmac-sha256"}
+    lab.node.configuration["mobile_node"] |= {"spi": NODE_SPI, "spi_out": SPI, "algorithm": "hmac-sha256"}
     lab.foreign1.configuration["foreign_agent"] |= {
         "nodes": [{"home_address": str(HOME), **other_end(NODE_AGENT)}],
         "home_agents": [{"address": str(HOME_AGENT), **other_end(AGENTS)}],

@@ -97,7 +97,7 @@ BAD_VALUES = [
         '"keyed-md5"',
         '"md5"',
         "home_agent.nodes[1].algorithm",
-        '"md5" must be "hmac-md5", "keyed-md5" or "keyed-md5-no-spi"',
+        '"md5" must be "hmac-md5", "keyed-md5", "keyed-md5-no-spi", "hmac-sha1" or "hmac-sha256"',
     ),
     (HOME, "= 20", "= 0", "home_agent.nodes[1].replay_tolerance", "0.1 to 3600 s"),
     (FOREIGN, '"infinite"', '"forever"', "foreign_agent.max_lifetime", 'from 1 to 65534 s, or "infinite"'),

@@ -63,6 +63,7 @@ NODES: Final = {
     HOME + 1: MobilitySecurityAssociation(Spi(1000), Secret(b"another"), Algorithm.KEYED_MD5_NO_SPI),
     HOME + 2: MobilitySecurityAssociation(Spi(1000), Secret(b"a third"), replay=ReplayMethod.NONCES),
     HOME + 3: MobilitySecurityAssociation(Spi(1000), Secret(b"a fourth"), replay=ReplayMethod.NONE),
+    HOME + 4: MobilitySecurityAssociation(Spi(1000), Secret(b"a fifth"), Algorithm.HMAC_SHA256),
     BY_NAME: MobilitySecurityAssociation(Spi(1000), Secret(b"by name")),
     POOLED: MobilitySecurityAssociation(Spi(1000), Secret(b"pooled")),
 }

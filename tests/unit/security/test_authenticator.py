@@ -117,7 +117,7 @@ def test_every_flipped_bit_of_the_covered_part_and_the_authenticator_is_noticed(
 
 
 @pytest.mark.rfc("5944", "3.5.1", 1)
-@pytest.mark.parametrize("algorithm", [Algorithm.HMAC_MD5, Algorithm.KEYED_MD5])
+@pytest.mark.parametrize("algorithm", [one for one in Algorithm if one is not Algorithm.KEYED_MD5_NO_SPI])
 def test_spi_is_covered(algorithm: Algorithm) -> None:
     ours = MobilitySecurityAssociation(Spi(256), Secret(b"key"), algorithm)
     other = replace(ours, spi=Spi(257))
@@ -164,6 +164,16 @@ def test_authenticator_of_another_length_is_wrong(length: int) -> None:
     parsed = parse(covered + (digest(ours, covered) * 13)[:length])
     found = parsed.first(MobileHomeAuthentication)
     assert found is not None and not verify(ours, parsed, found)
+
+
+@pytest.mark.parametrize(("algorithm", "length"), [(Algorithm.HMAC_SHA1, 20), (Algorithm.HMAC_SHA256, 32)])
+def test_a_longer_authenticator_counts_as_a_whole_only(algorithm: Algorithm, length: int) -> None:
+    ours = MobilitySecurityAssociation(Spi(256), Secret(b"key"), algorithm)
+    for there in (16, length - 1, length):
+        covered = REQUEST + MobileHomeAuthentication.header(Spi(256), there)
+        parsed = parse(covered + digest(ours, covered)[:there])
+        found = parsed.first(MobileHomeAuthentication)
+        assert found is not None and verify(ours, parsed, found) is (there == length)
 
 
 @pytest.mark.rfc("5944", "3.5.1", 2)
