@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 CLANG := clang-format clang-14 libclang-rt-14-dev
-PEERS := kmod user-mode-linux
+PEERS := kmod user-mode-linux freeradius
 TUNNELS := wireguard-go wireguard-tools openvpn fastd tinc vtun
 SECONDS_EACH ?= 20
 HISTORIES ?= 10000

@@ -99,16 +99,25 @@ class Agent:
 
 
 class Network:
-    """Context manager. ``population`` is known to the home agent; ``foreign`` is 0 to 2 foreign agents."""
+    """Context manager. ``population`` is known to the home agent; ``foreign`` is 0 to 2 foreign agents.
+
+    ``home`` takes the place of keys in the home agent's table.
+    """
 
     def __init__(
-        self, population: Population, *, foreign: int = 0, daemon: Mapping[str, Any] | None = None
+        self,
+        population: Population,
+        *,
+        foreign: int = 0,
+        daemon: Mapping[str, Any] | None = None,
+        home: Mapping[str, Any] | None = None,
     ) -> None:
         if not 0 <= foreign <= len(_FOREIGN):
             raise ValueError(f"{foreign} foreign agents; there can be 0 to {len(_FOREIGN)}")
         self.population = population
         self._foreign = foreign
         self._daemon = dict(daemon or {})
+        self._home = dict(home or {})
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -135,7 +144,7 @@ class Network:
         self.home_agent = Agent(
             self.home,
             self.processes,
-            {"daemon": self._daemon, **home_agent(self.population, HOME_AGENT)},
+            {"daemon": self._daemon, **home_agent(self.population, HOME_AGENT, **self._home)},
         )
         self.foreign_agents = [self._add_foreign(number) for number in range(self._foreign)]
 

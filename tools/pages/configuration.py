@@ -38,11 +38,10 @@ which may stand in one file, or `[mobile_node]`. `mobileip example home|foreign|
 *Applies* says when a change takes effect: on *reload* (`mobileip reload` or SIGHUP; bindings and visitors stay, and
 live by what they were granted), or after a *restart*. Lengths of time are in seconds.
 """
-_KEY_FILE: Final = (
-    "a path, in quotes",
-    "",
-    "Instead of `key`: a file with the hexadecimal digits, mode 600; relative to the configuration file",
-)
+_FILES: Final = {
+    "key": "Instead of `key`: a file with the hexadecimal digits, mode 600; relative to the configuration file",
+    "secret": "Instead of `secret`: a file with the text, mode 600; relative to the configuration file",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +90,8 @@ def _rows(one: _Table) -> Iterator[tuple[str, ...]]:
     for name, field in one.model.model_fields.items():
         applies = "reload" if is_in_place(f"{one.path}.{name}") else "restart"
         yield code(name), _allowed(field), _default(field), applies, _prose(_meaning(one.model, name, field))
-        if name == "key":
-            yield code("key_file"), _KEY_FILE[0], _KEY_FILE[1], applies, _KEY_FILE[2]
+        if name in _FILES:
+            yield code(f"{name}_file"), "a path, in quotes", "", applies, _FILES[name]
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from ipaddress import IPv4Address
 from time import time
+from typing import Final
 
+from mobileip.control.aaa.avpairs import Unsaid
+from mobileip.control.aaa.servers import Note, Patience, Server
 from mobileip.control.aaa.sources import KeySource
 from mobileip.control.config.keys import KeyFilesConfig, KeysConfig
+from mobileip.control.config.servers import RadiusConfig, ServerConfig, TacacsConfig
 from mobileip.control.core.keyring import KeySettings
 from mobileip.control.ports import ActionError
+from mobileip.control.types import Endpoint
+
+_SERVICE_TYPES: Final = {"outbound": 5, "framed": 2, "call-check": 10, "none": None}  # RFC 2865 s5.6
 
 
 def settings(config: KeysConfig) -> KeySettings:
@@ -22,14 +31,23 @@ def settings(config: KeysConfig) -> KeySettings:
     )
 
 
-def open_sources(config: KeysConfig) -> list[KeySource]:
-    """:raises ActionError: one of them cannot be used."""
+def open_sources(config: KeysConfig, home_agent: IPv4Address, name: str, note: Note) -> list[KeySource]:
+    """``home_agent`` and ``name``, that of the daemon, are what we tell RADIUS servers of ourselves.
+
+    :raises ActionError: one of them cannot be used.
+    """
     sources: list[KeySource] = []
-    for name in config.sources:
-        match name:
+    for source in config.sources:
+        match source:
             case "files":
                 assert config.files is not None  # as the checks of the configuration demand
                 sources.append(_files(config.files))
+            case "radius":
+                assert config.radius is not None
+                sources.append(_radius(config.radius, home_agent, name, note))
+            case "tacacs":
+                assert config.tacacs is not None
+                sources.append(_tacacs(config.tacacs, note))
     return sources
 
 
@@ -42,3 +60,29 @@ def _files(config: KeyFilesConfig) -> KeySource:
         return KeyFiles(config.directory, config.master_key, time)
     except KeyFileError as error:
         raise ActionError(str(error)) from None
+
+
+def _radius(config: RadiusConfig, home_agent: IPv4Address, name: str, note: Note) -> KeySource:
+    from mobileip.control.aaa.attributes import Client
+    from mobileip.control.aaa.radius import RadiusKeys
+
+    patience = Patience(config.timeout, config.tries, config.dead_time, config.source)
+    client = Client(
+        config.nas_identifier or name, config.password, home_agent, _SERVICE_TYPES[config.service_type]
+    )
+    return RadiusKeys(_servers(config.servers), patience, client, _unsaid(config), note)
+
+
+def _tacacs(config: TacacsConfig, note: Note) -> KeySource:
+    from mobileip.control.aaa.tacacs import TacacsKeys
+
+    patience = Patience(config.timeout, 1, config.dead_time, config.source)
+    return TacacsKeys(_servers(config.servers), patience, _unsaid(config), note)
+
+
+def _servers(tables: Iterable[ServerConfig]) -> tuple[Server, ...]:
+    return tuple(Server(Endpoint(table.address, table.port), table.secret) for table in tables)
+
+
+def _unsaid(config: RadiusConfig | TacacsConfig) -> Unsaid:
+    return Unsaid(config.algorithm, config.replay, config.replay_tolerance)

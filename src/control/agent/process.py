@@ -256,7 +256,9 @@ class _Daemon:
 
     def _open_keys(self, home: HomeAgentConfig) -> None:
         if home.keys is not None:
-            self._keys = KeyChain(keys.open_sources(home.keys), self.submit, home.keys.timeout)
+            name = self.config.daemon.name
+            sources = keys.open_sources(home.keys, home.address, name, self._note)
+            self._keys = KeyChain(sources, self.submit, home.keys.timeout)
             self._stack.push_async_callback(self._keys.close)
 
     def _foreign_settings(self, config: Config) -> ForeignAgentSettings | None:

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mobileip.control.config.problem import Problem, Severity
+from mobileip.control.config.servers import RadiusConfig, TacacsConfig, check_servers
 from mobileip.control.config.table import Table
 from mobileip.control.config.values import AbsolutePath, choice, integer, number
 
-Source = Annotated[Literal["files"], choice("files")]
+Source = Annotated[Literal["files", "radius", "tacacs"], choice("files", "radius", "tacacs")]
 
 
 class KeyFilesConfig(Table):
@@ -32,10 +33,14 @@ class KeysConfig(Table):
     sources: tuple[Source, ...] = Field(
         description='who is asked, in this order, such as ["files"]', min_length=1
     )
-    """Who is asked, in this order: ``files``. The first that knows the node decides; a node in the file is asked for
-    nowhere."""
+    """Who is asked, in this order: ``files``, ``radius``, ``tacacs``. The first that knows the node decides; a node in
+    the file is asked for nowhere."""
     files: KeyFilesConfig | None = None
     """Needed by the source ``files``."""
+    radius: RadiusConfig | None = None
+    """Needed by the source ``radius``."""
+    tacacs: TacacsConfig | None = None
+    """Needed by the source ``tacacs``."""
     lifetime: Annotated[float, number(1, 604_800, "s")] = 3600.0
     """How long an answer counts if its source does not say. A wrong SPI or authenticator has the key read again before,
     once in 10 s for each node; a reload has all of them."""
@@ -61,7 +66,13 @@ def check_keys(keys: KeysConfig) -> Iterator[Problem]:
     for index, source in enumerate(keys.sources):
         if source in keys.sources[:index]:
             yield Problem(f"{where}.sources[{index}]", f"{source} is there already")
-    if "files" in keys.sources and keys.files is None:
-        yield Problem(f"{where}.files", "is missing: directory and master_key of the source files")
-    if keys.files is not None and "files" not in keys.sources:
-        yield Problem(f"{where}.files", "is not used: files is not one of sources", Severity.WARNING)
+    tables = (("files", "directory and master_key"), ("radius", "servers"), ("tacacs", "servers"))
+    for name, what in tables:
+        present = getattr(keys, name) is not None
+        if name in keys.sources and not present:
+            yield Problem(f"{where}.{name}", f"is missing: {what} of the source {name}")
+        if present and name not in keys.sources:
+            yield Problem(f"{where}.{name}", f"is not used: {name} is not one of sources", Severity.WARNING)
+    for name, servers in (("radius", keys.radius), ("tacacs", keys.tacacs)):
+        if servers is not None:
+            yield from check_servers(f"{where}.{name}", servers, keys.timeout)

@@ -23,7 +23,7 @@ from mobileip.control.config.model import (
     VisitedInterfaceConfig,
 )
 from mobileip.control.config.problem import ConfigError, Problem, Severity
-from mobileip.control.config.values import parse_key
+from mobileip.control.config.values import parse_key, parse_secret
 
 _ROLES: Final = ("home_agent", "foreign_agent", "mobile_node")
 _KEYED: Final = (
@@ -33,6 +33,13 @@ _KEYED: Final = (
     ("foreign_agent", "home_agents"),
     ("mobile_node", "foreign_agents"),
 )  # lists of tables with a key
+_WITH_SERVERS: Final = (("home_agent", "keys", "radius"), ("home_agent", "keys", "tacacs"))
+_CONTENTS: Final = {
+    "key": lambda content: parse_key(content.decode("ascii")),
+    "secret": lambda content: parse_secret(content.decode().rstrip("\r\n")),
+}
+_WANTED: Final = {"key": "8 to 64 bytes as hexadecimal digits", "secret": "a text of 1 to 128 characters"}
+_HIDDEN: Final = ("key", "secret", "password")  # whose values are shown nowhere
 _LARGEST_KEY_FILE: Final = 4096  # bytes
 _GROUP_AND_OTHERS: Final = 0o077
 
@@ -103,35 +110,52 @@ def _roles(data: Table) -> Iterator[Problem]:
 
 
 def _read_key_files(data: Table, directory: Path) -> Iterator[Problem]:
-    """Puts each ``key`` where a ``key_file`` was."""
+    """Puts each ``key`` where a ``key_file`` was, and each ``secret`` where a ``secret_file``."""
     for where, table in _tables_with_key(data):
-        name = table.pop("key_file", None)
-        if name is None:
-            continue
-        place = f"{where}.key_file"
-        if "key" in table:
-            yield Problem(place, "key and key_file exclude each other: keep one")
-            continue
-        if not isinstance(name, str) or not name or "\x00" in name:
-            yield Problem(place, f"{_shown(name)}: must be the path of a file, in quotes")
-            continue
-        path = directory / name  # an absolute name stays as it is
-        try:
-            with path.open("rb") as file:
-                content = file.read(_LARGEST_KEY_FILE + 1)
-                mode = path.stat().st_mode
-            table["key"] = parse_key(content.decode("ascii") if len(content) <= _LARGEST_KEY_FILE else "")
-        except OSError as error:
-            yield Problem(place, f"{path} cannot be read: {error.strerror}")
-        except ValueError:
-            yield Problem(place, f"{path} must hold 8 to 64 bytes as hexadecimal digits, and nothing else")
-        else:
-            if mode & _GROUP_AND_OTHERS:
-                yield Problem(
-                    place,
-                    f"{path} is open to other users (mode {mode & 0o777:04o}): chmod 600 {path}",
-                    Severity.WARNING,
-                )
+        yield from _read_file(where, table, "key", directory)
+    for where, table in _tables_with_secret(data):
+        yield from _read_file(where, table, "secret", directory)
+
+
+def _read_file(where: str, table: Table, key: str, directory: Path) -> Iterator[Problem]:
+    name = table.pop(f"{key}_file", None)
+    if name is None:
+        return
+    place = f"{where}.{key}_file"
+    if key in table:
+        yield Problem(place, f"{key} and {key}_file exclude each other: keep one")
+        return
+    if not isinstance(name, str) or not name or "\x00" in name:
+        yield Problem(place, f"{_shown(name)}: must be the path of a file, in quotes")
+        return
+    path = directory / name  # an absolute name stays as it is
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_KEY_FILE + 1)
+            mode = path.stat().st_mode
+        table[key] = _CONTENTS[key](content if len(content) <= _LARGEST_KEY_FILE else b"")
+    except OSError as error:
+        yield Problem(place, f"{path} cannot be read: {error.strerror}")
+    except ValueError:
+        yield Problem(place, f"{path} must hold {_WANTED[key]}, and nothing else")
+    else:
+        if mode & _GROUP_AND_OTHERS:
+            yield Problem(
+                place,
+                f"{path} is open to other users (mode {mode & 0o777:04o}): chmod 600 {path}",
+                Severity.WARNING,
+            )
+
+
+def _tables_with_secret(data: Table) -> Iterator[tuple[str, Table]]:
+    for place in _WITH_SERVERS:
+        found: Any = data
+        for name in place:
+            found = found.get(name) if isinstance(found, dict) else None
+        if isinstance(found, dict):
+            for index, element in enumerate(_elements({"": found}, "", "servers")):
+                if isinstance(element, dict):
+                    yield f"{'.'.join(place)}.servers[{index}]", element
 
 
 def _tables_with_key(data: Table) -> Iterator[tuple[str, Table]]:
@@ -188,7 +212,7 @@ def _translate(error: ErrorDetails) -> Problem:
             return Problem(path, _unknown_key(location))
         case "value_error":
             sentence = str(error["ctx"]["error"])
-            return Problem(path, sentence if location[-1] == "key" else f"{_shown(given)} {sentence}")
+            return Problem(path, sentence if location[-1] in _HIDDEN else f"{_shown(given)} {sentence}")
         case "model_type":
             return Problem(path, f"{_shown(given)} must be a table: {_header(location)}")
         case "tuple_type":
@@ -237,8 +261,7 @@ def _description(location: Location) -> str:
 def _unknown_key(location: Location) -> str:
     name = str(location[-1])
     known = [*_model_at(location).model_fields]
-    if "key" in known:
-        known.append("key_file")
+    known += [f"{key}_file" for key in ("key", "secret") if key in known]
     near = get_close_matches(name, known, n=1)
     meant = f"is it {near[0]}? " if near else ""
     return f"is unknown here: {meant}known are {', '.join(known)}"

@@ -22,6 +22,8 @@ from mobileip.control.types import EncapsulationType, Lifetime, Spi
 FIRST_SPI: Final = 256  # RFC 5944 s1.6: 0-255 are reserved
 LONGEST_FINITE_LIFETIME: Final = 0xFFFE  # RFC 5944 s3.3
 LONGEST_NAI: Final = 255  # bytes; the Length of extension 131 (RFC 2794 s2)
+LONGEST_SECRET: Final = 128
+LONGEST_SHORT_TEXT: Final = 64
 LONGEST_SOCKET_PATH: Final = 107  # bytes; sockaddr_un has 108 with the terminating zero
 LONGEST_INTERFACE_NAME: Final = 15  # IFNAMSIZ - 1
 
@@ -208,6 +210,25 @@ def parse_key(value: object) -> Secret:
     return Secret(key)
 
 
+def parse_secret(value: object) -> Secret:
+    """What an AAA server and we share: a text. ``ValueError`` never repeats what was given."""
+    if isinstance(value, Secret):
+        return value
+    sentence = f"must be a text of 1 to {LONGEST_SECRET} characters, in quotes, without line ends"
+    text = _text(value, sentence)
+    if not 1 <= len(text) <= LONGEST_SECRET or not text.isprintable():
+        raise ValueError(sentence)
+    return Secret(text.encode())
+
+
+def _short_text(value: object) -> str:
+    sentence = f"must be a text of 1 to {LONGEST_SHORT_TEXT} characters, in quotes"
+    text = _text(value, sentence)
+    if not 1 <= len(text.encode()) <= LONGEST_SHORT_TEXT or not text.isprintable():
+        raise ValueError(sentence)
+    return text
+
+
 def _algorithm(value: object) -> Algorithm:
     words = [algorithm.value for algorithm in Algorithm]
     if value not in words:
@@ -262,6 +283,8 @@ SocketPath = Annotated[Path, PlainValidator(_socket_path)]
 RegistrationLifetime = Annotated[Lifetime, PlainValidator(_lifetime)]
 SpiValue = Annotated[Spi, PlainValidator(_spi)]
 Key = Annotated[Secret, PlainValidator(parse_key)]
+SharedSecret = Annotated[Secret, PlainValidator(parse_secret)]
+ShortText = Annotated[str, PlainValidator(_short_text)]
 AlgorithmName = Annotated[Algorithm, PlainValidator(_algorithm)]
 ReplayName = Annotated[ReplayMethod, PlainValidator(_replay)]
 Nai = Annotated[str, PlainValidator(parse_nai)]

@@ -89,7 +89,9 @@ def toml(configuration: Mapping[str, Any], path: str = "") -> str:
 def _value(value: object) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + " }"
-    return json.dumps(value)  # strings, numbers, booleans and lists of them look alike in both languages
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return json.dumps(value)  # strings, numbers and booleans look alike in both languages
 
 
 class Daemon(Host):

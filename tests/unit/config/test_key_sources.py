@@ -90,4 +90,4 @@ def test_a_source_that_cannot_be_used_ends_the_start(write: Write, tmp_path: Pat
     home = load(write(HOME + text)).home_agent
     assert home is not None and home.keys is not None
     with pytest.raises(ActionError, match="no sealed keys yet; make one with mobileip keys generate"):
-        keys.open_sources(home.keys)
+        keys.open_sources(home.keys, home.address, "agent", lambda reason, fields: None)
