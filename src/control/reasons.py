@@ -268,6 +268,15 @@ class Reason(Named):
         "fa-busy",
         _r("visitor or pending list is full", "5944 s3.7.1", _W, _C.FA_INSUFFICIENT_RESOURCES),
     )
+    FA_CROWDED_OUT = (
+        "fa-crowded-out",
+        _r(
+            "pending list is full: the request that waited longest gives way",
+            "5944 s3.7.1",
+            _W,
+            _C.FA_INSUFFICIENT_RESOURCES,
+        ),
+    )
     FA_INSUFFICIENT_RESOURCES = (
         "fa-insufficient-resources",
         _r("the foreign agent could not install the visitor", "5944 s3.4", _E, _C.FA_INSUFFICIENT_RESOURCES),

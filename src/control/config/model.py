@@ -332,8 +332,9 @@ class ForeignAgentConfig(Table):
     """The longest lifetime that is accepted and advertised; requests for more are denied (code 69)."""
     max_visitors: Annotated[int, integer(1, 1_000_000)] = 1000
     """Visitors at one time; when it is reached, the B bit is advertised and others are denied (code 66)."""
-    max_pending: Annotated[int, integer(1, 100_000)] = 64
-    """Requests that wait for home agents at one time."""
+    max_pending: Annotated[int, integer(1, 100_000)] = 500
+    """Requests that wait for home agents at one time; when it is reached, the one of a stranger that waited longest
+    gives way (code 66). One link-layer address has a quarter of them at most."""
     pending_timeout: Annotated[float, number(0.5, 300, "s")] = 7.0  # RFC 5944 s3.7.1
     """How long a home agent has to answer; then the node is told so (code 78)."""
     reverse_tunnel: ForeignReverseTunnel = "optional"

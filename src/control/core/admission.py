@@ -136,6 +136,16 @@ def gre_keys(sent: int | None, reply: RegistrationReply) -> GreKeys | None:
     return None if sent is None or chosen is None else GreKeys(out=chosen.key, into=sent or chosen.key)
 
 
+def claimed(request: RegistrationRequest, datagram: DatagramReceived) -> dict[str, object]:
+    """What a request says, for the log."""
+    return {
+        "home_address": request.home_address,
+        "home_agent": request.home_agent,
+        "source": datagram.source,
+        "interface": datagram.interface,
+    }
+
+
 def applicant(pending: PendingRegistration, home_address: IPv4Address) -> Applicant:
     """As filters see a request, or an acceptance that gives the node ``home_address``."""
     return Applicant(

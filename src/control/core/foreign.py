@@ -25,6 +25,7 @@ from mobileip.control.core.admission import (
     ForeignAgentSettings,
     VisitedLink,
     applicant,
+    claimed,
     fair_share,
     gre_key_sent,
     gre_keys,
@@ -127,17 +128,18 @@ class ForeignAgent:
         covered = authorized_length(request)
         if covered is None:
             # The home agent would have to discard it (s3.8.2.1 a); relaying would only cost a pending entry.
-            return [Noted(Reason.NO_AUTHORIZATION_EXTENSION, _fields(request, datagram))]
+            return [Noted(Reason.NO_AUTHORIZATION_EXTENSION, claimed(request, datagram))]
         pending = self._pending(request, datagram, datagram.link_source, link, now)
         refusal = request_refusal(self._settings, request, datagram)
         if refusal is None:
             known = self._visitors.get_pending(pending.key)
             if known is not None and known.link_address != pending.link_address:
                 # Whoever heard the request can repeat it; the answer is for who asked first.
-                return [Noted(Reason.PENDING_COPIED, _fields(request, datagram))]
+                return [Noted(Reason.PENDING_COPIED, claimed(request, datagram))]
             refusal = self._filtered(pending, request.home_address) or self._no_room(pending)
         if refusal is not None:
             return self._deny(pending, refusal, now)
+        made_room = self._make_room(pending, now)
         self._visitors.add_pending(pending)
         association = None
         if pending.authenticated_to_home:
@@ -151,7 +153,8 @@ class ForeignAgent:
                 ),
                 destination=Endpoint(request.home_agent, REGISTRATION_PORT),
             ),
-            Noted(Reason.REQUEST_RELAYED, _fields(request, datagram)),
+            Noted(Reason.REQUEST_RELAYED, claimed(request, datagram)),
+            *made_room,
         ]
 
     def _pending(
@@ -204,7 +207,7 @@ class ForeignAgent:
         """Room in both lists, for everybody and for this sender; a deregistration needs none among the visitors."""
         visitors, settings = self._visitors, self._settings
         if visitors.get_pending(pending.key) is None:
-            if visitors.pending_count() >= settings.max_pending:
+            if self._is_crowded() and visitors.oldest_stranger(pending.link_address) is None:
                 return Reason.FA_BUSY
             if visitors.pending_of(pending.link_address) >= fair_share(settings.max_pending):
                 return Reason.FA_SENDER_LIMIT
@@ -212,10 +215,23 @@ class ForeignAgent:
             return None
         return self._no_place(pending, pending.home_address)
 
+    def _is_crowded(self) -> bool:
+        return self._visitors.pending_count() >= self._settings.max_pending
+
+    def _make_room(self, pending: PendingRegistration, now: Instant) -> list[Action]:
+        """In a full list who waited longest gives way, not who comes: a flood of made-up requests would keep everybody
+        out. Who is answered before the list has gone round is served (s3.7.1).
+        """
+        if not self._is_crowded() or self._visitors.get_pending(pending.key) is not None:
+            return []
+        oldest = self._visitors.oldest_stranger(pending.link_address)
+        latest = oldest is not None and self._visitors.remove_pending(oldest)
+        return self._deny(oldest, Reason.FA_CROWDED_OUT, now) if oldest is not None and latest else []
+
     def _no_place(self, pending: PendingRegistration, home_address: IPv4Address) -> Reason | None:
         visitors, settings = self._visitors, self._settings
         of_all = visitors.of(home_address)
-        others = [one for one in of_all if not _replaces(pending, one)]
+        others = [one for one in of_all if not pending.replaces(one)]
         if len(others) == len(of_all):
             if self.busy:
                 return Reason.FA_BUSY
@@ -296,7 +312,7 @@ class ForeignAgent:
         visitor = admission.visitor
         before = self._visitors.of(visitor.home_address)
         for one in before:
-            if _replaces(admission.pending, one):
+            if admission.pending.replaces(one):
                 self._visitors.pop(one.key)
         self._visitors.put(visitor)
         self._admission = admission
@@ -456,14 +472,6 @@ def _accepted(reply: RegistrationReply) -> bool:
     return reply.reply_code is not None and reply.reply_code.accepted
 
 
-def _replaces(pending: PendingRegistration, visitor: Visitor) -> bool:
-    """Whether ``visitor`` is the same node: no home agent has two with one address, and no link address is two nodes'.
-
-    A node that registers with another home agent leaves the one before (RFC 3024 sA.4).
-    """
-    return pending.home_agent == visitor.home_agent or pending.link_address == visitor.link_address
-
-
 def _ends(pending: PendingRegistration, reply: RegistrationReply) -> bool:
     """Whether an acceptance ends a binding. What was not checked for a deregistration is served by no reply to it."""
     return reply.lifetime == 0 or pending.lifetime == 0
@@ -474,15 +482,6 @@ def _code(reason: Reason) -> ReplyCode:
     if code is None:
         raise ValueError(f"{reason.label} has no reply code")
     return code
-
-
-def _fields(request: RegistrationRequest, datagram: DatagramReceived) -> dict[str, object]:
-    return {
-        "home_address": request.home_address,
-        "home_agent": request.home_agent,
-        "source": datagram.source,
-        "interface": datagram.interface,
-    }
 
 
 def _reply_fields(pending: PendingRegistration, reply: RegistrationReply) -> dict[str, object]:

@@ -61,6 +61,13 @@ class PendingRegistration:
         """Which node, and for which care-of address: of its requests that have this in common, it awaits one answer."""
         return self.link_address, self.home_address, self.nai, self.care_of_address
 
+    def replaces(self, visitor: Visitor) -> bool:
+        """Whether that is the same node: no home agent has two with one address, and no link address is two nodes'.
+
+        A node that registers with another home agent leaves the one before (RFC 3024 sA.4).
+        """
+        return self.home_agent == visitor.home_agent or self.link_address == visitor.link_address
+
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
@@ -233,6 +240,13 @@ class VisitorList:
 
     def pending_of(self, link_address: bytes) -> int:
         return self._pending_of[link_address]
+
+    def oldest_stranger(self, but: bytes) -> PendingRegistration | None:
+        """Who waits longest of those that no visitor has sent, nor the link-layer address ``but``."""
+        for pending in self._pending.values():
+            if pending.link_address != but and not self._visitors_of[pending.link_address]:
+                return pending
+        return None
 
     # ---- time
 

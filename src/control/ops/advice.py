@@ -185,6 +185,10 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
     ),
     # denied by the foreign agent
     _R.FA_UNSPECIFIED: ("the foreign agent gives no reason", "look into the foreign agent's log"),
+    _R.FA_CROWDED_OUT: (
+        "more requests than foreign_agent.max_pending wait for home agents: very many nodes, or a flood of forged ones",
+        "raise foreign_agent.max_pending; a flood is seen by mobileip show pending and tcpdump -e on the link",
+    ),
     _R.FA_FILTERED: (
         "a rule of foreign_agent.filters, or its filter_default, denies this registration",
         "the field rule says which; ask without a node by: mobileip filter test",

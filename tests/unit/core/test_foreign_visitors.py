@@ -9,6 +9,7 @@ import pytest
 from mobileip.control.core.actions import (
     InstallTunnel,
     RemoveVisitorRoute,
+    SendDatagram,
     TunnelSide,
 )
 from mobileip.control.core.events import ActionFailed, ClearVisitor, UnreachableReceived
@@ -74,10 +75,39 @@ def test_one_sender_has_a_share_of_the_pending_list(limit: int, share: int) -> N
     others = [
         ask(agent, visit(request(9, home_address=HOME + 1 + n), mac=mac(9 + n)), 9) for n in range(limit)
     ]
-    relayed = sum(reasons(actions) == [Reason.REQUEST_RELAYED] for actions in others)
-    assert relayed == limit - share
+    assert all(Reason.REQUEST_RELAYED in reasons(actions) for actions in others)
+    crowded_out = sum(Reason.FA_CROWDED_OUT in reasons(actions) for actions in others)
+    assert agent.visitors.pending_count() == limit
+    assert crowded_out <= share, "of one node only the latest request is denied"
+    assert agent.visitors.pending_of(mac(1)) == 0
     agent.on_tick(at(100))
     assert agent.visitors.pending_count() == agent.visitors.pending_of(mac(1)) == 0
+
+
+@pytest.mark.rfc("5944", "3.7.1", 5)
+def test_a_flood_of_forged_requests_keeps_nobody_out() -> None:
+    """The node that is answered in a while is served, the visitor's renewal stays, and who gave way hears 66."""
+    agent = ForeignAgent(replace(SETTINGS, max_visitors=20, max_pending=50))
+    settled = visit(request(0), mac=mac(1))
+    ask(agent, settled)
+    hear(agent, reply(to=settled.payload))
+    renewal = visit(request(1), mac=mac(1))
+    assert reasons(ask(agent, renewal, 1)) == [Reason.REQUEST_RELAYED]
+    newcomer = request(1, home_address=NEIGHBOUR)
+    codes = []
+    for number in range(500):
+        forged = visit(request(1, home_address=HOME + 2 + number % 200), mac=mac(100 + number))
+        actions = ask(agent, forged, 1 + number / 1000)
+        assert agent.visitors.pending_count() <= 50
+        codes += [sent_reply([one]).code for one in actions[2:] if isinstance(one, SendDatagram)]
+        if number == 200:
+            assert Reason.REQUEST_RELAYED in reasons(ask(agent, visit(newcomer, mac=OTHER_MAC), 1.2))
+        if number == 240:
+            assert Reason.REPLY_RELAYED in reasons(hear(agent, reply(to=newcomer), 1.24))
+    assert set(codes) == {66}
+    assert Reason.REPLY_RELAYED in reasons(hear(agent, reply(to=renewal.payload), 2))
+    assert {one.home_address for one in agent.visitors.visitors} == {HOME, NEIGHBOUR}
+    assert agent.visitors.pending_count() == 49
 
 
 @pytest.mark.parametrize(("others", "forgotten"), [(1023, False), (1024, True)])
