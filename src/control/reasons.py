@@ -270,12 +270,7 @@ class Reason(Named):
     )
     FA_CROWDED_OUT = (
         "fa-crowded-out",
-        _r(
-            "pending list is full: the request that waited longest gives way",
-            "5944 s3.7.1",
-            _W,
-            _C.FA_INSUFFICIENT_RESOURCES,
-        ),
+        _r("pending list full: who waited longest leaves", "5944 s3.7.1", _W, _C.FA_INSUFFICIENT_RESOURCES),
     )
     FA_INSUFFICIENT_RESOURCES = (
         "fa-insufficient-resources",
@@ -412,9 +407,7 @@ class Reason(Named):
     PENDING_COPIED = (
         "pending-copied",
         _r(
-            "copy of a pending request from another link-layer address: discarded silently",
-            "5944 s3.7.1",
-            _S,
+            "copy of a pending request from another link-layer address: discarded silently", "5944 s3.7.1", _S
         ),
     )
 

@@ -191,7 +191,9 @@ class AgentTable:
             self._forget(link, address)
             return AgentNews.NOTHING if previous is None else AgentNews.WITHDRAWN
         if previous is None and len(link.agents) >= _MOST_AGENTS:
-            self._forget(link, min(link.agents.values(), key=lambda agent: agent.heard).address)
+            # Who came last gives way, not who was silent longest: a flood of made-up agents then takes each other's
+            # place, and not that of the agent which serves us.
+            self._forget(link, max(link.agents.values(), key=lambda agent: agent.since).address)
         expires = mono + seconds(advertisement.lifetime)
         since = mono if previous is None else previous.since
         link.agents[address] = KnownAgent(address, link_address, advertisement, expires, since, mono)

@@ -6,7 +6,7 @@ import copy
 import json
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ KEY: Final = "5d3c0a1b9e8f47266a7b8c9d0e1f2a3b"
 _START: Final = 15.0  # s until a daemon answers: Python starts slowly when several do on two cores
 _STOP: Final = 5.0  # s from SIGTERM: deregistration included
 
+_PROGRAM: Final = (sys.executable, "-m", "mobileip")
 _ADVERTISE: Final = {"interval": 1.0, "lifetime": 3}
 
 
@@ -130,8 +131,8 @@ class Daemon(Host):
         """Whether it runs with the configuration it had at first."""
         return self.running and self.configuration == self._original
 
-    def launch(self) -> None:
-        """Write the file and start the daemon, without waiting for it."""
+    def launch(self, program: Sequence[str] = _PROGRAM) -> None:
+        """Write the file and start the daemon, without waiting for it. ``program`` is what stands for ``mobileip``."""
         if self.running:
             raise LabError(f"the daemon of {self.name} runs already")
         daemon = {
@@ -146,7 +147,7 @@ class Daemon(Host):
             toml({"daemon": daemon | given} | {k: v for k, v in self.configuration.items() if k != "daemon"})
         )
         self.file.chmod(0o600)  # it holds a key
-        command = [sys.executable, "-m", "mobileip", "run", "--config", str(self.file)]
+        command = [*program, "run", "--config", str(self.file)]
         self.process = self._processes.start(self.name, self.namespace, command)
 
     def wait_ready(self) -> None:

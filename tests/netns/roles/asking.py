@@ -76,6 +76,19 @@ class Asker:
         assert isinstance(reply, RegistrationReply)
         return reply
 
+    def answers(self, within: float) -> list[RegistrationReply]:
+        """What comes until nothing has come for so many seconds."""
+        replies = []
+        self._socket.settimeout(within)
+        while True:
+            try:
+                reply = parse(self._socket.recv(2048))
+            except TimeoutError:
+                self._socket.settimeout(2.0)
+                return replies
+            assert isinstance(reply, RegistrationReply)
+            replies.append(reply)
+
     def is_silent(self, datagram: bytes) -> bool:
         """Send ``datagram`` and then a request that is answered: whether the answer to that is the only one."""
         self.send(datagram)
