@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
@@ -139,10 +139,11 @@ class Tunnels:
         On the care-of side ``broadcast`` makes a mobile node accept what its home agent tunnels to it: DIRECT beside
         the tunnel itself, NESTED without one. ``beside`` leaves there what another action asked for.
 
-        :raises ActionError: the table is full, or the addresses cannot make a tunnel.
+        :raises ActionError: the table is full, the addresses cannot make a tunnel, or the engine is gone; nothing is
+            remembered then of what was asked for.
         """
         if isinstance(action, RemoveTunnel):
-            self._engine.apply(self._removal(action))
+            self._remove(action)
             self._forget_shared(action.home_address, action.side, action.remote)
             return
         try:
@@ -254,8 +255,11 @@ class Tunnels:
                     self._engine.apply([Install(tunnel)])
                     self._groups[home] = tunnel
                 case RemoveMulticastTunnel():
-                    if self._groups.pop(action.home_address, None) is not None:
-                        self._engine.apply([self._at_node(action.home_address)])
+                    if action.home_address in self._groups:
+                        groups = {**self._groups}
+                        del groups[action.home_address]
+                        self._engine.apply([_at_node(action.home_address, groups, self._nodes)])
+                        self._groups = groups
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             raise ActionError(f"cannot tunnel multicasts of {action.home_address}: {why}") from error
@@ -282,21 +286,21 @@ class Tunnels:
                 f"cannot send to {home_address} through its tunnel: {error.strerror}"
             ) from error
 
-    def _at_node(self, key: IPv4Address) -> Install | Remove:
-        """What is to be at an address of the node, for multicasts or else for broadcasts."""
-        for tunnel in (*self._groups.values(), *self._nodes.values()):
-            if tunnel.home_address == key:
-                return Install(tunnel)
-        return Remove(key, Side.NODE)
-
-    def _removal(self, action: RemoveTunnel) -> list[Install | Remove]:
-        side = _SIDES[action.side]
+    def _remove(self, action: RemoveTunnel) -> None:
+        side, nodes = _SIDES[action.side], self._nodes
         changes: list[Install | Remove] = [Remove(action.home_address, side, action.remote)]
-        node = self._nodes.get(action.home_address)
+        node = nodes.get(action.home_address)
         if side is Side.CARE_OF and node is not None and action.remote in (None, node.remote):
-            del self._nodes[action.home_address]
-            changes.append(self._at_node(node.home_address))
-        return changes
+            nodes = {**nodes}
+            del nodes[action.home_address]
+            changes.append(_at_node(node.home_address, self._groups, nodes))
+        try:
+            self._engine.apply(changes)
+        except OSError as error:
+            raise ActionError(
+                f"cannot remove the tunnel of {action.home_address}: {error.strerror}"
+            ) from error
+        self._nodes = nodes
 
     def _install_shared(self, action: InstallTunnel) -> None:
         assert action.place is not None
@@ -330,14 +334,15 @@ class Tunnels:
             changes.append(Install(self._tunnel(action, Side.CARE_OF, flags)))
         elif not action.beside:
             changes.append(Remove(home, Side.CARE_OF))
-        before = self._nodes.get(home)
+        nodes, before = {**self._nodes}, self._nodes.get(home)
         if before is not None and not (action.beside and node is None):
-            del self._nodes[home]
-            changes.append(self._at_node(before.home_address))
+            del nodes[home]
+            changes.append(_at_node(before.home_address, self._groups, nodes))
         if node is not None:
-            self._nodes[home] = node
-            changes.append(self._at_node(node.home_address))
+            nodes[home] = node
+            changes.append(_at_node(node.home_address, self._groups, nodes))
         self._engine.apply(changes)
+        self._nodes = nodes
 
     def _tunnel(self, action: InstallTunnel, side: Side, flags: Flag) -> Tunnel:
         flags |= self._options(action)
@@ -400,6 +405,16 @@ class Tunnels:
         if action.encapsulation is not EncapsulationType.GRE:
             return Flag.NONE
         return self._gre if action.keys is None else self._gre | Flag.GRE_KEY
+
+
+def _at_node(
+    key: IPv4Address, groups: Mapping[IPv4Address, Tunnel], nodes: Mapping[IPv4Address, Tunnel]
+) -> Install | Remove:
+    """What is to be at an address of the node, for multicasts or else for broadcasts."""
+    for tunnel in (*groups.values(), *nodes.values()):
+        if tunnel.home_address == key:
+            return Install(tunnel)
+    return Remove(key, Side.NODE)
 
 
 def _sends(tunnel: Tunnel, error: TunnelError) -> bool:

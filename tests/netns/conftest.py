@@ -9,13 +9,13 @@ shell in each.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 
 import pytest
 
 from mobileip.control.lab.lab import Lab
+from tests.judges import need
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -49,9 +49,7 @@ def _pause(item: pytest.Item, lab: Lab) -> None:
 @pytest.fixture(scope="session")
 def judges() -> None:
     """tcpdump and tshark, by which tests of what is on the wire judge; no reason to skip: make build installs them."""
-    missing = [name for name in ("tcpdump", "tshark") if shutil.which(name) is None]
-    if missing:
-        pytest.fail(f"{' and '.join(missing)} not installed: make build does it")
+    need("tcpdump", "tshark")
 
 
 @pytest.fixture(scope="module")

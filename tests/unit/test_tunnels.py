@@ -287,6 +287,47 @@ def test_broadcasts_at_a_mobile_node(monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine.take() == [Remove(HOME, Side.CARE_OF)]
 
 
+def test_what_was_refused_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next change begins from what the engine has."""
+    made, engine = opened(monkeypatch)
+    refused = OSError(errno.ENOSPC, "the tunnel table is full")
+    co_located = replace(action(), side=TunnelSide.CARE_OF, broadcast=BroadcastDelivery.DIRECT)
+    nested = replace(co_located, broadcast=BroadcastDelivery.NESTED)
+    tunnel = Tunnel(HOME, Side.CARE_OF, LOCAL, REMOTE, 1480, flags=Flag.REVERSE)
+    at_care_of = Tunnel(LOCAL, Side.NODE, LOCAL, REMOTE, 1480)
+
+    def refuses(*what: InstallTunnel | RemoveTunnel, why: str) -> None:
+        engine.failure = refused
+        for one in what:
+            with pytest.raises(ActionError, match=why):
+                made.perform(one)
+        engine.failure = None
+
+    refuses(co_located, why="cannot install the tunnel")
+    made.perform(RemoveTunnel(HOME, TunnelSide.CARE_OF))
+    assert engine.take() == [Remove(HOME, Side.CARE_OF)]  # and nothing of broadcasts
+    made.perform(co_located)
+    assert engine.take() == [Install(tunnel), Install(at_care_of)]
+    refuses(nested, why="cannot install the tunnel")
+    refuses(
+        RemoveTunnel(HOME, TunnelSide.CARE_OF), why=f"cannot remove the tunnel of {HOME}: the tunnel table"
+    )
+    made.perform(RemoveTunnel(HOME, TunnelSide.CARE_OF))
+    assert engine.take() == [Remove(HOME, Side.CARE_OF), Remove(LOCAL, Side.NODE)]
+
+
+def test_a_tunnel_for_multicasts_that_was_not_removed_is_still_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, engine = opened(monkeypatch)
+    made.perform_group(GROUPS)
+    engine.take()
+    engine.failure = OSError(errno.EIO, "the engine is gone")
+    with pytest.raises(ActionError, match="the engine is gone"):
+        made.perform_group(RemoveMulticastTunnel(HOME))
+    engine.failure = None
+    made.perform_group(RemoveMulticastTunnel(HOME))
+    assert engine.take() == [Remove(HOME, Side.NODE)]
+
+
 GROUPS = InstallMulticastTunnel(HOME, REMOTE)
 FROM_HOME = Tunnel(HOME, Side.NODE, HOME, REMOTE, 1460, flags=Flag.MULTICAST)
 """20 bytes less than others: what it makes goes through these."""

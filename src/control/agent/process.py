@@ -15,7 +15,7 @@ from mobileip.control.agent import clock, commands, host, keys, settings
 from mobileip.control.agent.accepted import AcceptedTimestamps
 from mobileip.control.agent.debug import Followers
 from mobileip.control.agent.groups import GroupTraffic
-from mobileip.control.agent.idle import TrafficPolls
+from mobileip.control.agent.idle import HOPS_PERIOD, HopsInUse, TrafficPolls
 from mobileip.control.agent.reload import Change, merge, tell_change, tell_fault
 from mobileip.control.agent.runner import Runner
 from mobileip.control.agent.tunnel_errors import TunnelErrors
@@ -109,6 +109,7 @@ class _Daemon:
         self.paths = TunnelStates()
         self._reread = reread
         self._reloading = asyncio.Lock()
+        self._capacity = settings.tunnel_capacity(config)
         self._stack = stack
         self._end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -181,7 +182,7 @@ class _Daemon:
                 mtu=mtu,
                 mark=mark or 0,
                 path_mtu=self._path_mtu,
-                capacity=settings.tunnel_capacity(self.config),
+                capacity=self._capacity,
                 gre_checksum=daemon.gre_checksum,
                 gre_sequence=daemon.gre_sequence,
                 underlay=underlay,
@@ -224,6 +225,10 @@ class _Daemon:
             self._open_keys(config.home_agent)
             polls = TrafficPolls(self._tunnels, self.submit, self._may_be_idle)
             self._stack.enter_context(closing(polls))
+            if self._hops is not None:
+                used = HopsInUse(self._hops, config.home_agent.address)
+                polls = TrafficPolls(self._tunnels, used, lambda: True, HOPS_PERIOD)
+                self._stack.enter_context(closing(polls))
         if config.foreign_agent is not None:
             host.require_own(
                 self._netlink, config.foreign_agent.care_of_address, "foreign_agent.care_of_address"
@@ -447,7 +452,7 @@ class _Daemon:
         if config is None:
             errors = (str(one) for one in problems if one.severity is Severity.ERROR)
             raise ActionError("; ".join(errors))
-        merged, changes = await asyncio.to_thread(merge, self.config, config)
+        merged, changes = await asyncio.to_thread(merge, self.config, config, self._capacity)
         if any(change.applied for change in changes):
             self._apply(merged, await asyncio.to_thread(_home_settings, merged))
         elif self.agents is not None and self.agents.home is not None:

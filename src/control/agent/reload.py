@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
+from mobileip.control.agent.settings import most_tunnels
 from mobileip.control.config.checks import Parts, check
 from mobileip.control.config.filters import FilterConfig
 from mobileip.control.config.model import Config
@@ -77,6 +78,9 @@ IN_PLACE: Final = frozenset(
 )
 """Keys, each with all below it, that a running daemon can change. Everything else needs a restart."""
 
+_LIMITS: Final = ("home_agent.max_bindings", "home_agent.max_simultaneous", "foreign_agent.max_visitors")
+"""What says how many tunnels there may be; the data plane's table is made for a multiple of it when it starts."""
+
 # By what an element of a list is recognised. In lists that are in place as a whole, elements may come and go.
 _IDENTITY: Final = {
     "home_agent.nodes": ("nai", "home_address", "home_addresses", "spi"),
@@ -100,16 +104,34 @@ class Change:
     applied: bool
 
 
-def merge(running: Config, file: Config) -> tuple[Config, list[Change]]:
+def merge(running: Config, file: Config, capacity: int) -> tuple[Config, list[Change]]:
     """The configuration to go on with, and what is different in the file.
 
-    If what can be applied in place makes no sense without what cannot, nothing of it is applied.
+    ``capacity`` is the most tunnels that the running daemon has room for: limits that allow more are not raised. If
+    what can be applied in place makes no sense without what cannot, nothing of it is applied.
     """
     changes: list[Change] = []
     merged = _tables(running, file, "", "", changes)
+    if most_tunnels(merged) > max(capacity, most_tunnels(running)):
+        merged = _with_limits_of(running, merged)
+        changes = [_waits(change, capacity) if change.key in _LIMITS else change for change in changes]
     if any(problem.severity is Severity.ERROR for problem in check(Parts.of(merged))):
         return running, [Change(change.key, change.text, False) for change in changes]
     return merged, changes
+
+
+def _with_limits_of(running: Config, merged: Config) -> Config:
+    tables: dict[str, Any] = {}
+    for key in _LIMITS:
+        role, name = key.split(".")
+        before, after = getattr(running, role), tables.get(role, getattr(merged, role))
+        if before is not None and after is not None:
+            tables[role] = after.model_copy(update={name: getattr(before, name)})
+    return merged.model_copy(update=tables)
+
+
+def _waits(change: Change, capacity: int) -> Change:
+    return Change(change.key, f"{change.text} (this daemon has room for {capacity} tunnels)", False)
 
 
 def is_in_place(key: str) -> bool:

@@ -157,10 +157,14 @@ def foreign_agent(
 
 def tunnel_capacity(config: Config) -> int:
     """Most tunnels at one time: several times what is configured, for what a reload may raise."""
+    return max(_SMALLEST_TABLE, min(_LARGEST_TABLE, _ROOM_TO_GROW * most_tunnels(config)))
+
+
+def most_tunnels(config: Config) -> int:
+    """How many tunnels the limits of the configuration allow at one time."""
     home, foreign = config.home_agent, config.foreign_agent
     most = 0 if home is None else home.max_bindings * home.max_simultaneous
-    most += 0 if foreign is None else foreign.max_visitors
-    return max(_SMALLEST_TABLE, min(_LARGEST_TABLE, _ROOM_TO_GROW * most))
+    return most + (0 if foreign is None else foreign.max_visitors)
 
 
 def _association(peer: PeerAgentConfig | VisitingNodeConfig) -> MobilitySecurityAssociation:

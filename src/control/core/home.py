@@ -215,6 +215,8 @@ class HomeAgent:
         undo: list[Action] = []
         if asked.previous:
             self._bindings.restore(home_address, asked.previous)  # a tunnel that is refused leaves the others
+            latest = max(asked.previous, key=lambda one: one.registered.mono)
+            undo = self._join_groups(latest, now, moved=True) or self._leave_groups(home_address)
         else:
             undo = self._withdraw(home_address, None, now)
         request = asked.request
@@ -327,7 +329,9 @@ class HomeAgent:
         if binding.care_of_address not in [one.care_of_address for one in previous]:
             self._idle.began(home_address, binding.care_of_address)
         self._nodes.pool.bind(home_address)
-        actions: list[Action] = [
+        # Before the tunnel goes one way only: if it cannot be changed, they join anew.
+        actions: list[Action] = [] if binding.reverse_tunnel else self._leave_groups(home_address)
+        actions += [
             InstallTunnel(
                 home_address,
                 TunnelSide.HOME,
@@ -354,17 +358,18 @@ class HomeAgent:
             # Once more at each acceptance: a node that was home for a moment, too short for its deregistration to
             # arrive, has turned every ARP cache of the link to itself (s4.6).
             actions.append(ClaimAddress(home_address, link))
-        return actions if self._groups is None else [*actions, *self._follow(binding, link, previous, now)]
+        elsewhere = binding.care_of_address not in [one.care_of_address for one in previous]
+        return [*actions, *self._join_groups(binding, now, moved=elsewhere)]
 
-    def _follow(
-        self, binding: MobilityBinding, link: str | None, previous: tuple[MobilityBinding, ...], now: Instant
-    ) -> list[Action]:
+    def _join_groups(self, binding: MobilityBinding, now: Instant, *, moved: bool) -> list[Action]:
         """A node joins groups through a tunnel that goes both ways (s4.4)."""
-        assert self._groups is not None
-        if not binding.reverse_tunnel:
-            return self._groups.unbound(binding.home_address)
-        moved = binding.care_of_address not in [one.care_of_address for one in previous]
+        if self._groups is None or not binding.reverse_tunnel:
+            return []
+        link = self._networks.link(binding.home_address)
         return self._groups.bound(binding.home_address, link, now, moved=moved)
+
+    def _leave_groups(self, home_address: IPv4Address) -> list[Action]:
+        return [] if self._groups is None else self._groups.unbound(home_address)
 
     def _multicast(self, binding: MobilityBinding) -> BroadcastDelivery:
         if self._groups is None or not binding.reverse_tunnel:
@@ -434,7 +439,7 @@ class HomeAgent:
         """The actions of :meth:`_register` backwards. ``link_address``: announce the node that came home (s4.6)."""
         self._bindings.pop(home_address)
         self._nodes.pool.release(home_address, now.mono)
-        actions = [] if self._groups is None else self._groups.unbound(home_address)
+        actions = self._leave_groups(home_address)
         link = self._networks.link(home_address)
         if link is not None:
             actions += [RemoveBindingRoute(home_address), ReleaseAddress(home_address, link, link_address)]

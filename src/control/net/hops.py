@@ -15,7 +15,7 @@ import asyncio
 import errno
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import Final, NamedTuple
@@ -67,6 +67,7 @@ class NextHops:
         self._pairs: dict[_Pair, _Neighbour | None] = {}
         self._users: dict[_Neighbour, set[_Pair]] = {}
         self._known: dict[_Neighbour, bytes | None] = {}
+        self._lately: set[_Pair] = set()  # named since the latest :meth:`keep`
         self._again: list[_Pair] = []
         self._changed = False  # since the latest look at everything began
         self._timer: asyncio.TimerHandle | None = None
@@ -90,13 +91,25 @@ class NextHops:
 
     def want(self, local: IPv4Address, remote: IPv4Address) -> None:
         """A tunnel from ``local`` to ``remote`` is there. The pair named longest ago is given up for one too many."""
+        self._lately.add((local, remote))
         if (local, remote) in self._pairs:
             return
         if len(self._pairs) >= _MOST:
-            oldest = next(iter(self._pairs))
-            self._use(oldest, None)
-            del self._pairs[oldest]
+            self._give_up(next(iter(self._pairs)))
         self._resolve((local, remote))
+
+    def keep(self, local: IPv4Address, remotes: Container[int]) -> None:
+        """Give up the pairs of ``local`` whose other end is not among ``remotes``, nor was named since the last time:
+        what there were tunnels to while they were gathered."""
+        lately, self._lately = self._lately, set()
+        for pair in [one for one in self._pairs if one[0] == local and one not in lately]:
+            if int(pair[1]) not in remotes:
+                self._give_up(pair)
+
+    def _give_up(self, pair: _Pair) -> None:
+        self._use(pair, None)
+        del self._pairs[pair]
+        self._lately.discard(pair)
 
     def _resolve(self, pair: _Pair) -> None:
         local, remote = pair

@@ -161,3 +161,21 @@ def test_routes_of_ours_matter_only_where_they_lead_tunnels(pair: Pair, netlink:
         assert told.hops[HERE, BEYOND] == (0, None)
 
     run(netlink, story, ours=ours)
+
+
+def test_what_no_tunnel_uses_is_given_up_and_found_again(pair: Pair, netlink: Netlink) -> None:
+    async def story(hops: NextHops, told: Told) -> None:
+        hops.want(HERE, THERE)
+        hops.want(BEYOND, THERE)
+        await eventually(lambda: told.address() is not None)
+        hops.keep(HERE, set())  # named since the last time
+        hops.keep(HERE, {int(THERE)})
+        count = told.count
+        assert told.address() is not None
+        hops.keep(HERE, set())
+        assert told.hops[HERE, THERE] == (0, None)
+        assert told.count == count + 1, "another end of ours was asked for too"
+        hops.want(HERE, THERE)
+        assert told.address() is not None
+
+    run(netlink, story)

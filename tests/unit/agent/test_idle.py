@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from ipaddress import IPv4Address
 from typing import cast
 
-from mobileip.control.agent.idle import TrafficPolls
+from mobileip.control.agent.idle import HopsInUse, TrafficPolls
 from mobileip.control.core.events import TunnelTraffic
+from mobileip.control.net.hops import NextHops
 from mobileip.control.tunnels import Tunnels
 
 
@@ -65,3 +67,18 @@ def test_rounds_are_read_page_by_page_and_only_while_wanted() -> None:
         assert len(one.came) == count
 
     asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_next_hops_that_no_tunnel_has_are_given_up_at_the_end_of_a_round() -> None:
+    local, kept = IPv4Address("192.0.2.1"), []
+
+    class Hops:
+        def keep(self, of: IPv4Address, remotes: set[int]) -> None:
+            kept.append((of, remotes))
+
+    used = HopsInUse(cast(NextHops, Hops()), local)
+    used(TunnelTraffic(((1, 20, 5), (2, 30, 0)), last=False))
+    assert kept == []
+    used(TunnelTraffic(((3, 20, 5),), last=True))
+    used(TunnelTraffic((), last=True))
+    assert kept == [(local, {20, 30}), (local, set())]

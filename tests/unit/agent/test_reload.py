@@ -17,6 +17,9 @@ from mobileip.control.config.model import Config
 KEY, OTHER_KEY = "9f3c2ab1740de65588c0134fa7b29e61", "0f3c2ab1740de65588c0134fa7b29e6a"
 
 
+ROOM = 400_000  # tunnels, as for the defaults
+
+
 def home_agent() -> dict[str, Any]:
     return {
         "home_agent": {
@@ -44,7 +47,7 @@ def changed(change: Callable[[dict[str, Any]], None]) -> tuple[Config, Config, l
     data = home_agent()
     change(data)
     after = config(data)
-    merged, changes = merge(config(home_agent()), after)
+    merged, changes = merge(config(home_agent()), after, ROOM)
     return after, merged, changes
 
 
@@ -114,7 +117,7 @@ def test_what_needs_a_restart_stays_as_it_is_and_the_rest_is_applied() -> None:
         ("home_agent.networks[10.2.0.0/24]", "removed", False),
         ("foreign_agent", "default -> a table", False),
     ]
-    again, rest = merge(merged, after)
+    again, rest = merge(merged, after, ROOM)
     assert again == merged
     assert all(not change.applied for change in rest)
 
@@ -138,6 +141,35 @@ def test_what_makes_sense_only_after_a_restart_is_not_applied_before() -> None:
     _, merged, changes = changed(change)
     assert merged == config(home_agent())
     assert [change.applied for change in changes] == [False, False]
+
+
+def test_limits_are_raised_as_far_as_the_table_has_room() -> None:
+    def bindings(count: int, simultaneous: int = 1) -> Callable[[dict[str, Any]], None]:
+        return lambda data: data["home_agent"].update(
+            max_bindings=count, max_simultaneous=simultaneous, max_lifetime=300
+        )
+
+    after, merged, changes = changed(bindings(200_000, 2))
+    assert merged == after and all(change.applied for change in changes)
+    for count, simultaneous in ((400_001, 1), (133_334, 3)):
+        after, merged, changes = changed(bindings(count, simultaneous))
+        assert after.home_agent is not None and merged.home_agent is not None
+        assert (merged.home_agent.max_bindings, merged.home_agent.max_simultaneous) == (100_000, 1)
+        assert merged.home_agent.max_lifetime == 300
+        refused = {change.key: change.text for change in changes if not change.applied}
+        assert refused["home_agent.max_bindings"] == (
+            f"100000 -> {count} (this daemon has room for 400000 tunnels)"
+        )
+        assert len(refused) == (1 if simultaneous == 1 else 2)
+
+
+def test_limits_that_were_always_above_the_table_may_be_lowered() -> None:
+    before, after = home_agent(), home_agent()
+    before["home_agent"]["max_bindings"], after["home_agent"]["max_bindings"] = 10_000_000, 9_000_000
+    merged, changes = merge(config(before), config(after), 1 << 20)
+    assert merged == config(after) and told(changes) == [
+        ("home_agent.max_bindings", "10000000 -> 9000000", True)
+    ]
 
 
 @pytest.mark.parametrize("key", sorted(IN_PLACE))

@@ -162,7 +162,7 @@ def test_filters_change_in_a_running_daemon_and_the_change_is_told() -> None:
         return found
 
     after = made([{"action": "allow", "interface": "eth1"}])
-    merged, changes = merge(made([]), after)
+    merged, changes = merge(made([]), after, 1 << 12)
     assert merged == after
     assert [(change.key, change.text, change.applied) for change in changes] == [
         ("home_agent.filters", "none -> allow interface=eth1", True),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -13,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from mobileip.control.cli.decode import decode
 from mobileip.control.wire import parse, parse_icmp, pretty
+from tests.judges import need
 from tests.vectors.load import octets, vectors
 
 REQUEST = octets(vectors("registration")[1]["hex"])
@@ -183,8 +183,7 @@ def test_pcapng_simple_packet_has_no_time() -> None:
 
 
 def test_capture_rewritten_by_editcap_reads_the_same(tmp_path: Path) -> None:
-    if shutil.which("editcap") is None:
-        pytest.skip("editcap is not installed")
+    need("editcap")
     one, two = tmp_path / "one.pcap", tmp_path / "two.pcapng"
     one.write_bytes(pcap(1, PACKETS, part=123456))
     subprocess.run(

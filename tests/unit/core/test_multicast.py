@@ -20,7 +20,7 @@ from mobileip.control.core.actions import (
     Noted,
     SendQuery,
 )
-from mobileip.control.core.events import ClearBinding, IgmpReceived
+from mobileip.control.core.events import ActionFailed, ClearBinding, IgmpReceived
 from mobileip.control.core.home import HomeAgent
 from mobileip.control.core.multicast import Groups, MulticastSettings
 from mobileip.control.reasons import Reason
@@ -430,6 +430,32 @@ def test_groups_end_with_the_binding(way: str) -> None:
     assert of(actions, LeaveGroup) == [LeaveGroup(HOME, GROUP)]
     assert of(actions, DropGroup) == [DropGroup(LINK, GROUP)]
     assert agent.groups is not None and list(agent.groups) == []
+
+
+def failed(actions: list[Action], agent: HomeAgent, time: float) -> list[Action]:
+    return agent.on_action_failed(ActionFailed(only(actions, InstallTunnel), "the table is full"), at(time))
+
+
+def test_a_tunnel_that_cannot_be_made_one_way_keeps_its_node_asked() -> None:
+    """What was left before the tunnel was to change is asked for again; nothing stays behind that nobody knows of."""
+    agent, _ = away(lifetime=60)
+    igmp(agent, JOIN)
+    actions = ask(agent, request(2, flags=RequestFlags()), 2)
+    done = actions[: actions.index(only(actions, InstallTunnel))]  # the rest of the list is given up
+    assert of(done, LeaveGroup) == [LeaveGroup(HOME, GROUP)] and of(done, DropGroup) == [
+        DropGroup(LINK, GROUP)
+    ]
+    undone = failed(actions, agent, 2)
+    assert only(undone, SendQuery).home_address == HOME
+    assert of(igmp(agent, JOIN, 3), JoinGroup) == [JoinGroup(HOME, GROUP)]
+    assert of(agent.clear(ClearBinding(HOME), at(4)), LeaveGroup) == [LeaveGroup(HOME, GROUP)]
+
+
+def test_a_tunnel_that_cannot_be_made_two_way_leaves_its_node_unasked() -> None:
+    agent, _ = away(lifetime=60, flags=RequestFlags())
+    undone = failed(ask(agent, request(2), 2), agent, 2)
+    assert of(undone, SendQuery) == [] and igmp(agent, JOIN, 3) == []
+    assert agent.next_deadline() == mono(60)  # that of the binding: no query is waited for
 
 
 def test_deadline_is_the_earlier_of_bindings_and_groups() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -20,6 +19,7 @@ from mobileip.control.wire import (
     parse,
     parse_icmp,
 )
+from tests.judges import need
 from tests.vectors.load import octets, vectors
 
 REGISTRATION, ADVERTISEMENT = vectors("registration"), vectors("advertisement")
@@ -65,8 +65,7 @@ def record(protocol: int, body: bytes) -> bytes:
 @pytest.fixture(scope="module")
 def dissected(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Per vector, every field of tshark's as a list of its values, flattened over the layers."""
-    if shutil.which("tshark") is None:
-        pytest.skip("tshark is not installed")
+    need("tshark")
     file = tmp_path_factory.mktemp("tshark") / "vectors.pcap"
     capture(file)
     shown = subprocess.run(
