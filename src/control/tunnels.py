@@ -361,6 +361,10 @@ class Tunnels:
     def status(self) -> list[TunnelStatus]:
         return self._engine.tunnels()
 
+    def home_tunnels(self, home_address: IPv4Address) -> list[TunnelStatus]:
+        """The home agent's tunnels to one node, and what each has carried."""
+        return self._engine.tunnels_of(home_address, Side.HOME)
+
     def carried(self, cursor: int) -> tuple[int, list[tuple[int, int, int]]]:
         """The cursor of the next page, 0 at the end; home and care-of address, as numbers, and packets of tunnels."""
         return self._engine.carried(cursor)

@@ -193,6 +193,8 @@ cdef extern from "mip_engine.h" nogil:
     int mip_engine_igmp_fd(const mip_engine *e) noexcept
     size_t mip_engine_tunnels(
         mip_engine *e, uint32_t remote_be, uint32_t *cursor, mip_status *out, size_t cap) noexcept
+    size_t mip_engine_tunnels_of(
+        mip_engine *e, uint32_t home_be, int side, mip_status *out) noexcept
     struct mip_amount:
         uint64_t packets
         uint64_t bytes

@@ -398,6 +398,19 @@ cdef class Engine:
                     _tunnel(&chunk[i].tunnel), _traffic(&chunk[i].direction[<int>MIP_OUT]),
                     _traffic(&chunk[i].direction[<int>MIP_IN])))
 
+    def tunnels_of(self, home_address not None, side) -> list:
+        """As :meth:`tunnels`, of one home address and side; the others are not looked at."""
+        cdef mip_status chunk[8]
+        cdef size_t count = 0, i
+
+        with self._lock:
+            count = mip_engine_tunnels_of(self._open(), _address_be(home_address), <int>side, chunk)
+        return [
+            TunnelStatus(_tunnel(&chunk[i].tunnel), _traffic(&chunk[i].direction[<int>MIP_OUT]),
+                         _traffic(&chunk[i].direction[<int>MIP_IN]))
+            for i in range(count)
+        ]
+
     def carried(self, uint32_t cursor=0) -> tuple:
         """A page of the tunnels of side HOME: home address, remote end (numbers), packets in both directions.
 

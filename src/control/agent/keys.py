@@ -70,17 +70,17 @@ def _radius(config: RadiusConfig, home_agent: IPv4Address, name: str, note: Note
     client = Client(
         config.nas_identifier or name, config.password, home_agent, _SERVICE_TYPES[config.service_type]
     )
-    return RadiusKeys(_servers(config.servers), patience, client, _unsaid(config), note)
+    return RadiusKeys(servers(config.servers), patience, client, _unsaid(config), note)
 
 
 def _tacacs(config: TacacsConfig, note: Note) -> KeySource:
     from mobileip.control.aaa.tacacs import TacacsKeys
 
     patience = Patience(config.timeout, 1, config.dead_time, config.source)
-    return TacacsKeys(_servers(config.servers), patience, _unsaid(config), note)
+    return TacacsKeys(servers(config.servers), patience, _unsaid(config), note)
 
 
-def _servers(tables: Iterable[ServerConfig]) -> tuple[Server, ...]:
+def servers(tables: Iterable[ServerConfig]) -> tuple[Server, ...]:
     return tuple(Server(Endpoint(table.address, table.port), table.secret) for table in tables)
 
 

@@ -13,6 +13,7 @@ from time import monotonic_ns, time_ns
 from mobileip.control.aaa.chain import KeyChain
 from mobileip.control.agent import clock, commands, host, keys, settings
 from mobileip.control.agent.accepted import AcceptedTimestamps
+from mobileip.control.agent.accounting import BindingAccounts, open_accounts
 from mobileip.control.agent.debug import Followers
 from mobileip.control.agent.groups import GroupTraffic
 from mobileip.control.agent.idle import HOPS_PERIOD, HopsInUse, TrafficPolls
@@ -104,6 +105,7 @@ class _Daemon:
         self.followers = Followers(clock.now)
         self.mobile: MobileNode | None = None
         self.agents: MobilityAgents | None = None
+        self._accounts: BindingAccounts | None = None  # of a home agent that tells what its tunnels carry
         self._keys: KeyChain | None = None  # of a home agent that asks others for keys
         self._groups: GroupTraffic | None = None  # of a home agent that forwards multicasts
         self.paths = TunnelStates()
@@ -222,7 +224,7 @@ class _Daemon:
         if config.home_agent is not None:
             host.require_own(self._netlink, config.home_agent.address, "home_agent.address")
             self._open_groups(config.home_agent)
-            self._open_keys(config.home_agent)
+            self._open_aaa(config.home_agent)
             polls = TrafficPolls(self._tunnels, self.submit, self._may_be_idle)
             self._stack.enter_context(closing(polls))
             if self._hops is not None:
@@ -259,12 +261,20 @@ class _Daemon:
         groups = GroupTraffic(self._tunnels, home.address, self._on_event, self._note)
         self._groups = self._stack.enter_context(closing(groups))
 
-    def _open_keys(self, home: HomeAgentConfig) -> None:
+    def _open_aaa(self, home: HomeAgentConfig) -> None:
+        name = self.config.daemon.name
+        if home.accounting is not None:
+            self._accounts = open_accounts(home, name, self._tunnels, self._name_of, self._note)
+            self._stack.push_async_callback(self._accounts.close)
         if home.keys is not None:
-            name = self.config.daemon.name
             sources = keys.open_sources(home.keys, home.address, name, self._note)
             self._keys = KeyChain(sources, self.submit, home.keys.timeout)
             self._stack.push_async_callback(self._keys.close)
+
+    def _name_of(self, home_address: IPv4Address) -> str | None:
+        home = None if self.agents is None else self.agents.home
+        binding = None if home is None else home.bindings.get(home_address)
+        return None if binding is None else binding.nai
 
     def _foreign_settings(self, config: Config) -> ForeignAgentSettings | None:
         if config.foreign_agent is None:
@@ -398,7 +408,7 @@ class _Daemon:
                 assert self._keys is not None  # else the home agent asks nobody
                 self._keys.ask(action.peer)
             case InstallTunnel() | RemoveTunnel():
-                self._tunnels.perform(action)
+                (self._accounts or self._tunnels).perform(action)
                 if self._hops is not None and isinstance(action, InstallTunnel):
                     self._hops.want(action.local, action.remote)
             case InstallMulticastTunnel() | RemoveMulticastTunnel():

@@ -27,6 +27,7 @@ from mobileip.control.config.model import (
     VisitedInterfaceConfig,
 )
 from mobileip.control.config.problem import Problem, Severity
+from mobileip.control.config.servers import check_servers
 from mobileip.control.security.association import ReplayMethod
 from mobileip.control.security.peers import ANY_USER, Peer, normalised
 from mobileip.control.security.secret import Secret
@@ -230,6 +231,8 @@ def _home_agent(home: HomeAgentConfig) -> Iterator[Problem]:
             "home_agent.multicast",
             "has no effect with reverse_tunnel forbidden: groups are joined through that",
         )
+    if home.accounting is not None:
+        yield from check_servers("home_agent.accounting", home.accounting)
     if home.keys is not None:
         yield from check_keys(home.keys)
     elif not home.nodes:

@@ -33,7 +33,11 @@ _KEYED: Final = (
     ("foreign_agent", "home_agents"),
     ("mobile_node", "foreign_agents"),
 )  # lists of tables with a key
-_WITH_SERVERS: Final = (("home_agent", "keys", "radius"), ("home_agent", "keys", "tacacs"))
+_WITH_SERVERS: Final = (
+    ("home_agent", "keys", "radius"),
+    ("home_agent", "keys", "tacacs"),
+    ("home_agent", "accounting"),
+)
 _CONTENTS: Final = {
     "key": lambda content: parse_key(content.decode("ascii")),
     "secret": lambda content: parse_secret(content.decode().rstrip("\r\n")),

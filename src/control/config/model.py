@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from mobileip.control.config.filters import ForeignFilterConfig, HomeFilterConfig
 from mobileip.control.config.keys import KeysConfig
 from mobileip.control.config.paths import DEFAULT_NAME, RUN_DIRECTORY, default_socket
+from mobileip.control.config.servers import AccountingConfig
 from mobileip.control.config.table import Table
 from mobileip.control.config.values import (
     AbsolutePath,
@@ -280,6 +281,8 @@ class HomeAgentConfig(Table):
     """The mobile nodes; a request of any other is discarded, unless ``keys`` says who else knows nodes."""
     keys: KeysConfig | None = None
     """Where the keys of nodes are that are not in ``nodes``. ``None``: nowhere."""
+    accounting: AccountingConfig | None = None
+    """Who is told what bindings there are and what they carry. ``None``: nobody."""
     foreign_agents: tuple[PeerAgentConfig, ...] = ()
     """Foreign agents that we share a key with: requests through them are accepted only with their signature."""
     filters: tuple[HomeFilterConfig, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -107,7 +108,34 @@ class TacacsConfig(_Asked):
     """How long a reply is waited for, connection included, before the next server is asked."""
 
 
-def check_servers(where: str, table: RadiusConfig | TacacsConfig, limit: float) -> Iterator[Problem]:
+class AccountingConfig(Table):
+    """Accounting of bindings to RADIUS servers (RFC 2866): beginning and end of each, reports on the way with the bytes
+    and packets in both directions. Registrations and traffic never wait for it.
+    """
+
+    servers: tuple[AccountingServerConfig, ...] = Field(
+        description="at least one [[home_agent.accounting.servers]] table", min_length=1
+    )
+    interim_interval: Annotated[float, number(0, 86_400, "s", "0: no reports")] = 600.0
+    """Time between two reports of a binding; each move is reported too."""
+    timeout: Annotated[float, number(0.1, 60, "s")] = 2.0
+    """How long an answer is waited for before the record is sent again, or to the next server."""
+    tries: Annotated[int, integer(1, 10)] = 3
+    """How often one server is sent a record."""
+    dead_time: Annotated[float, number(0, 86_400, "s")] = 10.0
+    """How long a server that does not answer is left alone; then one record finds out whether it is back."""
+    source: Address | None = None
+    """The address to send from, one of this host. ``None``: as the route to the server says."""
+    nas_identifier: ShortText | None = None
+    """The NAS-Identifier, our name. ``None``: ``daemon.name``."""
+    max_queue: Annotated[int, integer(10, 1_000_000, "records")] = 10_000
+    """Records that wait for a server; beyond it new ones are given up (``accounting-lost``), reports on the way already
+    beyond half of it."""
+
+
+def check_servers(
+    where: str, table: RadiusConfig | TacacsConfig | AccountingConfig, limit: float = math.inf
+) -> Iterator[Problem]:
     """``limit``: how long, in seconds, all sources have for a question."""
     seen: dict[tuple[object, int], int] = {}
     for index, server in enumerate(table.servers):
@@ -122,7 +150,7 @@ def check_servers(where: str, table: RadiusConfig | TacacsConfig, limit: float) 
                 " (openssl rand -base64 24)",
                 Severity.WARNING,
             )
-    tries = table.tries if isinstance(table, RadiusConfig) else 1
+    tries = 1 if isinstance(table, TacacsConfig) else table.tries
     longest = table.timeout * tries * len(table.servers)
     if longest > limit:
         yield Problem(

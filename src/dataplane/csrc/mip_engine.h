@@ -2,6 +2,7 @@
 #ifndef MIP_ENGINE_H
 #define MIP_ENGINE_H
 
+#include "mip_group.h"
 #include "mip_io.h"
 #include "mip_place.h"
 #include "mip_ring.h"
@@ -61,6 +62,10 @@ int mip_engine_apply(struct mip_engine *e, const struct mip_change *changes, siz
 /* The next at most cap tunnels, only those towards remote_be if it is not 0; *cursor is 0 at first.  0 at the end. */
 size_t mip_engine_tunnels(struct mip_engine *e, uint32_t remote_be, uint32_t *cursor, struct mip_status *out,
 			  size_t cap);
+
+/* The tunnels of one home address and side; at most MIP_GROUP_MAX. */
+size_t mip_engine_tunnels_of(struct mip_engine *e, uint32_t home_be, enum mip_side side,
+			     struct mip_status out[MIP_GROUP_MAX]);
 
 /*
  * For underlays that need a next hop; how many were taken.  At most MIP_HOPS_MAX are to be

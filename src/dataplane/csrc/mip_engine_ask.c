@@ -113,6 +113,22 @@ size_t mip_engine_tunnels(struct mip_engine *e, uint32_t remote_be, uint32_t *cu
 	return count;
 }
 
+size_t mip_engine_tunnels_of(struct mip_engine *e, uint32_t home_be, enum mip_side side,
+			     struct mip_status out[MIP_GROUP_MAX])
+{
+	struct mip_tunnel group[MIP_GROUP_MAX];
+	uint32_t count;
+
+	pthread_mutex_lock(&e->lock);
+	count = mip_group_find(&e->table, home_be, side, group);
+	for (uint32_t i = 0; i < count; i++) {
+		out[i].tunnel = group[i];
+		mip_stats_read(&e->stats, group[i].index, &out[i]);
+	}
+	pthread_mutex_unlock(&e->lock);
+	return count;
+}
+
 void mip_engine_counters(const struct mip_engine *e, uint64_t drops[MIP_DROP_END],
 			 uint64_t counters[MIP_COUNTER_END])
 {

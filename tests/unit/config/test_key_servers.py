@@ -118,6 +118,22 @@ def test_what_is_wrong_is_said(write: Write, old: str, new: str, key: str, sente
     ], found
 
 
+ACCOUNTING = RADIUS.replace("keys.radius", "accounting")
+
+
+def test_accounting_is_off_unless_there_is_a_table(write: Write) -> None:
+    home = load(write(HOME + RADIUS + TACACS)).home_agent
+    assert home is not None and home.accounting is None
+    home = load(write(HOME + RADIUS + TACACS + ACCOUNTING)).home_agent
+    assert home is not None and home.accounting is not None
+    assert (home.accounting.servers[0].port, home.accounting.interim_interval) == (1813, 600)
+
+
+def test_accounting_servers_are_checked_as_others(write: Write) -> None:
+    text = HOME + RADIUS + TACACS + ACCOUNTING.replace(SECRET, "short")
+    assert "is short" in problems(write(text))["home_agent.accounting.servers[0].secret"]
+
+
 def test_secrets_are_repeated_nowhere(write: Write) -> None:
     for wrong in ('secret = "zzz\\u0007zzz"', 'secret = ["zzz"]', "secret = 12345"):
         text = HOME + RADIUS.replace(f'secret = "{SECRET}"', wrong) + TACACS
