@@ -16,6 +16,7 @@ from mobileip.control.aaa.servers import Note, Patience
 from mobileip.control.agent.keys import servers
 from mobileip.control.config.model import HomeAgentConfig
 from mobileip.control.core.actions import InstallTunnel, RemoveTunnel, TunnelSide
+from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.security import Secret
 from mobileip.control.tunnels import Tunnels
 
@@ -160,10 +161,13 @@ def open_accounts(
     home: HomeAgentConfig,
     name: str,
     tunnels: Tunnels,
-    name_of: Callable[[IPv4Address], str | None],
+    agents: Callable[[], MobilityAgents | None],
     note: Note,
 ) -> BindingAccounts:
-    """As ``home.accounting`` says; its address and ``name``, that of the daemon, are who we are."""
+    """As ``home.accounting`` says; its address and ``name``, that of the daemon, are who we are.
+
+    ``agents`` gives the machine, once there is one: it knows the names of nodes.
+    """
     config = home.accounting
     assert config is not None
     accountant = Accountant(
@@ -174,4 +178,11 @@ def open_accounts(
         time,
         note,
     )
+
+    def name_of(home_address: IPv4Address) -> str | None:
+        machine = agents()
+        ours = None if machine is None else machine.home
+        binding = None if ours is None else ours.bindings.get(home_address)
+        return None if binding is None else binding.nai
+
     return BindingAccounts(tunnels, accountant, config.interim_interval or None, name_of)

@@ -235,7 +235,7 @@ class _Daemon:
             host.require_own(
                 self._netlink, config.foreign_agent.care_of_address, "foreign_agent.care_of_address"
             )
-        home, foreign = _home_settings(config), self._foreign_settings(config)
+        home, foreign = settings.of_home_agent(config), self._foreign_settings(config)
         self.agents = MobilityAgents(
             home=None if home is None else HomeAgent(home, self._accepted()),
             foreign=None if foreign is None else ForeignAgent(foreign),
@@ -264,17 +264,12 @@ class _Daemon:
     def _open_aaa(self, home: HomeAgentConfig) -> None:
         name = self.config.daemon.name
         if home.accounting is not None:
-            self._accounts = open_accounts(home, name, self._tunnels, self._name_of, self._note)
+            self._accounts = open_accounts(home, name, self._tunnels, lambda: self.agents, self._note)
             self._stack.push_async_callback(self._accounts.close)
         if home.keys is not None:
             sources = keys.open_sources(home.keys, home.address, name, self._note)
             self._keys = KeyChain(sources, self.submit, home.keys.timeout)
             self._stack.push_async_callback(self._keys.close)
-
-    def _name_of(self, home_address: IPv4Address) -> str | None:
-        home = None if self.agents is None else self.agents.home
-        binding = None if home is None else home.bindings.get(home_address)
-        return None if binding is None else binding.nai
 
     def _foreign_settings(self, config: Config) -> ForeignAgentSettings | None:
         if config.foreign_agent is None:
@@ -464,7 +459,7 @@ class _Daemon:
             raise ActionError("; ".join(errors))
         merged, changes = await asyncio.to_thread(merge, self.config, config, self._capacity)
         if any(change.applied for change in changes):
-            self._apply(merged, await asyncio.to_thread(_home_settings, merged))
+            self._apply(merged, await asyncio.to_thread(settings.of_home_agent, merged))
         elif self.agents is not None and self.agents.home is not None:
             self.agents.home.reconfigure(
                 self.agents.home.settings
@@ -492,10 +487,6 @@ class _Daemon:
         """SIGHUP: as ``mobileip reload``, with the answer in the log."""
         task = asyncio.ensure_future(self.reload())
         task.add_done_callback(tell_fault)
-
-
-def _home_settings(config: Config) -> HomeAgentSettings | None:
-    return None if config.home_agent is None else settings.home_agent(config.home_agent)
 
 
 def _tell(event: str, undo: Callable[[], list[str]]) -> None:

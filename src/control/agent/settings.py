@@ -47,6 +47,11 @@ _SMALLEST_TABLE, _LARGEST_TABLE = 1 << 12, 1 << 24
 _ROOM_TO_GROW = 4
 
 
+def of_home_agent(config: Config) -> HomeAgentSettings | None:
+    """Those of the file's home agent, if it has one."""
+    return None if config.home_agent is None else home_agent(config.home_agent)
+
+
 def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
     policies: PeerMap[NodePolicy] = PeerMap()
     for node in config.nodes:
