@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from mobileip.control.core.actions import Action
+from mobileip.control.core.actions import Action, LookupKey
 from mobileip.control.core.advertiser import AdvertisedLink
 from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
@@ -18,6 +18,7 @@ from mobileip.control.types import EncapsulationType, Instant, Lifetime
 from mobileip.control.wire import AgentFlags
 from tests.sim.faults import HONEST, Fault
 from tests.sim.hosts import AgentHost, Link, MobileHost, Node
+from tests.sim.keeper import SETTINGS, Keeper
 from tests.sim.keys import Keys, Pair
 from tests.sim.plan import Plan
 from tests.sim.signatures import address, name_in
@@ -52,6 +53,7 @@ class Internet(World):
         self.assigned: dict[IPv4Address, Pair] = {}  # home addresses that were given to nodes with a name
         self.calm = False  # the operator has put everything right
         self.keys = Keys(plan.algorithm, plan.nonces)
+        self._keeper = Keeper(self)
         self.home_max_lifetime = plan.home_max_lifetime
         self.foreign_max_lifetime = plan.foreign_max_lifetime
         for number in range(len(plan.homes)):
@@ -118,6 +120,19 @@ class Internet(World):
         home = address(payload, 4)
         found = self._known.get(home) or self._known.get(name_in(payload) or "")
         return found or self.assigned.get(home)
+
+    def known_as(self, peer: IPv4Address | str) -> Pair | None:
+        """Whom a home agent asks for by ``peer``."""
+        return self._known.get(peer)
+
+    def look_up(self, node: Node, action: LookupKey, cause: Event) -> None:
+        self._keeper.ask(node, action.peer, cause)
+
+    def unanswered(self, node: Node, event: Event) -> None:
+        self._keeper.unanswered(node, event)
+
+    def cause(self, node: Node, event: Event) -> Event:
+        return self._keeper.cause(node, event)
 
     def associations_of(self, payload: bytes) -> list[MobilitySecurityAssociation]:
         """What the home agent of the node that ``payload`` is about shares with it now."""
@@ -194,13 +209,16 @@ class Internet(World):
         return HomeAgentSettings(
             HOME_AGENTS[name],
             tuple(networks),
-            AssociationTable((peer, self.fault.association(one)) for peer, one in entries),
+            AssociationTable(
+                () if plan.elsewhere else ((peer, self.fault.association(one)) for peer, one in entries)
+            ),
             Lifetime(self.home_max_lifetime),
             reverse_tunnel=plan.home_policy,
             max_simultaneous=plan.max_simultaneous,
             foreign_agents=self._associations(("fa1", name), name, CARE_OF[1]),
             broadcasts=plan.broadcasts,
             encapsulations=plan.encapsulations,
+            keys=SETTINGS if plan.elsewhere else None,
         )
 
     def foreign_settings(self, host: AgentHost) -> ForeignAgentSettings:

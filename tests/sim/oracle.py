@@ -262,7 +262,8 @@ class Oracle(Watcher):
             kinds = tunnels[key].encapsulation, binding.encapsulation
             self._same(node, f"encapsulation of {key}", *kinds)
         expiries = [binding.expires for binding in bindings.values() if binding.expires is not None]
-        self._timed(node, home.next_deadline(), expiries)
+        keys = home.keys.next_deadline()
+        self._timed(node, home.next_deadline(), expiries if keys is None else [*expiries, keys])
 
     def _has_link(self, home_address: bytes) -> bool:
         prefixes = (prefix.network_address.packed[:3] for prefix in HOME_NETWORKS)

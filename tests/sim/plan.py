@@ -54,6 +54,7 @@ class Plan:
     agents_encapsulate: bool = False  # ... and foreign agents know it
     prefixes: bool = False  # agents tell the prefix lengths of their links
     wanted: tuple[EncapsulationType, ...] = ()  # by mobile nodes, the best first
+    elsewhere: bool = False  # home agents have to ask for the keys of nodes
     encapsulations: Encapsulations = EVERY  # of home agents, and of fa1; fa2 has IP-in-IP only
 
 
@@ -100,6 +101,7 @@ def random_plan(rng: Random) -> Plan:
         prefixes=rng.random() < 0.2,
         wanted=rng.choice(((), (GRE,), (MINIMAL,), (GRE, MINIMAL), (MINIMAL, GRE))),
         encapsulations=rng.choice((EVERY, EVERY, ONLY_IPIP, ONLY_IPIP | {MINIMAL})),
+        elsewhere=rng.random() < 0.3,
     )
 
 

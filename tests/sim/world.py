@@ -34,6 +34,7 @@ from mobileip.control.core.actions import (
     InstallBindingRoute,
     InstallTunnel,
     InstallVisitorRoute,
+    LookupKey,
     Noted,
     ReleaseAddress,
     RouteThroughAgent,
@@ -144,7 +145,7 @@ class World:
         """One event, as the runner would do it: failed actions come back at once."""
         if not node.running:
             return
-        self._causes = [event]
+        self._causes = [self.cause(node, event)]
         if not isinstance(event, Tick | IcmpReceived):
             self.say(node, event)
         pending: deque[Event] = deque([event])
@@ -155,7 +156,9 @@ class World:
             except Exception as error:
                 where = f"{node.name} does not survive {tell(event)}: {error!r}"
                 self.fail(Invariant.ALIVE, where, error)
-            if actions:
+            if not actions:
+                self.unanswered(node, event)
+            else:
                 failed = perform_all(actions, perform)
                 self._causes += failed
                 pending += failed
@@ -178,9 +181,25 @@ class World:
                 self._send_datagram(node, action)
             case SendIcmp():
                 self._send_icmp(node, action)
+            case LookupKey():
+                self.look_up(node, action, self._causes[0])
             case _:
                 node.kernel.apply(action)
                 self._gratuitous_arp(node, action)
+
+    # ---- keys that are kept elsewhere
+
+    def look_up(self, node: Node, action: LookupKey, cause: Event) -> None:
+        raise AssertionError(f"{node.name} asks nobody: {action}")
+
+    def unanswered(self, node: Node, event: Event) -> None:
+        """The machine did nothing about ``event``."""
+
+    def cause(self, node: Node, event: Event) -> Event:
+        """What ``event`` goes back to, by which its actions are judged."""
+        return event
+
+    # ---- what is told
 
     def say(self, node: Node | None, what: object) -> None:
         self.trace.append((self.time, "-" if node is None else node.name, what))
