@@ -114,6 +114,8 @@ def reply(
     payload = sign(asked.node.association, payload, MobileHomeAuthentication)
     if asked.marks.gre_key is not None and reason.info.code.accepted:
         payload += GreKey(gre_key_for(asked.home_address)).encode()  # RFC 6245 s4.2: for the foreign agent
+    if asked.marks.challenge is not None:
+        payload += asked.marks.challenge.encode()  # RFC 4721 s3.4: the foreign agent's, which it gets back
     if asked.foreign is not None and asked.request.lifetime != 0:
         # Not to a deregistration, whose request has none either (s3.5.4).
         payload = sign(asked.foreign, payload, ForeignHomeAuthentication)

@@ -22,6 +22,7 @@ from mobileip.control.wire import (
     DynamicHomeAgentUse,
     ForeignHomeAuthentication,
     GreKey,
+    MobileForeignChallenge,
     MobileHomeAuthentication,
     NetworkAccessIdentifier,
     RegistrationRequest,
@@ -75,6 +76,7 @@ class Marks:
     nai: NetworkAccessIdentifier | None  # only from where the authenticator covers it (RFC 2794 s2)
     gre_key: GreKey | None = None  # of the foreign agent (RFC 6245)
     requested: IPv4Address | None = None  # the home agent that the node wishes for (RFC 4433)
+    challenge: MobileForeignChallenge | None = None  # between node and foreign agent (RFC 4721)
 
 
 def read(request: RegistrationRequest) -> Marks:
@@ -84,6 +86,7 @@ def read(request: RegistrationRequest) -> Marks:
     nai: NetworkAccessIdentifier | None = None
     gre_key: GreKey | None = None
     requested: IPv4Address | None = None
+    challenge: MobileForeignChallenge | None = None
     twice = False
     for extension in request.extensions:
         if isinstance(extension, MobileHomeAuthentication):
@@ -98,7 +101,9 @@ def read(request: RegistrationRequest) -> Marks:
         elif isinstance(extension, DynamicHomeAgent) and mobile_home is None:
             wished = extension.use is DynamicHomeAgentUse.REQUESTED
             requested = extension.address if wished else requested
-    return Marks(None if twice else mobile_home, foreign_home, nai, gre_key, requested)
+        elif isinstance(extension, MobileForeignChallenge) and mobile_home is not None:
+            challenge = extension
+    return Marks(None if twice else mobile_home, foreign_home, nai, gre_key, requested, challenge)
 
 
 @dataclass(slots=True)

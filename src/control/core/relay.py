@@ -18,6 +18,7 @@ from mobileip.control.wire import (
     ForeignHomeAuthentication,
     GreKey,
     Message,
+    MobileAaaAuthentication,
     MobileForeignAuthentication,
     MobileHomeAuthentication,
 )
@@ -36,10 +37,15 @@ UNREACHABLE: Final = {
 
 
 def authorized_length(message: Message) -> int | None:
-    """Bytes up to the end of the last authorization-enabling extension, ``None`` without one."""
+    """Bytes up to the end of the last authorization-enabling extension, ``None`` without one.
+
+    A Mobile-AAA authentication behind it stays too, with the challenge that it answers (RFC 4721 s3.2).
+    """
     end: int | None = None
     for extension in message.extensions:
         if isinstance(extension, MobileHomeAuthentication):
+            end = extension.end
+        if isinstance(extension, MobileAaaAuthentication) and end is not None:
             end = extension.end
     return end
 

@@ -26,6 +26,11 @@ from mobileip.control.wire.authentication import (
     MobileForeignAuthentication,
     MobileHomeAuthentication,
 )
+from mobileip.control.wire.challenge import (
+    AdvertisedChallenge,
+    MobileAaaAuthentication,
+    MobileForeignChallenge,
+)
 from mobileip.control.wire.cursor import WireError
 from mobileip.control.wire.dynamic_home_agent import DynamicHomeAgent, DynamicHomeAgentUse
 from mobileip.control.wire.extensions import Padding, UnknownExtension
@@ -60,6 +65,7 @@ Message = RegistrationRequest | RegistrationReply
 
 __all__ = [
     "NOT_A_DEFAULT_ROUTER",
+    "AdvertisedChallenge",
     "AdvertisementExtension",
     "AgentAdvertisement",
     "AgentFlags",
@@ -79,7 +85,9 @@ __all__ = [
     "MembershipReport",
     "MembershipReportV3",
     "Message",
+    "MobileAaaAuthentication",
     "MobileForeignAuthentication",
+    "MobileForeignChallenge",
     "MobileHomeAuthentication",
     "MobilityAgentAdvertisement",
     "NetworkAccessIdentifier",

@@ -10,6 +10,7 @@ from typing import ClassVar, Final, Self
 
 from mobileip.control.reasons import Reason
 from mobileip.control.types import Lifetime
+from mobileip.control.wire.challenge import AdvertisedChallenge
 from mobileip.control.wire.cursor import WireError
 from mobileip.control.wire.extensions import (
     ExtensionSpace,
@@ -146,11 +147,12 @@ class PrefixLengths:
         return simple(self.type, bytes(self.lengths))
 
 
-KnownAdvertisementExtension = MobilityAgentAdvertisement | PrefixLengths
+KnownAdvertisementExtension = MobilityAgentAdvertisement | PrefixLengths | AdvertisedChallenge
 AdvertisementExtension = KnownAdvertisementExtension | Padding | UnknownExtension
 _DECODERS: Final[dict[int, Callable[[bytes, int], KnownAdvertisementExtension]]] = {
     MobilityAgentAdvertisement.type: MobilityAgentAdvertisement.decode,
     PrefixLengths.type: PrefixLengths.decode,
+    AdvertisedChallenge.type: AdvertisedChallenge.decode,
 }
 ADVERTISEMENT_EXTENSIONS: Final = ExtensionSpace(_DECODERS)
 

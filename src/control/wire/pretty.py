@@ -13,6 +13,7 @@ from typing import Final
 from mobileip.control.reasons import ReplyCode
 from mobileip.control.types import NANOSECONDS, Identification, Lifetime
 from mobileip.control.wire import (
+    AdvertisedChallenge,
     AdvertisementExtension,
     AgentAdvertisement,
     AgentFlags,
@@ -22,6 +23,8 @@ from mobileip.control.wire import (
     Extension,
     ForeignAgentError,
     GreKey,
+    MobileAaaAuthentication,
+    MobileForeignChallenge,
     MobilityAgentAdvertisement,
     NetworkAccessIdentifier,
     PrefixLengths,
@@ -65,6 +68,7 @@ _REGISTRATION_NAMES: Final = {
     32: "mobile-home authentication",
     33: "mobile-foreign authentication",
     34: "foreign-home authentication",
+    36: "generalized authentication",
     45: "FA error",
     48: "GRE key",
     129: "SKIP firewall traversal",
@@ -95,6 +99,7 @@ _ADVERTISEMENT_NAMES: Final = {
     0: "padding",
     16: "mobility agent advertisement",
     19: "prefix lengths",
+    24: "challenge",
     136: "NAI carrying",
     137: "CARD signature",
     138: "CARD request",
@@ -226,7 +231,7 @@ def _extensions(
 
 def _details(extension: Extension | AdvertisementExtension) -> dict[str, object]:
     match extension:
-        case Authentication():
+        case Authentication() | MobileAaaAuthentication():
             return {"spi": int(extension.spi), "authenticator": extension.authenticator.hex()}
         case NetworkAccessIdentifier():
             return {"nai": "".join([c if c.isprintable() else ascii(c)[1:-1] for c in extension.nai])}
@@ -234,6 +239,8 @@ def _details(extension: Extension | AdvertisementExtension) -> dict[str, object]
             return {"status": extension.status, "status_name": code_name(extension.reply_code)}
         case DynamicHomeAgent():
             return {"use": extension.use.name.lower(), "home_agent": str(extension.address)}
+        case AdvertisedChallenge() | MobileForeignChallenge():
+            return {"challenge": extension.challenge.hex()}
         case GreKey():
             return {"key": extension.key}
         case MobilityAgentAdvertisement():

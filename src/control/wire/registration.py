@@ -15,6 +15,7 @@ from mobileip.control.wire.authentication import (
     MobileForeignAuthentication,
     MobileHomeAuthentication,
 )
+from mobileip.control.wire.challenge import MobileAaaAuthentication, MobileForeignChallenge
 from mobileip.control.wire.codes import reply_code
 from mobileip.control.wire.cursor import Cursor
 from mobileip.control.wire.dynamic_home_agent import DynamicHomeAgent
@@ -33,6 +34,8 @@ KnownExtension = (
     | ForeignAgentError
     | GreKey
     | DynamicHomeAgent
+    | MobileForeignChallenge
+    | MobileAaaAuthentication
 )
 Extension = KnownExtension | Padding | UnknownExtension
 X = TypeVar("X", bound=Encodable)
@@ -44,6 +47,11 @@ _DECODERS: Final[dict[int, Callable[[bytes, int], KnownExtension]]] = {
     NetworkAccessIdentifier.type: NetworkAccessIdentifier.decode,
     EncapsulatingDelivery.type: EncapsulatingDelivery.decode,
     ForeignAgentError.type: ForeignAgentError.decode,
+    MobileForeignChallenge.type: MobileForeignChallenge.decode,
+}
+_LONG_DECODERS: Final[dict[int, Callable[[int, bytes, int], KnownExtension]]] = {
+    GreKey.type: GreKey.decode,
+    MobileAaaAuthentication.type: MobileAaaAuthentication.decode,
 }
 REGISTRATION_EXTENSIONS: Final = ExtensionSpace(
     _DECODERS,
@@ -54,7 +62,7 @@ REGISTRATION_EXTENSIONS: Final = ExtensionSpace(
         # Multipath and Flow-Binding (RFC 7629 s4.1); none is longer than 255 bytes.
         154: (b"\x01\x00", b"\x02\x00"),
     },
-    long_decoders={GreKey.type: GreKey.decode},
+    long_decoders=_LONG_DECODERS,
     marked_decoders={DynamicHomeAgent.type: DynamicHomeAgent.decode},
 )
 

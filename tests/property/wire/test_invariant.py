@@ -36,9 +36,11 @@ registration_extensions = st.lists(
         st.builds(wire.EncapsulatingDelivery),
         st.builds(wire.ForeignAgentError, st.integers(64, 127)),
         st.builds(wire.GreKey, st.integers(0, 0xFFFF_FFFF)),
+        st.builds(wire.MobileForeignChallenge, st.binary(max_size=255)),
+        st.builds(wire.MobileAaaAuthentication, spis, st.binary(min_size=16, max_size=300)),
         # 139 and 154 with chosen bytes may read as the long format: the mutations below have those.
         st.builds(
-            wire.UnknownExtension, skippable.filter(lambda t: t not in (130, 131, 139, 154)), st.binary()
+            wire.UnknownExtension, skippable.filter(lambda t: t not in (130, 131, 132, 139, 154)), st.binary()
         ),
         st.builds(wire.DynamicHomeAgent, st.sampled_from(wire.DynamicHomeAgentUse), addresses, st.booleans()),
         st.builds(wire.UnknownExtension, st.just(154), st.binary(max_size=255), st.sampled_from((1, 2))),
@@ -169,7 +171,7 @@ def test_damaged_messages(layer: str, rng: random.Random) -> None:
     good = [
         octets(vector["hex"]) for vector in vectors({"udp": "registration", "icmp": "advertisement"}[layer])
     ]
-    interesting = (0, 1, 2, 3, 4, 5, 16, 19, 20, 32, 45, 48, 127, 128, 130, 131, 139, 154, 255)
+    interesting = (0, 1, 2, 3, 4, 5, 16, 19, 20, 24, 32, 36, 45, 48, 127, 128, 130, 131, 132, 139, 154, 255)
     seen: Counter[str] = Counter()
     for _ in range(20_000):
         data = bytearray(rng.choice(good))

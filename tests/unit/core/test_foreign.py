@@ -24,6 +24,8 @@ from mobileip.control.types import Endpoint, Identification, Lifetime, Spi
 from mobileip.control.wire import (
     EncapsulatingDelivery,
     ForeignHomeAuthentication,
+    MobileAaaAuthentication,
+    MobileForeignChallenge,
     RegistrationReply,
     RegistrationRequest,
     RequestFlags,
@@ -223,6 +225,16 @@ def test_request_is_relayed_byte_for_byte_up_to_its_authentication() -> None:
     assert kinds(actions) == ["SendDatagram"]
     assert agent.visitors.visitor_count() == 0
     assert agent.next_deadline() == mono(7)
+
+
+def test_a_proof_for_an_aaa_server_is_relayed_with_the_challenge_it_answers() -> None:
+    """RFC 4721 s3.2: they must not be removed; a challenge without such a proof is between node and agent."""
+    proof, challenge = MobileAaaAuthentication(Spi(2), bytes(16)), MobileForeignChallenge(b"once only")
+    tail = UnknownExtension(201, b"for the foreign agent").encode()
+    inner = request(after=(challenge, proof))
+    assert only(ask(ForeignAgent(SETTINGS), inner + tail), SendDatagram).payload == inner
+    answered = only(ask(ForeignAgent(SETTINGS), request(after=(challenge,))), SendDatagram)
+    assert answered.payload == request()
 
 
 @pytest.mark.rfc("5944", "3.4", 1)

@@ -13,11 +13,14 @@ from mobileip.control.security import AssociationTable, MobilitySecurityAssociat
 from mobileip.control.types import Endpoint, Spi
 from mobileip.control.wire import (
     ForeignHomeAuthentication,
+    MobileAaaAuthentication,
+    MobileForeignChallenge,
     MobileHomeAuthentication,
     RegistrationReply,
     RequestFlags,
 )
 from tests.unit.core.factory import (
+    ASSOCIATION,
     CARE_OF,
     HOME,
     OTHER_CARE_OF,
@@ -166,3 +169,30 @@ def test_agents_can_be_added_while_it_runs() -> None:
     assert sent_reply(ask(agent, request(1), 1)).code == 132
     assert agent.bindings.get(HOME) is not None
     assert reasons(agent.on_tick(at(100))) == [Reason.BINDING_EXPIRED]
+
+
+CHALLENGE = MobileForeignChallenge(b"once only")
+
+
+@pytest.mark.parametrize("association", [ASSOCIATION, WRONG_ASSOCIATION])
+def test_a_challenge_comes_back_behind_the_nodes_authentication_and_is_signed_for_the_agent(
+    association: MobilitySecurityAssociation,
+) -> None:
+    """RFC 4721 s3.4; also with a denial. A proof for an AAA server is none for us."""
+    proof = MobileAaaAuthentication(Spi(2), bytes(16))
+    agent = home(foreign_agents=AGENTS)
+    payload = request(after=(CHALLENGE, proof), association=association)
+    answer = sent_reply(ask(agent, by_agent(payload)))
+    assert [type(one) for one in answer.extensions] == [
+        MobileHomeAuthentication,
+        MobileForeignChallenge,
+        ForeignHomeAuthentication,
+    ]
+    assert answer.first(MobileForeignChallenge) == CHALLENGE
+    found = answer.first(ForeignHomeAuthentication)
+    assert found is not None and verify(FOREIGN, answer, found)
+
+
+def test_without_a_challenge_there_is_none_in_the_reply() -> None:
+    answer = sent_reply(ask(home(), request(before=(CHALLENGE,))))  # where the node may not put it
+    assert answer.first(MobileForeignChallenge) is None
