@@ -143,10 +143,10 @@ def test_solicitations_are_answered_no_quicker_than_the_limit(away: Lab, link: F
 
 
 def test_advertisements_of_strangers_take_neither_agent_nor_memory(away: Lab, link: Frames) -> None:
-    """Thousands of agents that do not exist, one of them beside ours: the node stays with the one that serves it."""
+    """Hundreds of agents that do not exist, again and again, beside ours: the node stays with it."""
     rng = random.Random(3)
     before, states = memory(away.node), State.of(away.home)
-    for number in range(4000):
+    for number in range(2000):
         address = (
             IPv4Address("198.51.100.2") + number % 60 if number % 3 else IPv4Address(rng.randrange(1 << 32))
         )
@@ -161,7 +161,7 @@ def test_advertisements_of_strangers_take_neither_agent_nor_memory(away: Lab, li
         )
         packet = ip(address, ALL_SYSTEMS, ICMP, build_icmp(made), ttl=1)
         link.send(EVERYBODY, mac(number), packet)
-    shown = away.node.show("registration")
+    shown = eventually(lambda: away.node.show("registration"), within=10)
     assert (shown["state"], shown["foreign_agent"]) == ("registered", str(AGENT))
     assert len(away.node.show("agents")) <= 64 + 1
     assert memory(away.node) < 1.05 * before + 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import socket
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mobileip.control.lab.daemons import KEY
 from mobileip.control.lab.lab import Lab
 from mobileip.control.lab.waiting import eventually
 from mobileip.control.ops.control_socket import MOST_CLIENTS
@@ -75,3 +77,17 @@ def test_clients_who_say_nothing_or_nonsense_keep_nobody_out(away: Lab) -> None:
         for connection in connections:
             connection.close()
     eventually(lambda: away.home.show("bindings"), lambda rows: len(rows) == 1)
+
+
+def test_the_group_of_the_socket_is_let_in_and_no_other(lab: Lab) -> None:
+    group = grp.getgrgid(NOBODY)
+    lab.home.stop()
+    lab.home.configuration.setdefault("daemon", {})["control_group"] = group.gr_name
+    lab.home.start()
+    path = lab.home.socket
+    for directory in (path.parent, path.parent.parent):
+        directory.chmod(0o755)
+    member = asked_as(path, NOBODY, group.gr_gid)
+    assert member.returncode == 0, member.stderr
+    assert KEY not in member.stdout and '"spi"' in member.stdout
+    assert asked_as(path, NOBODY, NOBODY - 1).returncode == 13

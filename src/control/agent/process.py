@@ -11,7 +11,7 @@ from os import urandom
 from time import monotonic_ns, time_ns
 
 from mobileip.control.aaa.chain import KeyChain
-from mobileip.control.agent import clock, commands, host, keys, settings
+from mobileip.control.agent import clock, commands, host, keys, privileges, settings
 from mobileip.control.agent.accepted import AcceptedTimestamps
 from mobileip.control.agent.accounting import BindingAccounts, open_accounts
 from mobileip.control.agent.debug import Followers
@@ -93,6 +93,7 @@ async def _serve(config: Config, reread: Reread) -> int:
     async with AsyncExitStack() as stack:
         daemon = _Daemon(config, reread, stack)
         await daemon.open()
+        privileges.keep(privileges.needed(programs=config.daemon.underlay == "xdp"))
         return await daemon.serve()
 
 
@@ -124,7 +125,9 @@ class _Daemon:
         clean-up: who holds it is alive, and what it put into the kernel must stay.
         """
         daemon = self.config.daemon
-        await self._stack.enter_async_context(ControlServer(daemon.control_socket, commands.handlers(self)))
+        await self._stack.enter_async_context(
+            ControlServer(daemon.control_socket, commands.handlers(self), daemon.control_group)
+        )
         self._netlink = self._stack.enter_context(closing(Netlink()))
         links = settings.links(self.config)
         mark = _MARK if self.config.mobile_node is not None else None

@@ -49,8 +49,9 @@ def run(path: Path, log_level: str | None, log_format: str | None) -> None:
     """Start the daemon of a configuration file, in the foreground.
 
     Its roles are the tables in the file: [home_agent] and [foreign_agent], which may run in one process, or
-    [mobile_node]. It needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE. One line per event
-    goes to standard error; `mobileip show` asks for the rest.
+    [mobile_node]. It needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE, and gives up every
+    capability but the first two (with underlay "xdp" also CAP_BPF and CAP_IPC_LOCK). One line per event goes to
+    standard error; `mobileip show` asks for the rest.
     """
     given = {"log_level": log_level, "log_format": log_format}
 

@@ -14,7 +14,7 @@ PLACEHOLDER_KEY: Final = "00112233445566778899aabbccddeeff"
 _DAEMON: Final = """\
 # [daemon]                       # all of it may be left out; these are the defaults
 # name = "mobileip"              # names the control socket; give each daemon on a host its own
-# control_socket = "/run/mobileip/mobileip.sock"
+# control_socket = "/run/mobileip/mobileip.sock"  # control_group names the group that may use it
 # state_directory = "/run/mobileip"
 # tunnel_device = "mip0"         # made by the daemon; give each daemon on a host its own
 # tunnel_mtu = 1480              # default: what the network below carries, less 20 bytes of outer header

@@ -27,6 +27,7 @@ from mobileip.control.config.values import (
     DaemonName,
     FilterAction,
     ForeignReverseTunnel,
+    GroupName,
     HomeReverseTunnel,
     InterfaceAddress,
     InterfaceName,
@@ -102,6 +103,9 @@ class DaemonConfig(Table):
     """Names the control socket and the files in ``state_directory``; give each daemon on a host its own."""
     control_socket: SocketPath = default_socket(DEFAULT_NAME)
     """``/run/mobileip/NAME.sock`` when it is left out."""
+    control_group: GroupName | None = None
+    """The group whose members may use the control socket, to ask the daemon and to order it about; ``None``: only the
+    daemon's own user may, and root."""
     state_directory: AbsolutePath = RUN_DIRECTORY
     """Where kernel settings are kept as they were, for the case that the daemon is killed; and the latest timestamp of
     each node (RFC 5944 s5.7.1), so that a home agent that is started again takes no old request for a new one. ``/run``

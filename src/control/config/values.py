@@ -159,6 +159,13 @@ def _daemon_name(value: object) -> str:
     return str(value)
 
 
+def _group_name(value: object) -> str:
+    sentence = "must be the name of a group: letters, digits, '-', '_' or '.', at most 32"
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9._-]{0,31}", _text(value, sentence)):
+        raise ValueError(sentence)
+    return str(value)
+
+
 def _absolute_path(value: object) -> Path:
     sentence = "must be an absolute path, in quotes"
     text = _text(value, sentence)
@@ -277,6 +284,7 @@ Network = Annotated[IPv4Network, PlainValidator(_network)]
 AddressOrNetwork = Annotated[IPv4Network, PlainValidator(_address_or_network)]
 InterfaceAddress = Annotated[IPv4Interface, PlainValidator(_interface_address)]
 InterfaceName = Annotated[str, PlainValidator(_interface_name)]
+GroupName = Annotated[str, PlainValidator(_group_name)]
 DaemonName = Annotated[str, PlainValidator(_daemon_name)]
 AbsolutePath = Annotated[Path, PlainValidator(_absolute_path)]
 SocketPath = Annotated[Path, PlainValidator(_socket_path)]

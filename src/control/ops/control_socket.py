@@ -3,7 +3,7 @@
 A request is ``{"command": "show", "what": "bindings"}``; everything but ``command`` are its arguments. The
 answer is ``{"result": 0, "text": "", "arguments": ...}``: 0 done, 1 failed, 2 no such command here. A command
 that follows something answers so too, and then sends one object a line until either end closes. Access is by
-the file's mode, 0660: root, and the group that the operator gives the socket.
+the file's mode, 0660: the daemon's user, and the group that the operator says.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import grp
 import json
 import os
 import socket
@@ -54,8 +55,9 @@ class ControlServer:
     left is replaced, a living one's is not.
     """
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, path: Path, handlers: Mapping[str, Handler], group: str | None = None) -> None:
         self.path: Final = path
+        self._group: Final = group
         self._handlers: Final = dict(handlers)
         self._server: asyncio.Server | None = None
         self._lock: int | None = None
@@ -66,7 +68,7 @@ class ControlServer:
         try:
             self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             self._lock = _lock(self.path)
-            listener = _listen(self.path)
+            listener = _listen(self.path, self._group)
         except OSError as error:
             self._unlock()
             raise ControlError(f"no control socket at {self.path}: {error.strerror or error}") from None
@@ -261,7 +263,7 @@ def _is_same(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _listen(path: Path) -> socket.socket:
+def _listen(path: Path, group: str | None) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise ControlError(f"{path} is there and is no socket; remove it or set daemon.control_socket")
@@ -271,12 +273,31 @@ def _listen(path: Path) -> socket.socket:
         # On Linux the file takes its mode from the socket: there is no moment at which others could connect.
         os.fchmod(listener.fileno(), _MODE)
         listener.bind(str(path))
+        if group is not None:
+            _give(path, group)
         os.chmod(path, _MODE)  # the umask may have taken the group's bits away
         listener.listen(MOST_CLIENTS)
+    except ControlError:
+        listener.close()
+        path.unlink()
+        raise
     except OSError:
         listener.close()
         raise
     return listener
+
+
+def _give(path: Path, group: str) -> None:
+    try:
+        os.chown(path, -1, grp.getgrnam(group).gr_gid)
+    except KeyError:
+        raise ControlError(
+            f"daemon.control_group: there is no group {group}; addgroup --system {group}"
+        ) from None
+    except PermissionError:
+        raise ControlError(
+            f"cannot give {path} to the group {group}: run the daemon as root, or as a member of it"
+        ) from None
 
 
 def remove_abandoned(path: Path) -> bool:
