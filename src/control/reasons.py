@@ -471,7 +471,7 @@ class Reason(Named):
             _W,
         ),
     )
-    TUNNEL_PATH_MTU = "tunnel-path-mtu", _r("the MTU a router told of a tunnel's path is used", "2003 s5.1")
+    TUNNEL_PATH_MTU = "tunnel-path-mtu", _r("the MTU told or found of a tunnel's path is used", "2003 s5.1")
     TUNNEL_ERROR = "tunnel-error", _r("an ICMP error about a datagram that we tunnelled", "2003 s4", _D)
     TUNNEL_ERROR_IGNORED = "tunnel-error-ignored", _r("an ICMP error about none of ours", "2003 s4", _D)
     DEVICE_LOST = (

@@ -45,6 +45,7 @@ from mobileip.dataplane import (
     overhead,
     port_lost,
 )
+from mobileip.dataplane.probe import AskFarEnd, probe
 
 __all__ = ["DropCount", "PathMtu", "Tunnel", "TunnelEntry", "TunnelStatus", "Tunnels", "device_mtu"]
 
@@ -63,6 +64,9 @@ _MULTICASTS = {
     BroadcastDelivery.DIRECT: Flag.MULTICAST,
     BroadcastDelivery.NESTED: Flag.MULTICAST | Flag.NESTED,
 }
+
+LargePacket = Callable[[IPv4Address, IPv4Address, int], None]
+"""The far end and the home address of a tunnel that a packet with DF went into, and its bytes with the outer header."""
 
 PathMtu = Callable[[IPv4Address], int | None]
 """MTU in bytes of the route to an address, ``None`` if there is no route now."""
@@ -86,7 +90,8 @@ class Tunnels:
     ``mtu`` is the device's; a tunnel whose route is narrower gets a smaller one of its own, so that its packets are
     answered with ICMP fragmentation-needed or fragmented before encapsulation instead of being lost.
 
-    ``capacity`` is the most tunnels at one time.
+    ``capacity`` is the most tunnels at one time. ``tell_largest``: :attr:`on_large_packet` is called, from
+    :meth:`events`.
 
     :raises ActionError: the engine cannot be opened; one sentence.
     """
@@ -103,11 +108,13 @@ class Tunnels:
         gre_sequence: bool = False,
         underlay: str = "raw",
         clamp_mss: bool = False,
+        tell_largest: bool = False,
     ) -> None:
         self._gre = _gre_options(gre_checksum, gre_sequence)
         self._mtu = mtu
         self._path_mtu = path_mtu
         self._underlay = underlay
+        self.on_large_packet: LargePacket = lambda remote, home_address, size: None
         # The interface of the next hop of tunnel ends, where it is known.
         self._hops: dict[tuple[IPv4Address, IPv4Address], int] = {}
         self._nodes: dict[IPv4Address, Tunnel] = {}  # by home address: what brings a node its broadcasts
@@ -116,7 +123,13 @@ class Tunnels:
         self._shared: dict[tuple[IPv4Address, IPv4Address], InstallTunnel] = {}
         try:
             self._engine = Engine(
-                device, mtu=mtu, mark=mark, capacity=capacity, underlay=underlay, clamp_mss=clamp_mss
+                device,
+                mtu=mtu,
+                mark=mark,
+                capacity=capacity,
+                underlay=underlay,
+                clamp_mss=clamp_mss,
+                tell_largest=tell_largest,
             )
         except OSError as error:
             raise ActionError(error.strerror or str(error)) from error
@@ -211,16 +224,33 @@ class Tunnels:
 
         ``None`` if there is no such tunnel: then the error is forged, or about one that is gone.
         """
-        found = [
-            one.tunnel
-            for one in self._engine.tunnels(error.remote)
-            if one.tunnel.side is not Side.NODE and _sends(one.tunnel, error)
-        ]
+        found = [one.tunnel for one in self._candidates(error) if _sends(one.tunnel, error)]
         if not found:
             return None
         tunnel = max(found, key=lambda tunnel: tunnel.mtu)
-        path = tunnel.mtu + overhead(tunnel.encapsulation, tunnel.flags)
-        return TunnelEntry(tunnel.mtu, path, Flag.SHARED in tunnel.flags)
+        return TunnelEntry(tunnel.mtu, tunnel.mtu + _overhead(tunnel), Flag.SHARED in tunnel.flags)
+
+    def _candidates(self, error: TunnelError) -> list[TunnelStatus]:
+        """At once those of the quoted inner addresses; all towards the far end if there is none, or only a group's."""
+        named = []
+        if error.inner:
+            named += self._engine.tunnels_of(error.destination, Side.HOME)
+            named += self._engine.tunnels_of(error.source, Side.CARE_OF)
+        return named or self._engine.tunnels(error.remote)
+
+    def probe(
+        self, remote: IPv4Address, home_address: IPv4Address, size: int, ask: AskFarEnd
+    ) -> bytes | None:
+        """A datagram of ``size`` bytes with DF that goes to ``remote`` as the tunnel's do; ``None`` without tunnel.
+
+        Inside is what ``ask`` makes, for the far end itself. A foreign agent would not take it from a node that tunnels
+        with its home address (RFC 3024 s5.2).
+        """
+        for side in (Side.HOME, Side.CARE_OF):
+            for tunnel in (one.tunnel for one in self._engine.tunnels_of(home_address, side)):
+                if tunnel.remote == remote and tunnel.local != home_address:
+                    return probe(tunnel, size, ask)
+        return None
 
     def watch(self, interface: str | None, network: IPv4Network, *, multicasts: bool = False) -> None:
         """Forward the broadcasts of a home link to the nodes of ``network`` that asked for them (RFC 5944 s4.3).
@@ -392,6 +422,8 @@ class Tunnels:
                     yield Reason.UNDERLAY_FELL_BACK, {"interface": _interface(index), "error": why}
                 case EventType.TUNNEL_TOO_BIG:
                     yield Reason.TUNNEL_TOO_BIG, {"address": event.address, "value": event.value}
+                case EventType.LARGE_PACKET:
+                    self.on_large_packet(event.address, event.inner, event.value)
                 case EventType.WRONG_SOURCE:
                     fields = {"source": event.address, "home_address": event.inner, "packets": event.value}
                     yield Reason.TUNNEL_SOURCE_REFUSED, fields
@@ -423,7 +455,7 @@ def _at_node(
 
 def _sends(tunnel: Tunnel, error: TunnelError) -> bool:
     """Whether what ``error`` quotes may have come from ``tunnel`` (RFC 1191 s8: who forges one must guess more)."""
-    if tunnel.local != error.local:
+    if (tunnel.local, tunnel.remote) != (error.local, error.remote) or tunnel.side is Side.NODE:
         return False
     if tunnel.encapsulation != error.encapsulation:
         # RFC 2004 s3: fragments go the other way.
@@ -434,6 +466,10 @@ def _sends(tunnel: Tunnel, error: TunnelError) -> bool:
         return True
     inside = error.destination if tunnel.side is Side.HOME else error.source
     return inside == tunnel.home_address or bool(tunnel.flags & (Flag.BROADCAST | Flag.MULTICAST))
+
+
+def _overhead(tunnel: Tunnel) -> int:
+    return overhead(tunnel.encapsulation, tunnel.flags)
 
 
 def _gre_options(checksum: bool, sequence: bool) -> Flag:

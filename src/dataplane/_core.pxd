@@ -163,6 +163,7 @@ cdef extern from "mip_engine.h" nogil:
         uint32_t multicast_rate
         bint persist
         bint clamp_mss
+        bint tell_largest
         mip_underlay_kind underlay
 
     struct mip_hop_change:

@@ -112,10 +112,11 @@ class Counter(Named):
     ICMP_LIMITED = 29
     ICMP_FAILED = 30
     ECN_UNUSED = 31
-    MSS_CLAMPED = 32
-    CHECKSUM_PENDING = 33
-    MERGED_RECEIVED = 34
-    EVENTS_LOST = 35
+    PROBES_RECEIVED = 32
+    MSS_CLAMPED = 33
+    CHECKSUM_PENDING = 34
+    MERGED_RECEIVED = 35
+    EVENTS_LOST = 36
 
 class EventType(Named):
     """What the engine tells without being asked."""
@@ -124,8 +125,9 @@ class EventType(Named):
     UNKNOWN_HOME = 1
     TUNNEL_TOO_BIG = 2
     WRONG_SOURCE = 3
-    UNDERLAY_FELL_BACK = 4
-    PORT_LOST = 5
+    LARGE_PACKET = 4
+    UNDERLAY_FELL_BACK = 5
+    PORT_LOST = 6
 
 class Drop(Exception):
     reason: DropReason
@@ -181,6 +183,7 @@ class Engine:
         persist: bool = False,
         underlay: str = "raw",
         clamp_mss: bool = False,
+        tell_largest: bool = False,
     ) -> None: ...
     @property
     def device(self) -> str: ...

@@ -163,6 +163,7 @@ cdef class Engine:
     set_next_hops() told, past the kernel's routing and its OUTPUT filters, and the rest as "raw";
     "xdp" also receives what comes from there, before the kernel's INPUT filters.
     ``clamp_mss``: what TCP SYNs of both directions announce is lowered to what the tunnel carries.
+    ``tell_largest``: EventType.LARGE_PACKET comes, of what path MTU discovery is about.
     Raises OSError with one sentence for the operator, ValueError for impossible arguments.
     Methods may be called from any thread; after close() they raise ValueError.
     """
@@ -173,7 +174,8 @@ cdef class Engine:
 
     def __cinit__(self, str device="mip0", *, int mtu=1480, int64_t capacity=1 << 20, uint32_t mark=0,
                   uint32_t icmp_rate=100, uint32_t broadcast_rate=10_000, uint32_t multicast_rate=100_000,
-                  bint persist=False, str underlay="raw", bint clamp_mss=False):
+                  bint persist=False, str underlay="raw", bint clamp_mss=False,
+                  bint tell_largest=False):
         cdef mip_config config
         cdef mip_stage stage = MIP_STAGE_NONE
         cdef int error = 0
@@ -192,6 +194,7 @@ cdef class Engine:
         memcpy(config.device, <const char *>name, len(name))
         config.mtu, config.capacity, config.mark = <uint32_t>mtu, <uint32_t>capacity, mark
         config.icmp_rate, config.persist, config.clamp_mss = icmp_rate, persist, clamp_mss
+        config.tell_largest = tell_largest
         config.broadcast_rate, config.multicast_rate = broadcast_rate, multicast_rate
         self._lock = threading.RLock()
         self.device = device

@@ -7,11 +7,13 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
+from scapy.layers.inet import ICMP, IP
 
 from mobileip.control.core.actions import TunnelSide, VisitorPlace
 from mobileip.control.tunnels import TunnelEntry
+from mobileip.control.wire.icmp_echo import write_echo_request
 from mobileip.control.wire.icmp_error import TunnelError
-from mobileip.dataplane import Encapsulation, Flag, Install, Side, Tunnel
+from mobileip.dataplane import Encapsulation, Flag, Install, Side, Tunnel, decapsulate
 from tests.unit.test_tunnels import HOME, LOCAL, REMOTE, action, opened
 
 
@@ -88,3 +90,51 @@ def test_a_visitor_with_a_shared_address_keeps_its_place(monkeypatch: pytest.Mon
     engine.held = [replace(before.tunnel, mtu=1400)]
     assert made.fit(REMOTE) == 1
     assert engine.take() == [before]
+
+
+@pytest.mark.parametrize(
+    "tunnel",
+    [
+        PLAIN,
+        KEYED,
+        replace(KEYED, flags=Flag.GRE_KEY | Flag.GRE_CHECKSUM | Flag.GRE_SEQUENCE, mtu=1464),
+        replace(PLAIN, encapsulation=Encapsulation.MINIMAL, mtu=300),
+        replace(PLAIN, side=Side.CARE_OF),
+    ],
+)
+@pytest.mark.parametrize("size", [576, 577, 1500, 9000])
+def test_a_probe_is_as_long_as_asked_for_and_goes_the_tunnels_way(
+    monkeypatch: pytest.MonkeyPatch, tunnel: Tunnel, size: int
+) -> None:
+    made, engine = opened(monkeypatch)
+    engine.held = [replace(tunnel, remote=NOBODY), tunnel]
+
+    def ask(source: IPv4Address, destination: IPv4Address, length: int) -> bytes:
+        return write_echo_request(source, destination, 7, b"nonce", length)
+
+    datagram = made.probe(REMOTE, HOME, size, ask)
+    assert datagram is not None
+    whole = IP(datagram)
+    assert (len(datagram), whole.len, whole.flags) == (size, size, "DF")
+    assert (whole.src, whole.dst, whole.proto) == (str(LOCAL), str(REMOTE), tunnel.encapsulation)
+    inside = IP(decapsulate(datagram, tunnel.encapsulation).packet)
+    assert (inside.src, inside.dst, inside[ICMP].type) == (str(LOCAL), str(REMOTE), 8)
+    assert made.probe(SENDER, HOME, size, ask) is None
+    assert made.probe(REMOTE, SENDER, size, ask) is None
+
+
+def test_a_node_that_tunnels_with_its_home_address_does_not_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, engine = opened(monkeypatch)
+    engine.held = [Tunnel(HOME, Side.CARE_OF, HOME, REMOTE, 1480, flags=Flag.ENCAPSULATED_DELIVERY)]
+    assert made.probe(REMOTE, HOME, 1500, lambda *_: b"") is None
+
+
+def test_an_error_that_quotes_the_inner_addresses_costs_no_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, engine = opened(monkeypatch)
+    engine.held = [PLAIN]
+    own = engine.tunnels_of(HOME, Side.HOME)
+    monkeypatch.setattr(engine, "tunnels", lambda *_: pytest.fail("walked through all tunnels"))
+    monkeypatch.setattr(
+        engine, "tunnels_of", lambda home, side: own if (home, side) == (HOME, Side.HOME) else []
+    )
+    assert made.entry(quoting(inner(SENDER, HOME))) == TunnelEntry(1480, 1500, False)

@@ -54,9 +54,7 @@ class Scripted:
 
     event_fd = -1
 
-    def __init__(
-        self, device: str, *, mtu: int, mark: int, capacity: int, underlay: str, clamp_mss: bool = False
-    ) -> None:
+    def __init__(self, device: str, *, mtu: int, mark: int, capacity: int, underlay: str, **_: bool) -> None:
         self.changes: list[Install | Remove] = []
         self.watched: list[tuple[str | None, IPv4Network, bool]] = []
         self.told: list[EngineEvent] = []
@@ -66,6 +64,13 @@ class Scripted:
         self.room = 2
         self.ports: set[int] = set()
         self.held: list[Tunnel] = []
+
+    def tunnels_of(self, home_address: IPv4Address, side: Side) -> list[TunnelStatus]:
+        return [
+            one
+            for one in self.tunnels()
+            if (one.tunnel.home_address, one.tunnel.side) == (home_address, side)
+        ]
 
     def tunnels(self, remote: IPv4Address | None = None) -> list[TunnelStatus]:
         nothing = Traffic(0, 0, 0)

@@ -17,9 +17,9 @@ from mobileip.control.agent.accounting import BindingAccounts, open_accounts
 from mobileip.control.agent.debug import Followers
 from mobileip.control.agent.groups import GroupTraffic
 from mobileip.control.agent.idle import HOPS_PERIOD, HopsInUse, TrafficPolls
+from mobileip.control.agent.path_prober import path_discovery
 from mobileip.control.agent.reload import Change, merge, tell_change, tell_fault
 from mobileip.control.agent.runner import Runner
-from mobileip.control.agent.tunnel_errors import TunnelErrors
 from mobileip.control.config.model import Config, HomeAgentConfig
 from mobileip.control.config.problem import Problem, Severity
 from mobileip.control.core.actions import (
@@ -157,9 +157,10 @@ class _Daemon:
         )
         self._path_mtus = host.PathMtus(self._netlink, mark, clock.now)
         self._tunnels = self._stack.enter_context(closing(self._open_tunnels(mtu, mark)))
-        self._stack.enter_context(
-            closing(TunnelErrors(self.paths, self._tunnels, self._note, self._path_mtus.forget, mark))
+        found = path_discovery(
+            self.paths, self._tunnels, self._note, self._path_mtus.forget, mark, probing=daemon.probe_mtu
         )
+        self._stack.enter_context(found)
         if daemon.manage_sysctls:
             sysctls.apply(self._sysctl_needs(sysctls))
         announcer = self._stack.enter_context(closing(self._announcer()))
@@ -192,6 +193,7 @@ class _Daemon:
                 gre_sequence=daemon.gre_sequence,
                 underlay=underlay,
                 clamp_mss=daemon.clamp_mss,
+                tell_largest=daemon.probe_mtu,
             )
 
         self._hops: NextHops | None = None

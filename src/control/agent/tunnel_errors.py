@@ -9,7 +9,8 @@ from ipaddress import IPv4Address
 from mobileip.control.agent import clock
 from mobileip.control.core.limits import TokenBucket
 from mobileip.control.core.tunnel_state import TunnelStates, relayed
-from mobileip.control.net.icmp_errors import IcmpErrorSocket
+from mobileip.control.net import bpf
+from mobileip.control.net.raw_icmp import RawIcmpSocket
 from mobileip.control.reasons import Reason
 from mobileip.control.tunnels import TunnelEntry, Tunnels
 from mobileip.control.types import NANOSECONDS
@@ -45,14 +46,14 @@ class TunnelErrors:
         self._bucket = TokenBucket(_RATE, _BURST)
         self._resting_until = 0  # monotonic, ns
         self._timer: asyncio.TimerHandle | None = None
-        self._socket = IcmpErrorSocket(self._received, mark)
+        self._socket = RawIcmpSocket(self._received, bpf.icmp_errors_about_tunnels(), mark)
 
     def close(self) -> None:
         self._socket.close()
         if self._timer is not None:
             self._timer.cancel()
 
-    def _received(self, message: bytes) -> None:
+    def _received(self, _router: IPv4Address, message: bytes) -> None:
         try:
             error = read_tunnel_error(message)
         except WireError as problem:
@@ -85,7 +86,7 @@ class TunnelErrors:
             self._tunnels.fit(error.remote)
             fields = {"remote": error.remote, "before": entry.path, "mtu": self._paths[error.remote].mtu}
             self._note(Reason.TUNNEL_PATH_MTU, fields)
-        self._arm()
+        self.arm()
 
     def _tell(self, error: TunnelError) -> IPv4Address | None:
         """Who has been told, if the quote names the sender; else it hears of it at its next packet that is too big."""
@@ -97,7 +98,8 @@ class TunnelErrors:
         message = write_unreachable(error.inner, error.local, code, entry.mtu if code == TOO_BIG else 0)
         return error.source if message is not None and self._socket.send(message) else None
 
-    def _arm(self) -> None:
+    def arm(self) -> None:
+        """After a change of ``paths``: what is too old is forgotten in time."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -111,4 +113,4 @@ class TunnelErrors:
             self._forget_routes()
             self._tunnels.fit(remote)
             self._note(Reason.TUNNEL_PATH_MTU, {"remote": remote, "mtu": None})
-        self._arm()
+        self.arm()

@@ -119,6 +119,9 @@ class DaemonConfig(Table):
     """Whether GRE headers that we send have a checksum (RFC 2784); one that comes is always verified."""
     gre_sequence: Boolean = False
     """Whether GRE headers that we send have sequence numbers, and what then comes late is dropped (RFC 2890)."""
+    probe_mtu: Boolean = False
+    """Whether paths on which large packets go are probed for what they carry (RFC 8899), so that tunnels fit even where
+    firewalls drop the ICMP that would tell: an echo request in the tunnel every ten seconds, for its other end."""
     clamp_mss: Boolean = False
     """Whether what TCP connections through the tunnels announce as their maximum segment size is lowered to what fits,
     both ways: for senders that never hear that a packet was too big. Only of handshakes that pass the tunnel."""

@@ -81,6 +81,10 @@ class TunnelStates:
             self._remember(error.remote, PathState(before.mtu, before.mtu_at, now.mono))
         return False
 
+    def on_probe(self, remote: IPv4Address, mtu: int, now: Instant) -> None:
+        """So much, outer header included, reached the far end and no more did."""
+        self._remember(remote, PathState(max(FLOOR, mtu), now.mono, self[remote].unreachable_at))
+
     def forget(self, now: Instant) -> list[IPv4Address]:
         """Forget what is too old; the far ends whose paths may carry more now (RFC 1191 s6.3)."""
         wider = []

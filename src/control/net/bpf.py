@@ -81,6 +81,19 @@ def icmp_errors_about_tunnels() -> list[Instruction]:
     ]
 
 
+def echo_replies(identifier: int) -> list[Instruction]:
+    """ICMP echo replies with this identifier; for a raw socket."""
+    return [
+        (HEADER_LENGTH, 0, 0, 0),
+        (LOAD_BYTE_X, 0, 0, 0),
+        (JUMP_EQUAL, 0, 3, 0),
+        (LOAD_HALF_X, 0, 0, 4),
+        (JUMP_EQUAL, 0, 1, identifier),
+        ACCEPT,
+        DROP,
+    ]
+
+
 def no_routes_but_default(new: int, deleted: int, table: int) -> list[Instruction]:
     """For rtnetlink notifications: of route messages (types ``new``, ``deleted``) only ``table``'s default
     routes.

@@ -99,6 +99,8 @@
 	X(ICMP_LIMITED, "icmp-rate-limited", "messages over the rate limit (RFC 1812 4.3.2.8)")            \
 	X(ICMP_FAILED, "icmp-failed", "messages the kernel would not send")                                \
 	X(ECN_UNUSED, "ecn-unused-combination", "decapsulated with ECN fields RFC 6040 4.2 calls unused")  \
+	X(PROBES_RECEIVED, "probes-received",                                                              \
+	  "echo requests of another tunnel end itself, which asks what the path carries")                  \
 	X(MSS_CLAMPED, "mss-clamped", "TCP SYNs that announced more than the tunnel carries, lowered")     \
 	X(CHECKSUM_PENDING, "checksum-pending", "decapsulated with a transport checksum left to finish")   \
 	X(MERGED_RECEIVED, "merged-received", "packets the network card had merged, to be cut again")      \
@@ -113,6 +115,9 @@
 	X(WRONG_SOURCE, "wrong-source",                                                                  \
 	  "value packets since the last such event failed the source check (RFC 3024 4.3.2), the last "  \
 	  "with address outside and inner inside; sampled too")                                          \
+	X(LARGE_PACKET, "large-packet",                                                                  \
+	  "a datagram of value bytes with DF went to address, in the tunnel of the home address inner; " \
+	  "sampled for each address")                                                                    \
 	X(UNDERLAY_FELL_BACK, "underlay-fell-back",                                                      \
 	  "a thread sends by the raw socket from now on; value is the errno, address is 0")              \
 	X(PORT_LOST, "port-lost",                                                                        \
@@ -142,6 +147,7 @@ enum {
 	MIP_OUTER_TTL = 64,     /* RFC 2003 3.1: "appropriate for delivery"; RFC 1700 default */
 	MIP_MTU_MIN = 68,       /* RFC 791: what every module must forward unfragmented */
 	MIP_ICMP_MAX = 576,     /* RFC 1812 4.3.2.3 */
+	MIP_PATH_FLOOR = 576,   /* what every path is taken to carry (RFC 791 3.1: every host does) */
 	MIP_CAPACITY_MAX = 1 << 24,
 };
 

@@ -148,6 +148,8 @@ static void set_up_workers(struct mip_engine *e, const struct mip_config *config
 		w->event_fd = e->event_fd;
 		w->device_mtu = config->mtu;
 		w->clamp_mss = config->clamp_mss;
+		w->tell_largest = config->tell_largest;
+		mip_bucket_init(&w->large_told, MIP_LARGE_RATE, MIP_LARGE_RATE, mip_now_ns());
 		w->id = (uint16_t)(id + d * 0x5555); /* far apart: threads that send do not share a counter */
 		w->xdp = e->has_xdp && d == MIP_IN ? &e->xdp : NULL;
 		/* A port has one sender: where the traffic is. */

@@ -21,6 +21,7 @@ struct mip_config {
 	uint32_t multicast_rate; /* copies of multicasts a second */
 	bool persist;            /* leave the device behind */
 	bool clamp_mss;          /* mip_mss.h */
+	bool tell_largest; /* MIP_EVENT_LARGE_PACKET, which costs a look at the clock for each such packet */
 	enum mip_underlay_kind underlay;
 };
 

@@ -90,6 +90,16 @@ enum mip_drop mip_path_delivery(const struct mip_tunnel *t, enum mip_encap type,
 	return check_encap(t, type, d);
 }
 
+bool mip_path_is_probe(const uint8_t *packet, const struct mip_decap *d)
+{
+	enum { ICMP_HEADER = 8, ECHO_REQUEST = 8 };
+	const struct mip_ipv4 *inner = &d->inner;
+
+	return inner->src_be == d->outer.src_be && inner->dst_be == d->outer.dst_be &&
+	       inner->protocol == MIP_PROTO_ICMP && !mip_ipv4_is_fragment(inner) &&
+	       inner->total - inner->header >= ICMP_HEADER && packet[inner->header] == ECHO_REQUEST;
+}
+
 /* What a mobile node has to do with; drop is the verdict if it is neither. */
 static __attribute__((noinline)) enum mip_drop check_node(const struct mip_table *table, enum mip_encap type,
 							  const struct mip_decap *d, struct mip_tunnel *t,

@@ -29,6 +29,12 @@ enum mip_drop mip_path_inbound(const struct mip_table *table, enum mip_encap typ
 /* A packet that the node of t tunnelled to the foreign agent (RFC 3024 5.2), from its home address in both headers. */
 enum mip_drop mip_path_delivery(const struct mip_tunnel *t, enum mip_encap type, const struct mip_decap *d);
 
+/*
+ * Whether a datagram that is in no tunnel of the table asks what the path carries: an echo request with
+ * the same addresses inside as outside.  Anybody could have sent it without a tunnel.
+ */
+bool mip_path_is_probe(const uint8_t *packet, const struct mip_decap *d);
+
 /* Whether what mip_path_inbound() accepted goes into t again, and not to the TUN device (RFC 3024 5.2). */
 static inline bool mip_path_is_delivery(const struct mip_decap *d, const struct mip_tunnel *t)
 {

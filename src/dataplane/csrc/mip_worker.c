@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "mip_worker.h"
 
+#include "mip_bytes.h"
+
 #include <arpa/inet.h>
 #include <poll.h>
 #include <time.h>
@@ -37,6 +39,23 @@ void mip_worker_event(struct mip_worker *w, enum mip_event_type type, uint32_t a
 {
 	const struct mip_event event = { .type = type, .address_be = address_be, .value = value };
 
+	tell(w, &event);
+}
+
+void mip_worker_large(struct mip_worker *w, const struct mip_tunnel *t, uint32_t len)
+{
+	struct mip_large *l = &w->large[mip_host32(t->remote_be) % MIP_LARGE_SLOTS];
+	const struct mip_event event = { .type = MIP_EVENT_LARGE_PACKET,
+					 .address_be = t->remote_be,
+					 .inner_be = t->home_be,
+					 .value = len };
+	uint64_t now = mip_now_ns();
+
+	if (l->remote_be == t->remote_be && l->len >= len && now - l->told_ns < SECOND_NS)
+		return;
+	if (!mip_bucket_take(&w->large_told, now))
+		return;
+	*l = (struct mip_large){ .told_ns = now, .remote_be = t->remote_be, .len = len };
 	tell(w, &event);
 }
 

@@ -41,6 +41,15 @@ struct mip_receiver {
 	_Atomic bool used;
 };
 
+/* Towards an address: when the control plane was told last of a large packet, and how long that was. */
+struct mip_large {
+	uint64_t told_ns;
+	uint32_t remote_be, len;
+};
+
+/* Addresses of which it is remembered, and how many large packets a thread tells of in a second. */
+enum { MIP_LARGE_SLOTS = 256, MIP_LARGE_RATE = 100 };
+
 struct mip_worker {
 	_Alignas(64) _Atomic uint64_t drops[MIP_DROP_END], drop_bytes[MIP_DROP_END];
 	_Atomic uint64_t counters[MIP_COUNTER_END];
@@ -58,14 +67,16 @@ struct mip_worker {
 	int own_fd;   /* outward: sends as any socket of the node's home address */
 	int nodes_fd; /* inward: to the broadcast thread */
 	uint32_t device_mtu;
-	bool clamp_mss; /* mip_mss.h, both ways */
-	uint8_t *rooms; /* MIP_ROOMS of them */
+	bool clamp_mss;    /* mip_mss.h, both ways */
+	bool tell_largest; /* MIP_EVENT_LARGE_PACKET */
+	uint8_t *rooms;    /* MIP_ROOMS of them */
 
 	/* The thread's own. */
 	struct mip_send send;
 	_Alignas(64) uint8_t headers[MIP_BATCH][MIP_HEADERS_ROOM]; /* of the segments in the send queue */
 	struct mip_coalescer coalescer;
-	struct mip_bucket icmp;
+	struct mip_bucket icmp, large_told;
+	struct mip_large large[MIP_LARGE_SLOTS];
 	uint64_t told_ns[MIP_EVENT_END];
 	uint64_t wrong_sources; /* not told yet */
 	uint32_t since_wait;    /* packets read since mip_worker_wait() */
@@ -128,6 +139,8 @@ uint64_t mip_now_ns(void);
 void mip_worker_event(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value);
 /* The same for events that may come with every packet: one a second of each type. */
 void mip_worker_sample(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value);
+/* A datagram of len bytes with DF went into t: once a second for each other end, and when it is longer than before. */
+void mip_worker_large(struct mip_worker *w, const struct mip_tunnel *t, uint32_t len);
 /* A packet that failed the source check: who sent it, and as whom. */
 void mip_worker_wrong_source(struct mip_worker *w, uint32_t outer_be, uint32_t inner_be);
 /* An interface has no port of AF_XDP now; as an event, for the engine's own too. */

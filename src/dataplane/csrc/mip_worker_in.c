@@ -99,6 +99,22 @@ static void deliver_to_home_agent(struct mip_worker *w, struct mip_packet *p, st
 	mip_add(&w->counters[MIP_COUNTER_DELIVERED_PACKETS], !drop);
 }
 
+/* An echo request to this host itself, which the kernel answers; an errno if the device is gone, else 0. */
+static int deliver_probe(struct mip_worker *w, const struct mip_packet *p)
+{
+	uint8_t *start = p->data - MIP_OFFLOAD_HEADER;
+
+	memset(start, 0, MIP_OFFLOAD_HEADER);
+	if (write(w->tun_fd, start, MIP_OFFLOAD_HEADER + p->len) >= 0) {
+		mip_add(&w->counters[MIP_COUNTER_PROBES_RECEIVED], 1);
+		return 0;
+	}
+	if (errno == EBADFD || errno == ENODEV)
+		return errno;
+	mip_worker_drop(w, errno == EIO ? MIP_DROP_DEVICE_DOWN : MIP_DROP_DEVICE_REFUSED, NULL, p);
+	return 0;
+}
+
 /* A multicast of an absent node is for its home link, and not for this host alone (RFC 5944 4.4). */
 static void forward_multicast(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t)
 {
@@ -117,6 +133,8 @@ static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packe
 	struct mip_tunnel t;
 	enum mip_drop drop = mip_path_inbound_at(w->table, type, d, place, &t);
 
+	if (drop == MIP_DROP_NO_BINDING && mip_path_is_probe(p->data, d))
+		return deliver_probe(w, p);
 	if (drop == MIP_DROP_NO_BINDING) {
 		mip_worker_drop(w, drop, NULL, p);
 		/* A visitor may have left.  Where there are only home ends, somebody speaks for another. */

@@ -91,6 +91,8 @@ static enum mip_drop encapsulate(struct mip_worker *w, struct mip_packet *p, con
 static void queue(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *inner,
 		  const struct mip_tunnel *t, bool nested)
 {
+	if (w->tell_largest && inner->frag & MIP_IPV4_DF && p->len > MIP_PATH_FLOOR)
+		mip_worker_large(w, t, p->len);
 	mip_send_add(&w->send, p, t, inner->total + (nested ? MIP_IPV4_HEADER : 0u));
 	if (w->send.count == MIP_BATCH)
 		mip_worker_flush(w);

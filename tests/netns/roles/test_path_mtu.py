@@ -13,7 +13,15 @@ import pytest
 from mobileip.control.lab.daemons import Daemon
 from mobileip.control.lab.hosts import Host
 from mobileip.control.lab.lab import Lab
-from mobileip.control.lab.topology import CORRESPONDENT, FOREIGN1, HOME, HOME_ADDRESS, HOME_AGENT, SITES
+from mobileip.control.lab.topology import (
+    CORRESPONDENT,
+    FOREIGN1,
+    FOREIGN3,
+    HOME,
+    HOME_ADDRESS,
+    HOME_AGENT,
+    SITES,
+)
 from mobileip.control.lab.waiting import eventually
 
 pytestmark = pytest.mark.netns
@@ -107,3 +115,25 @@ def test_the_sender_hears_that_the_other_end_is_out_of_reach(lab: Lab, kind: str
         assert eventually(heard, bool, what="an ICMP error") == errno.EHOSTUNREACH
         (row,) = lab.home.show("tunnels")
         assert 0 <= row["unreachable_s"] < 60
+
+
+@pytest.mark.parametrize("end", ["home agent", "node"])
+def test_a_sender_on_the_host_where_the_tunnel_begins_is_told(lab: Lab, end: str) -> None:
+    """The error goes from an address of the host to one of its own, which the kernel's tunnels lose.
+
+    (https://github.com/projectcalico/calico/issues/7146.) Once by a router's error, then by the tunnel's own.
+    """
+    lab.go("foreign3")
+    if end == "home agent":
+        entry, prefix, via = lab.home, FOREIGN3.prefix, FOREIGN3.uplink.ip
+        source, there, destination = HOME_AGENT, lab.node, NODE
+    else:
+        entry, prefix, via = lab.node, IPv4Network(HOME_AGENT), HOME.uplink.ip
+        source, there, destination = NODE, lab.correspondent, CORRESPONDENT
+    with route(lab, "unicast", prefix, f"via {via} mtu lock {NARROW}"):
+        assert told(entry, source, destination, NARROW - 20) == NARROW - 20
+        assert shown(entry) == (NARROW - 20, NARROW)
+        entry.namespace.ip("route flush cache")
+        assert told(entry, source, destination, NARROW - 20) == NARROW - 20
+        assert entry.show("counters")["data_plane"]["icmp-sent"] > 0
+        arrives(entry, source, there, destination, NARROW - 20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from ipaddress import IPv4Address
 
 import pytest
@@ -15,6 +16,7 @@ from mobileip.control.reasons import Reason
 from mobileip.control.types import NANOSECONDS, Instant
 from mobileip.dataplane import Side, Tunnel, encapsulate
 
+ROUTER = IPv4Address("192.0.2.254")
 LOCAL, REMOTE, HOME = IPv4Address("192.0.2.1"), IPv4Address("198.51.100.1"), IPv4Address("203.0.113.5")
 INNER = bytes(IP(src="192.0.2.130", dst=str(HOME)) / UDP(dport=9) / Raw(bytes(100)))
 ERROR = bytes(ICMP(type=3, code=1) / Raw(encapsulate(INNER, Tunnel(HOME, Side.HOME, LOCAL, REMOTE, 1480), 1)))
@@ -41,15 +43,17 @@ class World:
 
 
 class Socket:
-    def __init__(self, receive: Callable[[bytes], None], mark: int | None) -> None:
-        self.receive = receive
+    def __init__(
+        self, receive: Callable[[IPv4Address, bytes], None], wanted: object, mark: int | None
+    ) -> None:
+        self.receive = partial(receive, ROUTER)
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
     monkeypatch.setattr(clock, "now", made.now)
-    monkeypatch.setattr(tunnel_errors, "IcmpErrorSocket", Socket)
+    monkeypatch.setattr(tunnel_errors, "RawIcmpSocket", Socket)
     return made
 
 

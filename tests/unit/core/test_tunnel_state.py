@@ -121,3 +121,14 @@ TOLD = {
 def test_the_sender_is_told_as_rfc_2003_says(kind: int) -> None:
     for code in range(256):
         assert relayed(replace(TOO_BIG, kind=kind, code=code)) == TOLD.get((kind, code)), code
+
+
+def test_what_probes_found_is_believed_as_long_as_it_is_found_again() -> None:
+    states = TunnelStates()
+    states.on_error(HOST, 1500, at(0))
+    states.on_probe(REMOTE, 1400, at(1))
+    assert states[REMOTE] == PathState(1400, seconds(1), seconds(0))
+    states.on_probe(REMOTE, 100, at(500))
+    assert states[REMOTE].mtu == FLOOR
+    assert states.forget(at(1100)) == []
+    assert states.forget(at(1101)) == [REMOTE]

@@ -94,3 +94,17 @@ def test_a_port_beside_the_one_wanted_does_not_pass() -> None:
             assert not wanted.passes(packet)
     finally:
         wanted.close()
+
+
+def test_only_answers_to_our_own_echo_requests_pass() -> None:
+    ours = Filtered(bpf.echo_replies(0x1234))
+    try:
+        for kind in range(256):
+            for identifier in (0x1234, 0x1235, 0x3412, 0):
+                reply = IP(src=THERE, dst=HERE) / ICMP(type=0, id=identifier)
+                packet = bytearray(bytes(reply))
+                packet[20] = kind
+                assert ours.passes(bytes(packet)) == ((kind, identifier) == (0, 0x1234))
+        assert ours.passes(IP(src=THERE, dst=HERE, options=[Raw(b"\1" * 8)]) / ICMP(type=0, id=0x1234))
+    finally:
+        ours.close()
