@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from mobileip.dataplane import Side
-from tests.unit.dataplane.link import Link
+from tests.unit.dataplane.link import Link, counted
 from tests.unit.dataplane.packets import HOME, home_end, inner
 
 pytestmark = pytest.mark.netns
@@ -27,6 +27,7 @@ def test_only_its_own_and_only_of_the_side(cable: Link) -> None:
     wire = cable.tap(cable.away, "wire")
     cable.send(cable.home, [inner(size=100)] * 3)
     wire.take(6)
+    counted(engine, "encapsulated-packets", 6)
     found = engine.tunnels_of(HOME, Side.HOME)
     assert {status.tunnel.remote for status in found} == {home_end().remote, SECOND}
     assert [(status.out.packets, status.out.bytes) for status in found] == [(3, 300), (3, 300)]
