@@ -16,10 +16,6 @@ TIME_EXCEEDED: Final = 11
 HOST_UNREACHABLE: Final = 1  # codes of UNREACHABLE
 TOO_BIG: Final = 4
 
-IPIP: Final = 4
-GRE: Final = 47
-MINIMAL: Final = 55
-
 _ERRORS: Final = frozenset({UNREACHABLE, 4, 5, TIME_EXCEEDED, 12})  # RFC 1122 s3.2.2
 _IP: Final = struct.Struct("!BBHHHBBH4s4s")
 _ICMP: Final = struct.Struct("!BBHBBH")

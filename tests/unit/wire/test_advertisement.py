@@ -7,8 +7,10 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from mobileip.control.reasons import Reason
 from mobileip.control.types import Lifetime
 from mobileip.control.wire import (
+    NOT_A_DEFAULT_ROUTER,
     AgentAdvertisement,
     AgentFlags,
     AgentSolicitation,
@@ -19,8 +21,9 @@ from mobileip.control.wire import (
     WireError,
     build_icmp,
     parse_icmp,
+    parse_routers,
 )
-from mobileip.control.wire.icmp import checksum
+from mobileip.control.wire.icmp import checksum, sealed
 
 ADDRESS = IPv4Address("198.51.100.1")
 BOTH = AgentFlags(home_agent=True, foreign_agent=True)
@@ -109,3 +112,57 @@ def test_every_flipped_bit_is_noticed(bit: int) -> None:
 def test_what_may_not_be_sent_is_the_callers_error(message: AgentAdvertisement | AgentSolicitation) -> None:
     with pytest.raises(ValueError):
         build_icmp(message)
+
+
+# ---- plain routers (RFC 1256)
+
+
+def plain(
+    *routers: tuple[str, int], code: int = 0, kind: int = 9, words: int = 2, lifetime: int = 1800
+) -> bytes:
+    entries = b"".join(
+        IPv4Address(address).packed + preference.to_bytes(4, signed=True) + bytes(4 * max(words - 2, 0))
+        for address, preference in routers
+    )
+    head = bytes((kind, code, 0, 0, len(routers), words)) + lifetime.to_bytes(2)
+    return sealed(head + entries)
+
+
+def test_lifetime_and_routers_of_a_plain_advertisement() -> None:
+    lifetime, routers = parse_routers(plain(("192.0.2.1", 5), ("192.0.2.2", -(2**31))))
+    assert lifetime == 1800
+    assert routers == (
+        RouterAddress(IPv4Address("192.0.2.1"), 5),
+        RouterAddress(IPv4Address("192.0.2.2"), NOT_A_DEFAULT_ROUTER),
+    )
+    assert parse_routers(plain(("192.0.2.1", 0), lifetime=0, words=3))[0] == 0
+
+
+def test_what_follows_the_routers_is_nothing_to_a_host() -> None:
+    """It may be an extension, of an agent or of something else (RFC 1256 s5.2)."""
+    longer = bytearray(plain(("192.0.2.1", 5)) + b"\x10\x06")
+    longer[2:4] = bytes(2)
+    assert parse_routers(sealed(bytes(longer))) == (1800, (RouterAddress(IPv4Address("192.0.2.1"), 5),))
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason", "offset", "words"),
+    [
+        (plain(), Reason.BAD_VALUE, 1, "with code 0 and 0 addresses"),
+        (plain(("192.0.2.1", 0), code=16), Reason.BAD_VALUE, 1, "with code 16 and 1 addresses"),
+        (
+            build_icmp(AgentSolicitation()),
+            Reason.UNKNOWN_MESSAGE_TYPE,
+            0,
+            "type 10 is no router advertisement",
+        ),
+        (plain(("192.0.2.1", 0), kind=5), Reason.UNKNOWN_MESSAGE_TYPE, 0, "type 5 is not router discovery"),
+        (plain(("192.0.2.1", 0), words=1), Reason.BAD_VALUE, 5, "of 1 words, at least 2"),
+        (plain(("192.0.2.1", 1))[:-1], Reason.BAD_CHECKSUM, 2, "checksum"),
+        (sealed(b"\x09\x00\x00\x00\x01\x02\x00\x00\x00"), Reason.TRUNCATED, 8, "router address entry"),
+    ],
+)
+def test_what_is_no_plain_advertisement(payload: bytes, reason: Reason, offset: int, words: str) -> None:
+    with pytest.raises(WireError, match=words) as caught:
+        parse_routers(payload)
+    assert (caught.value.reason, caught.value.offset) == (reason, offset)

@@ -10,6 +10,7 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.packet import Packet, Raw
 
 from mobileip.control.reasons import Reason
+from mobileip.control.wire import icmp_error
 from mobileip.control.wire.cursor import WireError
 from mobileip.control.wire.icmp_error import read_tunnel_error, write_unreachable
 from mobileip.dataplane import Encapsulation, Flag, Side, Tunnel, encapsulate
@@ -106,6 +107,22 @@ def test_what_cannot_be_about_a_tunnel_is_refused(change: dict[int, int], reason
     message[2] ^= 1
     with pytest.raises(WireError):
         read_tunnel_error(bytes(message))
+
+
+def test_a_minimal_header_without_a_source_leaves_the_outer_one() -> None:
+    """RFC 2004 s3.1, S bit 0: the entry of the tunnel is itself the sender."""
+    inner = IP(src=str(LOCAL), dst=str(HOME), ttl=60) / UDP(dport=9) / Raw(bytes(300))
+    whole = bytes(inner)
+    forwarding = whole[9:10] + b"\0" + b"\0\0" + HOME.packed
+    outer = bytes(IP(src=str(LOCAL), dst=str(REMOTE), ttl=60, proto=55) / Raw(forwarding + whole[20:]))
+    read = read_tunnel_error(error(outer))
+    assert (read.source, read.destination, read.inner_total) == (LOCAL, HOME, len(whole))
+    assert read.inner == whole
+
+
+def test_numbers_are_those_of_rfc_792_and_rfc_1191() -> None:
+    assert (icmp_error.UNREACHABLE, icmp_error.HOST_UNREACHABLE, icmp_error.TOO_BIG) == (3, 1, 4)
+    assert icmp_error.TIME_EXCEEDED == 11
 
 
 def test_a_damaged_message_is_refused() -> None:

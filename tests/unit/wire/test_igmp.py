@@ -118,7 +118,7 @@ def test_wrong_checksum_is_refused(message: IgmpMessage, octets: str) -> None:
     data[2] ^= 0x10
     with pytest.raises(WireError) as caught:
         parse_igmp(bytes(data))
-    assert caught.value.reason is Reason.BAD_CHECKSUM
+    assert (caught.value.reason, caught.value.offset) == (Reason.BAD_CHECKSUM, 2)
 
 
 def test_times_survive_their_code_as_far_as_it_can_tell() -> None:
@@ -135,3 +135,14 @@ def test_times_survive_their_code_as_far_as_it_can_tell() -> None:
 def test_value_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="ubyte"):
         build_igmp(MembershipReportV3((GroupRecord(256, GROUP),)))
+
+
+def test_numbers_are_those_of_the_standards() -> None:
+    """Record types (RFC 3376 s4.2.12), and what a message says that is told nothing else."""
+    assert [kind.value for kind in RecordType] == [1, 2, 3, 4, 5, 6]
+    assert RecordType.MODE_IS_INCLUDE < RecordType.MODE_IS_EXCLUDE < RecordType.CHANGE_TO_INCLUDE
+    assert RecordType.CHANGE_TO_EXCLUDE < RecordType.ALLOW_NEW_SOURCES < RecordType.BLOCK_OLD_SOURCES
+    assert build_igmp(MembershipQuery()) == sealed(bytes.fromhex("1164 0000 00000000 00 00 0000"))
+    assert MembershipReport(IPv4Address("239.1.2.3")).version == 2
+    seven = parse_igmp(sealed(bytes.fromhex("1164 0000 00000000 0f 00 0000")))
+    assert isinstance(seven, MembershipQuery) and (seven.robustness, seven.suppress) == (7, True)
