@@ -92,10 +92,10 @@ class Tacacs:
         self.open: list[asyncio.StreamWriter] = []
         self.single = True
 
-    async def start(self, port: int = 0) -> Server:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+    async def start(self, port: int = 0, host: str = "127.0.0.1") -> Server:
+        self._server = await asyncio.start_server(self._serve, host, port)
         self.port = self._server.sockets[0].getsockname()[1]
-        return Server(Endpoint(IPv4Address("127.0.0.1"), self.port), Secret(SECRET))
+        return Server(Endpoint(IPv4Address(host), self.port), Secret(SECRET))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
