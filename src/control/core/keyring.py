@@ -140,6 +140,10 @@ class KeyRing:
         """Whether the associations of an address come from a source, so that they may be others by now."""
         return number in self._known
 
+    def is_unknown(self, number: int, mono: int) -> bool:
+        """Whether every source has denied an address a short while ago."""
+        return self._unknown.get(number, mono) > mono
+
     def learned(self) -> Iterator[tuple[IPv4Address | str, Known, bool]]:
         """Peers, what their sources said, and whether it is asked for anew before it is used."""
         for stale, of_peer in ((False, self._known), (True, self._stale)):

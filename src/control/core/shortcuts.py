@@ -99,7 +99,7 @@ class Shortcuts:
         number = int.from_bytes(asked[plain.HOME_ADDRESS])
         association = self._associations.at(number, spi)
         if association is None:
-            return self._unknown(datagram, number, spi)
+            return self._unknown(datagram, number, spi, now)
         if association.is_lenient:
             return None  # who is meant is not said by SPI and algorithm alone
         if int(datagram.source.address) == number:
@@ -146,12 +146,14 @@ class Shortcuts:
 
     # ---- refusals
 
-    def _unknown(self, datagram: DatagramReceived, number: int, spi: int) -> list[Action] | None:
+    def _unknown(
+        self, datagram: DatagramReceived, number: int, spi: int, now: Instant
+    ) -> list[Action] | None:
         home_address = IPv4Address(number)
-        if self._keys.asks or self._nodes.pool.holder(home_address) is not None:
-            return (
-                None  # to be asked for; or known by its name, which it may leave out once it has an address
-            )
+        if self._nodes.pool.holder(home_address) is not None:
+            return None  # known by its name, which it may leave out once it has an address
+        if self._keys.asks and not self._keys.is_unknown(number, now.mono):
+            return None  # to be asked for
         fields = {"home_address": home_address, "source": datagram.source, "spi": spi}
         return [Noted(Reason.UNKNOWN_ASSOCIATION, fields)]
 

@@ -177,7 +177,10 @@ def test_unknown_peers_are_discarded_and_not_asked_for_again_for_a_while() -> No
     agent = Asking()
     agent.ask()
     assert reasons(agent.unknown()) == [Reason.KEYS_UNKNOWN, Reason.UNKNOWN_ASSOCIATION]
-    assert reasons(agent.ask(49)) == [Reason.UNKNOWN_ASSOCIATION]
+    for after in ((), (ALICE,)):  # the short way and the long one
+        again = agent.ask(49, after=after)
+        assert reasons(again) == [Reason.UNKNOWN_ASSOCIATION] and kinds(again) == []
+        assert note(again, Reason.UNKNOWN_ASSOCIATION).fields["home_address"] == ELSEWHERE
     assert kinds(agent.ask(51)) == ["LookupKey"]
 
 
