@@ -13,6 +13,7 @@
 #include "mip_icmp.h"
 #include "mip_mss.h"
 #include "mip_offload.h"
+#include "mip_path.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -129,6 +130,7 @@ static void outer(const uint8_t *data, size_t len, enum mip_encap type)
 		mend(copy + header, len - header);
 	if (mip_decapsulate(&p, type, &d) == MIP_OK) {
 		assert(p.len == d.inner.total && p.data + p.len <= copy + len && p.data >= copy);
+		assert(!mip_path_is_probe(p.data, &d) || d.inner.dst_be == d.outer.dst_be);
 		inner(p.data, p.len);
 	}
 	free(copy);

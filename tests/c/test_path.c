@@ -271,6 +271,41 @@ static void other_encapsulation(void)
 	CHECK(inbound(9, 1, 3, 2) == MIP_DROP_WRONG_ENCAPSULATION);
 }
 
+/* Only what anybody could have sent without a tunnel. */
+static void probes(void)
+{
+	uint8_t packet[28] = { [20] = 8 };
+	const struct mip_decap good = {
+		.outer = { .src_be = agent, .dst_be = care_of },
+		.inner = { .src_be = agent,
+			   .dst_be = care_of,
+			   .total = sizeof(packet),
+			   .header = 20,
+			   .frag = MIP_IPV4_DF,
+			   .protocol = MIP_PROTO_ICMP },
+	};
+	struct mip_decap d = good;
+
+	CHECK(mip_path_is_probe(packet, &d));
+	d.inner.src_be = stranger;
+	CHECK(!mip_path_is_probe(packet, &d));
+	d = good;
+	d.inner.dst_be = home_a;
+	CHECK(!mip_path_is_probe(packet, &d));
+	d = good;
+	d.inner.protocol = MIP_PROTO_UDP;
+	CHECK(!mip_path_is_probe(packet, &d));
+	d = good;
+	d.inner.frag = MIP_IPV4_MF;
+	CHECK(!mip_path_is_probe(packet, &d));
+	d = good;
+	d.inner.total = 27;
+	CHECK(!mip_path_is_probe(packet, &d));
+	d = good;
+	packet[20] = 0;
+	CHECK(!mip_path_is_probe(packet, &d));
+}
+
 int main(void)
 {
 	memory = aligned_alloc(64, mip_table_bytes(8));
@@ -283,6 +318,7 @@ int main(void)
 	delivery();
 	broadcast_at_the_node();
 	multicast_of_the_node();
+	probes();
 	other_encapsulation();
 	free(memory);
 	return 0;

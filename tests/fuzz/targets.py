@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fuzz import aaa, files, foreign, home, messages, mobile, sockets
+from tests.fuzz import aaa, files, foreign, home, messages, mobile, sockets, tunnels
 from tests.fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
     **messages.TARGETS,
+    **tunnels.TARGETS,
     **aaa.TARGETS,
     **files.TARGETS,
     **sockets.TARGETS,

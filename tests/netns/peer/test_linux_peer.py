@@ -12,15 +12,19 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
+from mobileip.control.core.path_probes import NONCE
 from mobileip.control.lab.hosts import Host
 from mobileip.control.lab.namespaces import LabError, Namespaces
 from mobileip.control.lab.processes import Processes
 from mobileip.control.lab.waiting import eventually
+from mobileip.control.wire.icmp_echo import read_echo_reply, write_echo_request
 from mobileip.dataplane import DropReason, Encapsulation, Engine, Flag, Side, Tunnel, overhead
+from mobileip.dataplane.probe import probe
 from tests.netns.peer.uml import OFFLOADING, PLAIN, Driver, Peer, required
 from tests.unit.dataplane.link import SETTINGS
 from tests.unit.dataplane.packets import AGENT, CARE_OF, CORRESPONDENT, HOME
@@ -120,6 +124,28 @@ def test_ping(ends: Ends, name: str) -> None:
         for size in (0, 1, 56, 1300):
             host.ping(HOME, source=CORRESPONDENT, size=size)
         eventually(lambda: engine.counters()["decapsulated-packets"], lambda count: count >= 4)
+        assert drops(engine) == {}
+
+
+@pytest.mark.parametrize("name", TUNNELS)
+def test_a_probe_of_the_path_is_answered_outside_the_tunnel(ends: Ends, name: str) -> None:
+    """By Linux as by our own ends: an echo request in the tunnel for its end itself needs no agreement."""
+    nonce = bytes(range(NONCE))
+
+    def ask(local: IPv4Address, remote: IPv4Address, size: int) -> bytes:
+        return write_echo_request(local, remote, 7, nonce, size)
+
+    with (
+        ends.tunnel(name) as engine,
+        ends.space.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as out,
+        ends.space.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as into,
+    ):
+        (status,) = engine.tunnels()
+        into.settimeout(3.0)
+        out.sendto(probe(status.tunnel, 1500, ask), (str(CARE_OF), 0))
+        reply = into.recv(65536)
+        assert reply[12:20] == CARE_OF.packed + AGENT.packed
+        assert read_echo_reply(reply[20:], NONCE).data == nonce
         assert drops(engine) == {}
 
 
