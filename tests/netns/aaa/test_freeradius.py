@@ -28,6 +28,9 @@ from mobileip.control.lab.waiting import eventually
 from mobileip.control.security import Algorithm, Secret
 from mobileip.control.types import Endpoint
 from tests.netns.aaa.freeradius import SECRET, SIGNED, FreeRadius, cisco, threegpp2
+from tests.netns.aaa.threads import serving
+from tests.unit.aaa.radius import SECRET as FORGERS_SECRET
+from tests.unit.aaa.radius import Radius, wrongly_signed
 from tools.load.network import HOME_AGENT, Network
 from tools.load.players import Players
 from tools.load.population import Population
@@ -67,6 +70,11 @@ class Scene:
 
     def counted(self, reason: str) -> int:
         return int(self.network.home_agent.show("counters")["reasons"][reason])
+
+    def forgers(self) -> list[str]:
+        """Whose answers were not believed."""
+        rows = self.network.home_agent.show("violations")
+        return [row["source"] for row in rows if row["reason"] == "aaa-answer-forged"]
 
     def log(self) -> str:
         return self.network.home_agent.process.log.read_text()
@@ -169,19 +177,26 @@ def test_unknown_users_are_discarded_and_a_second_server_takes_over() -> None:
 
 
 def test_answers_without_message_authenticator_and_other_secrets_give_no_keys() -> None:
-    with scene() as at:
+    with scene(FORGERS_SECRET.decode()) as at:
         unsigned, stranger = at.servers
-        unsigned.start(users(KNOWN), signs=False)
+        unsigned.start(users(KNOWN), secret=FORGERS_SECRET.decode(), signs=False)
         stranger.start(users(KNOWN), secret="not what the home agent has")
-        tally = at.players(KNOWN).run(1.5, rate=50)
-        assert tally.accepted == 0
-        assert at.counted("aaa-answer-forged") >= 1
+        assert at.players(KNOWN).run(1.5, rate=50).accepted == 0
         assert at.counted("keys-unavailable") >= 1
-        rows = [
-            row for row in at.network.home_agent.show("violations") if row["reason"] == "aaa-answer-forged"
-        ]
-        assert [row["source"] for row in rows] == ["192.0.2.66"]
+        assert at.forgers() == ["192.0.2.66"]
         assert "it has no Message-Authenticator" in at.log()
+
+        stranger.kill()
+        pair = f"mobileip:spi#0=spi 100 key hex {KNOWN.key_of(0).hex()}"
+        forger = Radius(lambda request: [wrongly_signed(request, pair)])
+
+        async def stop() -> None:
+            forger.close()
+
+        with serving(stranger.space, lambda: forger.start(IPv4Address("192.0.2.70"), 1812), stop):
+            assert at.players(KNOWN).run(1.5, rate=50).accepted == 0
+        assert forger.requests and sorted(at.forgers()) == ["192.0.2.66", "192.0.2.70"]
+        assert "it has a wrong authenticator" in at.log()
 
 
 def test_the_entries_of_the_documentation() -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from ipaddress import IPv4Address
 
 import pytest
 
 from mobileip.control.lab.capture import captured
-from mobileip.control.lab.namespaces import Namespace
+from tests.netns.aaa.threads import serving
 from tests.unit.aaa.tacacs import FAIL, PASS_ADD, SECRET, Asked, Tacacs, reply
 from tools.load.network import FIRST_PLACE, HOME_AGENT, LOAD, Network
 from tools.load.players import Players
@@ -47,30 +43,6 @@ def answer(to: Asked) -> list[bytes]:
     return [reply(to, PASS_ADD, f"spi#0=spi 100 key hex {NODES.key_of(number).hex()}")]
 
 
-@contextmanager
-def serving(space: Namespace) -> Iterator[Tacacs]:
-    """The server on port 49 there, in a thread of its own."""
-    server, ready = Tacacs(answer), threading.Event()
-    loop = asyncio.new_event_loop()
-    over = asyncio.Event()
-
-    async def serve() -> None:
-        await server.start(49, str(LOAD))
-        ready.set()
-        await over.wait()
-        await server.stop()
-
-    thread = threading.Thread(target=lambda: space.inside(lambda: loop.run_until_complete(serve())))
-    thread.start()
-    try:
-        assert ready.wait(10)
-        yield server
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join(10)
-        loop.close()
-
-
 def players(network: Network, population: Population) -> Players:
     sock = network.load.socket(socket.AF_INET, socket.SOCK_DGRAM)
     return Players(population, [Direct(sock, population, HOME_AGENT, FIRST_PLACE)], places=1)
@@ -81,9 +53,10 @@ def test_keys_come_over_one_connection_and_are_good_without_the_server() -> None
         network.start()
         nodes = players(network, NODES)
         file = network.processes.directory / "tacacs.pcap"
+        server = Tacacs(answer)
         with (
             captured(network.processes, network.load, "eth0", file, "tcp", "port", "49"),
-            serving(network.load) as server,
+            serving(network.load, lambda: server.start(49, str(LOAD)), server.stop),
         ):
             nodes.register_all()
             strangers = players(network, STRANGERS).run(0.3, rate=20)

@@ -33,11 +33,11 @@ class Radius(asyncio.DatagramProtocol):
     def ports(self) -> set[int]:
         return {port for _, port in self.sources}
 
-    async def start(self) -> Server:
+    async def start(self, host: IPv4Address = LOOPBACK, port: int = 0) -> Server:
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(str(LOOPBACK), 0))
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(str(host), port))
         port = self._transport.get_extra_info("sockname")[1]
-        return Server(Endpoint(LOOPBACK, port), Secret(SECRET))
+        return Server(Endpoint(host, port), Secret(SECRET))
 
     def datagram_received(self, data: bytes, source: tuple[str | Any, int]) -> None:
         kind = packet.AcctPacket if data[0] == packet.AccountingRequest else packet.AuthPacket
@@ -72,5 +72,16 @@ def reject(request: Any) -> bytes:
     reply = request.CreateReply()
     reply.code = packet.AccessReject
     reply.message_authenticator = True
+    data: bytes = reply.ReplyPacket()
+    return data
+
+
+def wrongly_signed(request: Any, pair: str) -> bytes:
+    """The Message-Authenticator is made with another secret, the Response Authenticator over it with the right one."""
+    reply = packet.AuthPacket(packet.AccessAccept, request.id, b"another", request.authenticator)
+    reply.add_message_authenticator()
+    reply[(9, 1)] = [pair.encode()]
+    reply._refresh_message_authenticator()
+    reply.message_authenticator, reply.secret = None, SECRET
     data: bytes = reply.ReplyPacket()
     return data

@@ -18,7 +18,7 @@ from mobileip.control.aaa.sources import Answer, Found, Unavailable, Unknown
 from mobileip.control.reasons import Reason
 from mobileip.control.security import Algorithm, MobilitySecurityAssociation, Secret
 from mobileip.control.types import Spi
-from tests.unit.aaa.radius import SECRET, Radius, accept, reject
+from tests.unit.aaa.radius import SECRET, Radius, accept, reject, wrongly_signed
 from tests.unit.aaa.told import Told
 
 NODE = IPv4Address("10.1.0.5")
@@ -148,17 +148,6 @@ def unsigned(request: Any) -> bytes:
     return data
 
 
-def wrongly_signed(request: Any) -> bytes:
-    """The Message-Authenticator is made with another secret, the Response Authenticator over it with the right one."""
-    reply = packet.AuthPacket(packet.AccessAccept, request.id, b"another", request.authenticator)
-    reply.add_message_authenticator()
-    reply[(9, 1)] = [PAIR.encode()]
-    reply._refresh_message_authenticator()
-    reply.message_authenticator, reply.secret = None, SECRET
-    data: bytes = reply.ReplyPacket()
-    return data
-
-
 def other_secret(request: Any) -> bytes:
     request.secret = b"another"
     data = accept(request, PAIR)
@@ -175,7 +164,7 @@ def foreign_proxy_state(request: Any) -> bytes:
     ("forge", "error"),
     [
         (unsigned, "it has no Message-Authenticator"),
-        (wrongly_signed, "it has a wrong authenticator"),
+        (lambda request: wrongly_signed(request, PAIR), "it has a wrong authenticator"),
         (other_secret, "it has a wrong authenticator"),
         (foreign_proxy_state, "it has a wrong authenticator"),
         (lambda request: accept(request, PAIR)[:30], "it is no RADIUS packet: Packet has invalid length"),
