@@ -42,6 +42,8 @@ _NONCE: Final = 12  # bytes, of AES-GCM
 _SHORTEST_MASTER: Final = 16  # bytes
 _LARGEST_FILE: Final = 65_536  # bytes
 _LONGEST_NAME: Final = 240  # bytes of a file's name, which may be 255 long
+_CREDENTIALS: Final = Path("/run/credentials")
+"""Where systemd gives a service its credentials: closed to others, though an access list makes the mode look open."""
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -224,7 +226,7 @@ def _master(path: Path) -> bytes:
             f"{path} is missing; make a master key with: (umask 077; openssl rand -hex 32 > {path}), and keep a copy"
         ) from None
     mode = path.stat().st_mode
-    if mode & _OTHERS:
+    if mode & _OTHERS and not path.is_relative_to(_CREDENTIALS):
         raise KeyFileError(f"{path} is open to other users (mode {mode & 0o777:04o}): chmod 600 {path}")
     master = content.strip()
     if len(master) < _SHORTEST_MASTER:
@@ -252,11 +254,17 @@ def _split(content: bytes, at: int) -> tuple[bytes, bytes]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """All of it or nothing, also when the power fails: readers see the old file or the new one."""
+    """All of it or nothing, also when the power fails: readers see the old file or the new one.
+
+    What root writes is the directory's owner's, as whom the daemon may run.
+    """
+    owner = path.parent.stat()
     new = path.with_name(f".{path.name[: _LONGEST_NAME - 16]}.{token_bytes(4).hex()}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

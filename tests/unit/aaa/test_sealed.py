@@ -106,6 +106,25 @@ def test_files_are_for_their_owner_only(directory: KeyDirectory, tmp_path: Path)
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "keys").iterdir()} == {0o600}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for another user")
+def test_what_root_writes_is_the_directorys_owners(directory: KeyDirectory, tmp_path: Path) -> None:
+    os.chown(tmp_path / "keys", 12345, 54321)
+    directory.put(PEER, (ONE,))
+    written = (tmp_path / "keys" / f"{PEER}.key").stat()
+    assert (written.st_uid, written.st_gid, stat.S_IMODE(written.st_mode)) == (12345, 54321, 0o600)
+
+
+def test_a_credential_of_systemd_may_look_open(
+    tmp_path: Path, master: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its access list for the service's user shows as permissions of the group."""
+    master.chmod(0o440)
+    with pytest.raises(KeyFileError, match="open to other users"):
+        KeyDirectory.create(tmp_path / "keys", master)
+    monkeypatch.setattr(sealed, "_CREDENTIALS", tmp_path)
+    assert KeyDirectory.create(tmp_path / "keys", master).get(PEER) == ()
+
+
 def test_a_file_under_another_name_does_not_open(directory: KeyDirectory, tmp_path: Path) -> None:
     directory.put(PEER, (ONE,))
     other = PEER + 1
