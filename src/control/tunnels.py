@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
+from mobileip.control.captures import Captures
 from mobileip.control.core.actions import (
     BroadcastDelivery,
     DeliveryStyle,
@@ -133,6 +134,7 @@ class Tunnels:
             )
         except OSError as error:
             raise ActionError(error.strerror or str(error)) from error
+        self.captures = Captures(self._engine)
 
     @property
     def event_fd(self) -> int:

@@ -140,6 +140,31 @@ cdef extern from "mip_stats.h" nogil:
         mip_tunnel tunnel
         mip_sum direction[2]
 
+cdef extern from "mip_capture.h" nogil:
+    enum:
+        MIP_THREADS
+
+    enum:
+        MIP_CAPTURES
+
+    enum mip_capture_layer:
+        MIP_CAPTURE_OUTER
+        MIP_CAPTURE_INNER
+
+    struct mip_captured:
+        uint64_t time_ns
+        uint32_t captured
+        uint32_t length
+        uint16_t drop
+        uint8_t layer
+        uint8_t direction
+
+    struct mip_capture_ring:
+        pass
+
+    bint mip_capture_take(mip_capture_ring *r, mip_captured *captured, uint8_t *out) noexcept
+    uint64_t mip_capture_lost(const mip_capture_ring *r, mip_capture_layer layer) noexcept
+
 cdef extern from "mip_place.h" nogil:
     enum:
         MIP_LINK_ADDRESS
@@ -202,4 +227,6 @@ cdef extern from "mip_engine.h" nogil:
 
     void mip_engine_drops(const mip_engine *e, mip_amount (*drops)[MIP_DROP_END]) noexcept
     void mip_engine_counters(const mip_engine *e, uint64_t *drops, uint64_t *counters) noexcept
+    int mip_engine_capture(mip_engine *e, uint32_t address_be, uint32_t snap, int *fd) noexcept
+    void mip_engine_capture_end(mip_engine *e, int number) noexcept
     size_t mip_engine_events(mip_engine *e, mip_event *out, size_t cap) noexcept

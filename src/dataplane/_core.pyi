@@ -10,6 +10,7 @@ from typing_extensions import Buffer
 
 from mobileip.dataplane.model import (
     Amount,
+    Capture,
     Decapsulated,
     Encapsulation,
     Install,
@@ -140,6 +141,15 @@ class DropCount:
     into: Amount
 
 @dataclass(frozen=True, slots=True)
+class CapturedPacket:
+    time: int
+    inner: bool
+    inbound: bool
+    drop: DropReason | None
+    length: int
+    data: bytes
+
+@dataclass(frozen=True, slots=True)
 class EngineEvent:
     type: EventType
     address: IPv4Address
@@ -168,6 +178,12 @@ def icmp_fragmentation_needed(
 def encapsulate_nested(packet: Buffer, tunnel: Tunnel, ident: int) -> bytes: ...
 def clamp_mss(packet: Buffer, mtu: int) -> bytes: ...
 def fragment(packet: Buffer, mtu: int) -> list[bytes]: ...
+
+class CaptureReader:
+    def __init__(self, descriptor: int) -> None: ...
+    def take(self) -> list[CapturedPacket]: ...
+    def lost(self) -> tuple[int, int]: ...
+    def close(self) -> None: ...
 
 class Engine:
     def __init__(
@@ -215,4 +231,6 @@ class Engine:
     def carried(self, cursor: int = 0) -> tuple[int, list[tuple[int, int, int]]]: ...
     def counters(self) -> dict[str, int]: ...
     def drops(self) -> list[DropCount]: ...
+    def capture(self, address: IPv4Address | None = None, snap: int = ...) -> Capture: ...
+    def end_capture(self, number: int) -> None: ...
     def drain_events(self) -> list[EngineEvent]: ...

@@ -4,6 +4,7 @@ No algorithm lives here.  Everything that may wait runs without the GIL.
 """
 
 import errno
+import mmap
 import os
 import threading
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from libc.string cimport memcpy, memset
 from mobileip.dataplane.errors import apply_error, open_error, port_error
 from mobileip.dataplane.model import (
     Amount,
+    Capture,
     Decapsulated,
     Encapsulation,
     Flag,
@@ -67,15 +69,6 @@ class Drop(Exception):
     def __init__(self, reason):
         super().__init__(reason.meaning)
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class DropCount:
-    """How much was dropped for a reason: ``out``, on the way into tunnels, and ``into`` this host."""
-
-    reason: DropReason
-    out: Amount
-    into: Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +142,7 @@ cdef object _tunnel(const mip_tunnel *t):
 
 
 include "_functions.pxi"
+include "_packets.pxi"
 
 
 cdef class Engine:
@@ -456,6 +450,30 @@ cdef class Engine:
                       _amount(&amounts[<int>MIP_IN][<int>reason]))
             for reason in DropReason
         ]
+
+    def capture(self, address=None, uint32_t snap=MIP_PACKET_MAX) -> Capture:
+        """Copies what goes into tunnels and out of them, until end_capture(); the descriptor is the caller's.
+
+        Of those with ``address`` as home address or at an end, or of all; ``snap`` bytes of a packet at most.
+        What a reader leaves no room for is counted.  Raises OSError: EBUSY when there are too many.
+        """
+        cdef int fd = -1, number
+        with self._lock:
+            number = mip_engine_capture(
+                self._open(), 0 if address is None else _address_be(address), snap, &fd)
+        if number < 0:
+            raise OSError(-number, "there are too many captures" if -number == errno.EBUSY
+                          else f"memory for a capture: {os.strerror(-number)}")
+        return Capture(number, fd)
+
+    def end_capture(self, int number) -> None:
+        """Nothing is copied any more; does nothing if that capture has ended."""
+        with self._lock:
+            if not 0 <= number < <int>MIP_CAPTURES:
+                raise ValueError(f"there is no capture {number}")
+            if self._engine != NULL:  # what is closed has ended all of them
+                with nogil:
+                    mip_engine_capture_end(self._engine, number)
 
     def drain_events(self) -> list:
         """Takes the events that came since the last call."""

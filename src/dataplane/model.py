@@ -228,6 +228,14 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True)
+class Capture:
+    """A capture that goes on: its number, and the descriptor of the memory that its packets come by."""
+
+    number: int
+    descriptor: int
+
+
+@dataclass(frozen=True, slots=True)
 class NextHop:
     """Where datagrams from ``local`` to ``remote`` go next: the index of an Ethernet-like interface, the address there.
 

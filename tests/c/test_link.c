@@ -90,6 +90,16 @@ void mip_worker_tunnel_super(struct mip_worker *w, const struct mip_packet *p, c
 	ttl = inner->ttl;
 }
 
+void mip_worker_capture_drop(struct mip_worker *w, enum mip_drop drop, const struct mip_tunnel *t,
+			     const struct mip_packet *p)
+{
+	(void)w;
+	(void)drop;
+	(void)t;
+	(void)p;
+	CHECK(false && "nobody captures");
+}
+
 void mip_worker_too_big(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t)
 {
 	(void)w;

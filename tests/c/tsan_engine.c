@@ -17,10 +17,12 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "mip_capture.h"
 #include "mip_engine.h"
 
 enum { SECONDS = 4, STRANGERS = 200, GSO_UDP_L4 = 5 };
@@ -237,6 +239,28 @@ static void look(struct mip_engine *e, uint64_t counters[MIP_COUNTER_END])
 	mip_engine_counters(e, drops, counters);
 }
 
+/* What is captured while everything else goes on, and that one can end a capture at any time. */
+static uint64_t capture(struct mip_engine *e, uint32_t address_be)
+{
+	static uint8_t packet[MIP_PACKET_MAX];
+	struct mip_captured c;
+	struct mip_capture_ring *rings;
+	uint64_t count = 0;
+	int fd, number = mip_engine_capture(e, address_be, 128, &fd);
+
+	CHECK(number >= 0);
+	rings = mmap(NULL, MIP_THREADS * sizeof(*rings), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(rings != MAP_FAILED && ftruncate(fd, 0) < 0);
+	usleep(10000);
+	for (int d = 0; d < MIP_THREADS; d++)
+		for (; mip_capture_take(&rings[d], &c, packet); count++)
+			CHECK(c.captured <= 128 && c.captured <= c.length && c.drop < MIP_DROP_END);
+	mip_engine_capture_end(e, number);
+	munmap(rings, MIP_THREADS * sizeof(*rings));
+	close(fd);
+	return count;
+}
+
 int main(void)
 {
 	struct mip_config config = {
@@ -249,7 +273,7 @@ int main(void)
 		.underlay = MIP_UNDERLAY_PACKET,
 	};
 	uint32_t home_be = check_address(198, 51, 100, 7);
-	uint64_t counters[MIP_COUNTER_END], changes = 0;
+	uint64_t counters[MIP_COUNTER_END], changes = 0, captured = 0;
 	struct mip_engine *e;
 	enum mip_stage stage;
 	pthread_t thread;
@@ -270,8 +294,11 @@ int main(void)
 	for (int round = 0; round < 2; round++) {
 		CHECK(mip_engine_start(e) == 0);
 		for (time_t end = time(NULL) + SECONDS / 2; time(NULL) < end; look(e, counters))
-			for (int i = 0; i < 100; i++, changes++)
+			for (int i = 0; i < 100; i++, changes++) {
 				change(e, home_be);
+				if (i % 20 == 0)
+					captured += capture(e, i % 40 ? home_be : 0);
+			}
 		mip_engine_stop(e);
 	}
 	atomic_store(&done, true);
@@ -288,6 +315,7 @@ int main(void)
 	CHECK(counters[MIP_COUNTER_SUPER_PACKETS] > 0 && counters[MIP_COUNTER_COALESCED_PACKETS] > 0);
 	CHECK(counters[MIP_COUNTER_PAST_ROUTING] > 0 &&
 	      counters[MIP_COUNTER_PAST_ROUTING] < counters[MIP_COUNTER_ENCAPSULATED_PACKETS]);
+	CHECK(captured > 1000);
 	mip_engine_close(e);
 	return 0;
 }

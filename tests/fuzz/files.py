@@ -15,7 +15,7 @@ import click
 from pydantic import BaseModel
 
 from mobileip.control.agent import settings
-from mobileip.control.cli.capture import CaptureError, ControlPacket, control_packet, frames, is_capture
+from mobileip.control.cli.capture_files import CaptureError, ControlPacket, control_packet, frames, is_capture
 from mobileip.control.cli.decode import decode
 from mobileip.control.config.load import examine
 from mobileip.control.config.model import Config

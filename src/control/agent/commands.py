@@ -1,7 +1,8 @@
-"""What an operator can ask of a running daemon over its control socket: show, clear, debug, filter, reload."""
+"""What an operator can ask of a running daemon over its control socket: show, clear, debug, capture, filter, reload."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from ipaddress import IPv4Address
 from itertools import chain
@@ -9,13 +10,16 @@ from typing import Any, Protocol
 
 from mobileip.control.agent import clock, configured, trial, views
 from mobileip.control.agent.debug import MOST_FOLLOWERS, Followers, Node, TooManyFollowers
+from mobileip.control.captures import LONGEST_PACKET
 from mobileip.control.config.model import Config
 from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.core.events import ClearBinding, ClearVisitor, Event
 from mobileip.control.core.mobile import MobileNode
 from mobileip.control.core.tunnel_state import TunnelStates
-from mobileip.control.ops.control_socket import ControlError, Handler
+from mobileip.control.ops.control_socket import ControlError, Handler, Loan
 from mobileip.control.ops.journal import Journal
+from mobileip.control.ops.log import logger
+from mobileip.control.ports import ActionError
 from mobileip.control.tunnels import Tunnels
 
 Arguments = Mapping[str, object]
@@ -48,6 +52,7 @@ def handlers(daemon: Daemon) -> dict[str, Handler]:
         "show": lambda arguments: _show(daemon, arguments),
         "clear": lambda arguments: _clear(daemon, arguments),
         "debug": lambda arguments: _debug(daemon, arguments),
+        "capture": lambda arguments: _capture(daemon, arguments),
         "filter": lambda arguments: trial.trial(daemon.config, trial.applicant(arguments)),
         "reload": lambda _: daemon.reload(),
     }
@@ -147,3 +152,31 @@ def _debug(daemon: Daemon, arguments: Arguments) -> AsyncGenerator[Row, None]:
         return daemon.followers.follow(node)
     except TooManyFollowers:
         raise ControlError(f"there are {MOST_FOLLOWERS} who follow a node already") from None
+
+
+# ---- capture
+
+
+def _capture(daemon: Daemon, arguments: Arguments) -> Loan:
+    """``{"address": ..., "snap": bytes}``: a descriptor by which the packets of these tunnels come.
+
+    With it come the name of the tunnel device, and how many tunnels there are now that have the address.
+    """
+    address, tunnels = _address(arguments, "address"), daemon.tunnels
+    snap = arguments.get("snap", LONGEST_PACKET)
+    if not isinstance(snap, int) or not 1 <= snap <= LONGEST_PACKET:
+        raise ControlError(f"snap {snap!r} is not between 1 and {LONGEST_PACKET} bytes")
+    try:
+        capture = tunnels.captures.begin(address, snap)
+    except ActionError as error:
+        raise ControlError(str(error)) from None
+    ends = [(one.tunnel.home_address, one.tunnel.local, one.tunnel.remote) for one in tunnels.status()]
+    found = sum(address is None or address in some for some in ends)
+    logger().info("capture-began", address=address, snap=snap)
+
+    def close() -> None:
+        tunnels.captures.end(capture.number)
+        os.close(capture.descriptor)
+        logger().info("capture-ended", address=address)
+
+    return Loan({"device": daemon.config.daemon.tunnel_device, "tunnels": found}, capture.descriptor, close)

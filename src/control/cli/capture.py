@@ -1,163 +1,195 @@
-"""Reads IPv4 packets out of capture files: pcap, and pcapng without options we do not need."""
+"""``mobileip capture``: what goes in and out of tunnels, into a file for Wireshark."""
 
 from __future__ import annotations
 
-import struct
+import select
+import signal
+import socket
+import sys
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
-from typing import Final
+from pathlib import Path
+from typing import Any, BinaryIO
 
-from mobileip.control.types import NANOSECONDS, REGISTRATION_PORT, Endpoint
+import click
 
-_PCAP_MAGIC: Final = {  # file's first bytes: byte order, fractions of a second
-    b"\xd4\xc3\xb2\xa1": ("<", 1_000_000),
-    b"\xa1\xb2\xc3\xd4": (">", 1_000_000),
-    b"\x4d\x3c\xb2\xa1": ("<", NANOSECONDS),
-    b"\xa1\xb2\x3c\x4d": (">", NANOSECONDS),
-}
-_SECTION, _INTERFACE, _SIMPLE_PACKET, _PACKET = 0x0A0D0D0A, 1, 3, 6  # pcapng block types
-_PCAPNG_MAGIC: Final = b"\n\r\r\n"
-_IF_TSRESOL: Final = 9
-_VLAN: Final = (0x8100, 0x88A8)
-_IPV4: Final = 0x0800
-_ICMP, _UDP = 1, 17
-_END_OF_TIME: Final = 253_402_300_800 * NANOSECONDS  # the year 10000, of which no calendar of ours knows
+from mobileip import __version__
+from mobileip.control.captures import LONGEST_PACKET, CapturedPacket, CaptureReader
+from mobileip.control.cli import pcapng, target
+from mobileip.control.ops.control_socket import ControlError, borrow
+
+_PAUSE = 0.02  # seconds between looks at a ring that was empty
 
 
-class CaptureError(ValueError):
-    """The file is no capture that we can read; ``str()`` is one sentence."""
+@click.command(
+    epilog="""\b
+Examples:
+  mobileip capture --tunnel 10.1.0.5 tunnel.pcapng
+  mobileip capture --tunnel 198.51.100.1 --seconds 10 --snap 128 headers.pcapng
+  mobileip capture - | tshark -r - -Y icmp
+"""
+)
+@click.argument("output", type=click.Path(allow_dash=True, dir_okay=False))
+@click.option("--tunnel", metavar="ADDRESS", help="Only of the tunnels with this home address or end.")
+@click.option("--count", metavar="N", type=click.IntRange(min=1), help="End after so many packets.")
+@click.option("--seconds", metavar="S", type=click.FloatRange(min=0, min_open=True), help="End after a time.")
+@click.option(
+    "--snap",
+    metavar="BYTES",
+    type=click.IntRange(1, LONGEST_PACKET),
+    default=LONGEST_PACKET,
+    help="At most so many bytes of each packet.",
+)
+@target.options
+def capture(
+    output: str,
+    tunnel: str | None,
+    count: int | None,
+    seconds: float | None,
+    snap: int,
+    path: target.Find,
+) -> None:
+    """Capture what goes into tunnels and out of them: every packet twice, with its outer header (interface "outer") and
+    without ("inner"), and those that are dropped with the reason as a comment. Ends with Ctrl-C, or with the daemon.
 
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """``number`` counts from 1; ``wall`` in ns since 1970 is ``None`` where the file gives no time."""
-
-    number: int
-    wall: int | None
-    link_type: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ControlPacket:
-    """Payload of UDP port 434, or of an ICMP router discovery message (then the ports are ``None``)."""
-
-    source: Endpoint | IPv4Address
-    destination: Endpoint | IPv4Address
-    payload: bytes
-    icmp: bool
-
-
-def is_capture(data: bytes) -> bool:
-    return data[:4] == _PCAPNG_MAGIC or data[:4] in _PCAP_MAGIC
-
-
-def frames(data: bytes) -> Iterator[Frame]:
-    """:raises CaptureError: the file ends inside a packet, or contradicts itself."""
+    OUTPUT is a pcapng file, or - for the standard output. ADDRESS is a home address, or the local or remote end of
+    tunnels, as mobileip show tunnels has them; without --tunnel it is all tunnels. A tunnel need not be there yet, and
+    a node may move meanwhile. Forwarding never waits for this: packets that come quicker than they can be written are
+    left out and counted, here and in the file; --snap makes that less likely.
+    """
+    address = _address(tunnel)
+    where = path()
     try:
-        yield from _pcapng(data) if data[:4] == _PCAPNG_MAGIC else _pcap(data)
-    except (struct.error, IndexError, KeyError):
-        raise CaptureError("the capture file ends too early or is damaged") from None
+        with (
+            _opened(output) as file,
+            borrow(where, "capture", address=None if address is None else str(address), snap=snap) as lent,
+            closing(_reader(lent.descriptor)) as reader,
+        ):
+            if address is not None and not lent.arguments["tunnels"]:
+                click.echo(f"no tunnel has the address {address} now: waiting for one", err=True)
+            click.echo("capturing; Ctrl-C ends it", err=True)
+            writing = _Writing(file, reader, count)
+            writing.begin(lent.arguments["device"], snap)
+            ended = _run(writing, lent.connection, seconds)
+    except ControlError as error:
+        raise click.ClickException(str(error)) from None
+    except BrokenPipeError:
+        sys.stderr.close()  # who read what we wrote has gone: nobody to tell
+        return
+    except OSError as error:
+        raise click.ClickException(f"cannot write {output}: {error.strerror or error}") from None
+    click.echo(writing.summary(), err=True)
+    if ended:
+        raise click.ClickException("the daemon has ended; the file is complete up to then")
 
 
-def control_packet(frame: Frame) -> ControlPacket | None:
-    """What the frame carries for us; ``None`` for all other traffic."""
-    packet = _network_layer(frame)
-    return None if packet is None else from_ipv4(packet)
+def _address(text: str | None) -> IPv4Address | None:
+    try:
+        return None if text is None else IPv4Address(text)
+    except ValueError:
+        raise click.UsageError(
+            f"--tunnel {text!r} is no IPv4 address; take one that mobileip show tunnels has"
+        ) from None
 
 
-def from_ipv4(packet: bytes) -> ControlPacket | None:
-    """The same for an IPv4 packet without a link-layer header. Fragments are not put together."""
-    if len(packet) < 20 or packet[0] >> 4 != 4:
-        return None
-    length, fragment, protocol = struct.unpack_from("!2xH2xHxB", packet)
-    source, destination = IPv4Address(packet[12:16]), IPv4Address(packet[16:20])
-    body = packet[(packet[0] & 15) * 4 : length or len(packet)]  # length 0: offloaded segmentation
-    if fragment & 0x3FFF:
-        return None
-    if protocol == _ICMP and body[:1] in (b"\x09", b"\x0a"):
-        return ControlPacket(source, destination, body, icmp=True)
-    if protocol == _UDP and len(body) >= 8:
-        source_port, destination_port, udp_length = struct.unpack_from("!HHH", body)
-        if REGISTRATION_PORT in (source_port, destination_port):
-            ends = Endpoint(source, source_port), Endpoint(destination, destination_port)
-            return ControlPacket(*ends, body[8 : max(udp_length, 8)], icmp=False)
-    return None
+def _reader(descriptor: int) -> CaptureReader:
+    try:
+        return CaptureReader(descriptor)
+    except ValueError:
+        raise ControlError(
+            "the daemon is another version of mobileip: restart it, or use its command"
+        ) from None
 
 
-def _network_layer(frame: Frame) -> bytes | None:
-    """The IPv4 packet in a frame; link types as in the registry of tcpdump.org."""
-    data = frame.data
-    match frame.link_type:
-        case 1:  # Ethernet
-            at = 12
-            while int.from_bytes(data[at : at + 2], "big") in _VLAN:
-                at += 4
-            kind, start = data[at : at + 2], at + 2
-        case 12 | 101 | 228:  # raw IP
-            return data
-        case 113:  # Linux cooked
-            kind, start = data[14:16], 16
-        case 276:  # Linux cooked, version 2
-            kind, start = data[0:2], 20
-        case other:
-            raise CaptureError(f"link type {other} of the capture is not known")
-    return data[start:] if int.from_bytes(kind, "big") == _IPV4 else None
+@contextmanager
+def _opened(output: str) -> Iterator[BinaryIO]:
+    if output == "-":
+        if sys.stdout.isatty():
+            raise click.UsageError(
+                "a capture is no text: send it to a file or a program, not to the terminal"
+            )
+        yield sys.stdout.buffer
+        return
+    with Path(output).open("wb") as file:
+        yield file
 
 
-def _pcap(data: bytes) -> Iterator[Frame]:
-    order, fractions = _PCAP_MAGIC[data[:4]]
-    (link_type,) = struct.unpack_from(order + "I", data, 20)
-    offset, number = 24, 0
-    while offset < len(data):
-        whole, part, captured, _ = struct.unpack_from(order + "IIII", data, offset)
-        offset += 16
-        number += 1
-        wall = whole * NANOSECONDS + part * (NANOSECONDS // fractions)
-        yield Frame(number, wall, link_type & 0xFFFF, _exactly(data, offset, captured))
-        offset += captured
+@dataclass
+class _Writing:
+    """Packets from ``reader`` to ``file``, at most ``most`` of them."""
+
+    file: BinaryIO
+    reader: CaptureReader
+    most: int | None
+    started: int = field(default_factory=time.time_ns)
+    written: list[int] = field(default_factory=lambda: [0, 0])  # by interface
+    lost: tuple[int, int] = (0, 0)  # likewise, at the end
+
+    @property
+    def full(self) -> bool:
+        return self.most is not None and sum(self.written) >= self.most
+
+    def begin(self, device: str, snap: int) -> None:
+        self.file.write(pcapng.header(f"mobileip {__version__}", device, snap))
+        self.file.flush()
+
+    def some(self) -> bool:
+        """Write what has come; whether there was anything."""
+        packets = self.reader.take()
+        if self.most is not None:
+            packets = packets[: self.most - sum(self.written)]
+        for one in packets:
+            self.written[_interface(one)] += 1
+            self.file.write(_block(one))
+        self.file.flush()
+        return bool(packets)
+
+    def end(self) -> None:
+        now = time.time_ns()
+        self.lost = self.reader.lost()
+        for interface, lost in enumerate(self.lost):
+            received = self.written[interface] + lost
+            self.file.write(pcapng.statistics(interface, self.started, now, received, lost))
+        self.file.flush()
+
+    def summary(self) -> str:
+        outer, inner = self.written
+        text = f"{outer + inner} packets written: {outer} outer, {inner} inner"
+        lost = sum(self.lost)
+        return f"{text}; {lost} left out, which came quicker than they could be written" if lost else text
 
 
-def _pcapng(data: bytes) -> Iterator[Frame]:
-    order, offset, number = "<", 0, 0
-    interfaces: list[tuple[int, int]] = []  # link type, time units per second
-    while offset < len(data):
-        if data[offset : offset + 4] == _PCAPNG_MAGIC:
-            order, interfaces = ("<" if data[offset + 8] == 0x4D else ">"), []
-        kind, total = struct.unpack_from(order + "II", data, offset)
-        block = _exactly(data, offset, total)[8:-4]
-        if total < 12:
-            raise CaptureError(f"block at byte {offset} of the capture has length {total}")
-        offset += total
-        if kind == _INTERFACE:
-            interfaces.append((struct.unpack_from(order + "H", block)[0], _time_units(block[8:], order)))
-        elif kind == _PACKET:
-            interface, high, low, captured = struct.unpack_from(order + "IIII", block)
-            link_type, units = interfaces[interface]
-            number += 1
-            wall = (high << 32 | low) * NANOSECONDS // units
-            if wall >= _END_OF_TIME:
-                raise CaptureError(f"packet {number} of the capture is dated after the year 9999")
-            yield Frame(number, wall, link_type, _exactly(block, 20, captured))
-        elif kind == _SIMPLE_PACKET:
-            number += 1
-            (length,) = struct.unpack_from(order + "I", block)
-            yield Frame(number, None, interfaces[0][0], block[4 : 4 + length])
+def _run(writing: _Writing, connection: socket.socket, seconds: float | None) -> bool:
+    """Until one of its ends; whether it was the daemon's."""
+    interrupted: list[int] = []
+    gone: list[Any] = []
+    deadline = None if seconds is None else time.monotonic() + seconds
+    before = [
+        (number, signal.signal(number, lambda number, _: interrupted.append(number)))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    ]
+    try:
+        while not (interrupted or gone or writing.full):
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+            some = writing.some()
+            gone, _, _ = select.select([connection], [], [], 0 if some else _PAUSE)
+        # What came before the end; traffic goes on, so only once.
+        writing.some()
+        writing.end()
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+    return bool(gone)
 
 
-def _time_units(options: bytes, order: str) -> int:
-    """Units of time per second, from option if_tsresol: a power of ten or, with the top bit, of two."""
-    while len(options) >= 4:
-        code, length = struct.unpack_from(order + "HH", options)
-        if code == _IF_TSRESOL:
-            resolution = options[4]
-            return int(2 ** (resolution & 0x7F) if resolution & 0x80 else 10**resolution)
-        options = options[4 + (length + 3) // 4 * 4 :]
-    return 1_000_000
+def _interface(one: CapturedPacket) -> int:
+    return pcapng.INNER if one.inner else pcapng.OUTER
 
 
-def _exactly(data: bytes, offset: int, length: int) -> bytes:
-    if offset + length > len(data):
-        raise CaptureError("the capture file ends inside a packet")
-    return data[offset : offset + length]
+def _block(one: CapturedPacket) -> bytes:
+    comment = f"dropped: {one.drop.label}, {one.drop.meaning}" if one.drop else ""
+    return pcapng.packet(_interface(one), one.time, one.data, one.length, one.inbound, comment)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from mobileip.control.cli.capture import (
+from mobileip.control.cli.capture_files import (
     CaptureError,
     ControlPacket,
     Frame,

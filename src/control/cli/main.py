@@ -22,6 +22,7 @@ _COMMANDS: Final = {
         "show": "Ask it what it knows: bindings, visitors, violations, counters and more.",
         "clear": "Take a binding or a visitor away.",
         "debug": "Follow one mobile node's messages as they come.",
+        "capture": "Write what goes in and out of a tunnel to a file for Wireshark.",
         "reload": "Apply a changed configuration file without losing a binding.",
     },
     "Finding out": {

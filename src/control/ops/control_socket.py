@@ -2,7 +2,8 @@
 
 A request is ``{"command": "show", "what": "bindings"}``; everything but ``command`` are its arguments. The
 answer is ``{"result": 0, "text": "", "arguments": ...}``: 0 done, 1 failed, 2 no such command here. A command
-that follows something answers so too, and then sends one object a line until either end closes. Access is by
+that follows something answers so too, and then sends one object a line until either end closes; one that lends
+a descriptor sends it with the answer (SCM_RIGHTS), and takes it back when the client closes. Access is by
 the file's mode, 0660: the daemon's user, and the group that the operator says.
 """
 
@@ -17,6 +18,7 @@ import os
 import socket
 import stat
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
 from inspect import isawaitable
 from itertools import islice
 from pathlib import Path
@@ -47,12 +49,30 @@ class ControlError(Exception):
         self.result = result
 
 
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """A descriptor for the client, beside the answer's ``arguments``; ``close`` is called when the client leaves."""
+
+    arguments: object
+    descriptor: int
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Borrowed:
+    """What :class:`Loan` is at the client; ``connection`` becomes readable when the daemon ends."""
+
+    arguments: Any
+    descriptor: int
+    connection: socket.socket
+
+
 class ControlServer:
     """Serves ``handlers`` by command name on ``path``.
 
-    A handler takes the arguments and returns (or awaits) what :func:`plain` can render, or an asynchronous
-    generator of such to be followed; it raises :class:`ControlError` to refuse. The socket that a dead daemon
-    left is replaced, a living one's is not.
+    A handler takes the arguments and returns (or awaits) what :func:`plain` can render, an asynchronous
+    generator of such to be followed, or a :class:`Loan`; it raises :class:`ControlError` to refuse. The socket that
+    a dead daemon left is replaced, a living one's is not.
     """
 
     def __init__(self, path: Path, handlers: Mapping[str, Handler], group: str | None = None) -> None:
@@ -124,6 +144,9 @@ class ControlServer:
                     if isinstance(content, AsyncGenerator):
                         await _follow(reader, writer, content)
                         return
+                    if isinstance(content, Loan):
+                        await _lend(reader, writer, content)
+                        return
                     await _answer(writer, result, text, content)
                 except TypeError as error:  # a row that has no plain form; half the answer is out already
                     _log_fault(request, error)
@@ -151,7 +174,7 @@ class ControlServer:
                 answer, list | tuple | Iterator
             ):  # rendered piece by piece; a snapshot all the same
                 return DONE, "", list(answer)
-            return DONE, "", answer if isinstance(answer, AsyncGenerator) else plain(answer)
+            return DONE, "", answer if isinstance(answer, AsyncGenerator | Loan) else plain(answer)
         except ControlError as refusal:
             return refusal.result, str(refusal), None
         except Exception as error:  # a fault of ours in one command must not end the daemon, nor stay unseen
@@ -202,6 +225,20 @@ async def _follow(
             task.cancel()
         await asyncio.gather(pump, gone, return_exceptions=True)
         await content.aclose()
+
+
+async def _lend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, loan: Loan) -> None:
+    """Sends the answer and with it the descriptor; then waits until the client leaves."""
+    try:
+        line = "".join(_pieces(DONE, "", plain(loan.arguments))).encode()
+        writer.transport.set_write_buffer_limits(0)
+        async with asyncio.timeout(PATIENCE):
+            await writer.drain()  # earlier answers, which must not come behind this one
+        with writer.get_extra_info("socket").dup() as connection:
+            socket.send_fds(connection, [line], [loan.descriptor])
+        await reader.read(1)
+    finally:
+        loan.close()
 
 
 async def _pump(writer: asyncio.StreamWriter, content: AsyncGenerator[object, None]) -> None:
@@ -335,29 +372,64 @@ def follow(
 
 
 @contextlib.contextmanager
+def borrow(
+    path: Path, command: str, *, patience: float = 10.0, **arguments: object
+) -> Generator[Borrowed, None, None]:
+    """As :func:`call`, of a command that lends a descriptor, until the end of the block."""
+    descriptors: list[int] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        try:
+            with _explained(path, patience):
+                _send(connection, path, command, arguments, patience)
+                line, descriptors, _, _ = socket.recv_fds(connection, LARGEST_REQUEST, 1)
+                while line and not line.endswith(b"\n") and (more := connection.recv(LARGEST_REQUEST)):
+                    line += more
+            content = _content(path, line)
+            if not descriptors:
+                raise ControlError(f"the daemon at {path} answered without what was asked for")
+            yield Borrowed(content, descriptors[0], connection)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
 def _asked(
     path: Path, command: str, arguments: Mapping[str, object], patience: float
 ) -> Iterator[tuple[object, Iterator[bytes]]]:
     """The content of the answer, and the lines that come after it with no limit of time."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, connection.makefile("rb") as stream:
-        connection.settimeout(patience)
-        try:
-            connection.connect(str(path))
-            connection.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
+        with _explained(path, patience):
+            _send(connection, path, command, arguments, patience)
             line = stream.readline()
-        except FileNotFoundError:
-            raise ControlError(f"no daemon runs at {path}: there is no such socket") from None
-        except ConnectionRefusedError:
-            raise ControlError(f"no daemon runs at {path}: one that was killed left the socket") from None
-        except PermissionError:
-            raise ControlError(f"no access to {path}: run as root or as a member of its group") from None
-        except TimeoutError:
-            raise ControlError(f"the daemon at {path} does not answer (waited {patience:g} s)") from None
-        except OSError as error:
-            raise ControlError(f"cannot ask the daemon at {path}: {error.strerror or error}") from None
         content = _content(path, line)
         connection.settimeout(None)
         yield content, iter(stream)
+
+
+def _send(
+    connection: socket.socket, path: Path, command: str, arguments: Mapping[str, object], patience: float
+) -> None:
+    connection.settimeout(patience)
+    connection.connect(str(path))
+    connection.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
+
+
+@contextlib.contextmanager
+def _explained(path: Path, patience: float) -> Iterator[None]:
+    """What goes wrong inside as one sentence."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise ControlError(f"no daemon runs at {path}: there is no such socket") from None
+    except ConnectionRefusedError:
+        raise ControlError(f"no daemon runs at {path}: one that was killed left the socket") from None
+    except PermissionError:
+        raise ControlError(f"no access to {path}: run as root or as a member of its group") from None
+    except TimeoutError:
+        raise ControlError(f"the daemon at {path} does not answer (waited {patience:g} s)") from None
+    except OSError as error:
+        raise ControlError(f"cannot ask the daemon at {path}: {error.strerror or error}") from None
 
 
 def _content(path: Path, line: bytes) -> object:

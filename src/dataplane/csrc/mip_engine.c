@@ -133,6 +133,8 @@ static void set_up_workers(struct mip_engine *e, const struct mip_config *config
 		struct mip_worker *w = &e->worker[d];
 
 		w->table = &e->table;
+		w->captures = &e->captures;
+		w->number = (uint8_t)d;
 		w->traffic = e->stats.traffic[d];
 		w->sent = e->stats.traffic[d == MIP_IN ? (int)MIP_DELIVERY : d];
 		w->stopping = &e->stopping;
@@ -202,6 +204,8 @@ void mip_engine_close(struct mip_engine *e)
 	const int fds[] = { e->tun_fd, e->link_fd, e->own_fd, e->stop_fd, e->event_fd };
 
 	mip_engine_stop(e);
+	for (int i = 0; i < MIP_CAPTURES; i++)
+		mip_engine_capture_end(e, i);
 	mip_broadcast_close(&e->broadcast);
 	mip_links_close(&e->links);
 	for (int i = 0; i < MIP_ENCAPS; i++)

@@ -108,6 +108,15 @@ struct mip_amount {
 
 void mip_engine_drops(const struct mip_engine *e, struct mip_amount drops[MIP_DIRECTIONS][MIP_DROP_END]);
 
+/*
+ * Copies what goes in and out of tunnels, both layers, from now on: of those with address_be as home address
+ * or at an end, 0 for all; at most snap bytes of a packet.  The number of the capture, or -EBUSY when there are
+ * MIP_CAPTURES, or another -errno.  *fd: of MIP_THREADS rings (mip_capture.h), for the reader to map; the caller's.
+ */
+int mip_engine_capture(struct mip_engine *e, uint32_t address_be, uint32_t snap, int *fd);
+/* Waits for the threads' present batch.  Nothing happens if it is not armed. */
+void mip_engine_capture_end(struct mip_engine *e, int number);
+
 /* Takes at most cap events. */
 size_t mip_engine_events(struct mip_engine *e, struct mip_event *out, size_t cap);
 

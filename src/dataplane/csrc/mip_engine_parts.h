@@ -20,6 +20,7 @@ struct mip_engine {
 	struct mip_xdp xdp;   /* used only if the underlay is that */
 	struct mip_ring told; /* what no thread tells; under the lock */
 	bool has_xdp;
+	struct mip_captures captures;
 	int tun_fd, link_fd, own_fd, stop_fd, event_fd;
 
 	/* All the memory, mapped at once; pages come when they are touched. */

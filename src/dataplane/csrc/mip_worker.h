@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "mip_bucket.h"
+#include "mip_capture.h"
 #include "mip_coalesce.h"
 #include "mip_encap.h"
 #include "mip_io.h"
@@ -63,6 +64,8 @@ struct mip_worker {
 	const struct mip_receiver *receivers; /* MIP_ENCAPS of them */
 	const struct mip_place *places;       /* mip_links.h */
 	struct mip_xdp *xdp;                  /* inward: whose ports receive too, or null */
+	struct mip_captures *captures;
+	uint8_t number; /* of the thread: enum mip_direction, MIP_BROADCAST or MIP_LINK */
 	int tun_fd, send_fd, stop_fd, event_fd, link_fd;
 	int own_fd;   /* outward: sends as any socket of the node's home address */
 	int nodes_fd; /* inward: to the broadcast thread */
@@ -81,6 +84,10 @@ struct mip_worker {
 	uint64_t wrong_sources; /* not told yet */
 	uint32_t since_wait;    /* packets read since mip_worker_wait() */
 	uint16_t id;
+	uint32_t taps; /* captures that want packets of this batch */
+	uint8_t kept[MIP_BATCH][MIP_CAPTURE_KEPT];
+	uint8_t wanted[MIP_BATCH];  /* if there are such: captures that want what is in the send queue */
+	_Atomic uint32_t capturing; /* mip_captures_begin() */
 
 	pthread_t thread;
 	bool running;
@@ -134,6 +141,34 @@ static inline void mip_worker_clamp(struct mip_worker *w, const struct mip_packe
 		mip_add(&w->counters[MIP_COUNTER_MSS_CLAMPED], 1);
 }
 
+/* For captures: mip_worker_capture.c.  Each is called only if w->taps is not 0. */
+
+/* Which of the captures want packets of t, or p if it has no tunnel. */
+uint32_t mip_worker_wanted(const struct mip_worker *w, const struct mip_tunnel *t,
+			   const struct mip_packet *p);
+void mip_worker_capture(struct mip_worker *w, uint32_t wanted, enum mip_capture_layer layer,
+			enum mip_direction direction, enum mip_drop drop, const struct mip_packet *p);
+/* A packet without its outer header. */
+void mip_worker_capture_drop(struct mip_worker *w, enum mip_drop drop, const struct mip_tunnel *t,
+			     const struct mip_packet *p);
+/* The send queue, after it was sent. */
+void mip_worker_capture_sent(struct mip_worker *w);
+
+/* Around each batch. */
+static inline void mip_worker_begin(struct mip_worker *w)
+{
+	if (atomic_load_explicit(&w->captures->armed, memory_order_relaxed))
+		w->taps = mip_captures_begin(w->captures, &w->capturing);
+}
+
+static inline void mip_worker_end(struct mip_worker *w)
+{
+	if (atomic_load_explicit(&w->capturing, memory_order_relaxed)) {
+		w->taps = 0;
+		atomic_store_explicit(&w->capturing, 0, memory_order_release);
+	}
+}
+
 /* Shared by all. */
 uint64_t mip_now_ns(void);
 void mip_worker_event(struct mip_worker *w, enum mip_event_type type, uint32_t address_be, uint64_t value);
@@ -183,6 +218,8 @@ static inline void mip_worker_drop(struct mip_worker *w, enum mip_drop drop, con
 				   const struct mip_packet *p)
 {
 	mip_worker_count_drop(w, drop, t ? &w->traffic[t->index] : NULL, 1, p->len);
+	if (w->taps)
+		mip_worker_capture_drop(w, drop, t, p);
 }
 
 /* All the segments of a super-packet, whose header is ip; or a packet, and then ip does not matter. */
@@ -192,6 +229,8 @@ static inline void mip_worker_drop_super(struct mip_worker *w, enum mip_drop dro
 {
 	mip_worker_count_drop(w, drop, t ? &w->traffic[t->index] : NULL, super->count,
 			      mip_worker_bytes(p, ip, super));
+	if (w->taps)
+		mip_worker_capture_drop(w, drop, t, p);
 }
 
 #endif

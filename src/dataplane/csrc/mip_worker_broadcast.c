@@ -275,8 +275,10 @@ void *mip_worker_broadcast(void *broadcast)
 		int count = epoll_wait(b->epoll_fd, events, DESCRIPTORS, -1);
 
 		/* One of each in turn: a flood on one link does not silence another. */
+		mip_worker_begin(b->worker);
 		for (int i = 0; i < count; i++)
 			handle(b, events[i].data.u32);
+		mip_worker_end(b->worker);
 	}
 	return NULL;
 }

@@ -127,8 +127,29 @@ static void forward_multicast(struct mip_worker *w, const struct mip_packet *p, 
 	mip_add(&w->traffic[t->index].bytes, p->len);
 }
 
-static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packet *p, struct mip_decap *d,
-		     uint32_t place)
+/* A datagram that was dropped, or without a drop one that is accepted; p: what is in it, or null if that is not known. */
+static void capture_received(struct mip_worker *w, enum mip_drop drop, const struct mip_tunnel *t,
+			     const struct mip_packet *outer, const struct mip_packet *p)
+{
+	uint32_t wanted = mip_worker_wanted(w, t, outer) | (p ? mip_worker_wanted(w, t, p) : 0);
+
+	mip_worker_capture(w, wanted, MIP_CAPTURE_OUTER, MIP_IN, p ? MIP_OK : drop, outer);
+	if (p)
+		mip_worker_capture(w, wanted, MIP_CAPTURE_INNER, MIP_IN, drop, p);
+}
+
+/* t is the datagram's tunnel, or null if it has none; p: likewise. */
+static void drop_received(struct mip_worker *w, enum mip_drop drop, const struct mip_tunnel *t,
+			  const struct mip_packet *outer, const struct mip_packet *p)
+{
+	mip_worker_count_drop(w, drop, t ? &w->traffic[t->index] : NULL, 1, p ? p->len : outer->len);
+	if (w->taps)
+		capture_received(w, drop, t, outer, p);
+}
+
+/* outer: the whole datagram, as far as it was kept. */
+static int in_packet(struct mip_worker *w, enum mip_encap type, const struct mip_packet *outer,
+		     struct mip_packet *p, struct mip_decap *d, uint32_t place)
 {
 	struct mip_tunnel t;
 	enum mip_drop drop = mip_path_inbound_at(w->table, type, d, place, &t);
@@ -136,7 +157,7 @@ static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packe
 	if (drop == MIP_DROP_NO_BINDING && mip_path_is_probe(p->data, d))
 		return deliver_probe(w, p);
 	if (drop == MIP_DROP_NO_BINDING) {
-		mip_worker_drop(w, drop, NULL, p);
+		drop_received(w, drop, NULL, outer, p);
 		/* A visitor may have left.  Where there are only home ends, somebody speaks for another. */
 		if (mip_table_has(w->table, MIP_CARE_OF) || !mip_table_has(w->table, MIP_HOME))
 			mip_worker_sample(w, MIP_EVENT_UNKNOWN_HOME, d->inner.dst_be, 0);
@@ -151,9 +172,11 @@ static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packe
 	    !mip_sequence_accept(&w->sequences[t.index], d->sequence))
 		drop = MIP_DROP_GRE_SEQUENCE;
 	if (drop) {
-		mip_worker_drop(w, drop, &t, p);
+		drop_received(w, drop, &t, outer, p);
 		return 0;
 	}
+	if (w->taps)
+		capture_received(w, MIP_OK, &t, outer, p);
 	mip_worker_clamp(w, p, &d->inner, &t);
 	if (mip_path_is_delivery(d, &t)) {
 		deliver_to_home_agent(w, p, d, &t);
@@ -173,14 +196,19 @@ static int in_packet(struct mip_worker *w, enum mip_encap type, struct mip_packe
 /* What the packets are, by their outer headers' protocol: each socket has one, a port of AF_XDP all. */
 static int in_batch(struct mip_worker *w, struct mip_packet *packets, const uint8_t *types, uint32_t count)
 {
+	struct mip_packet outer[MIP_BATCH];
 	struct mip_decap decap[MIP_BATCH];
 	enum mip_drop drop[MIP_BATCH];
 	uint32_t place[MIP_BATCH];
 	uint64_t bytes = 0;
 	int error = 0;
 
+	mip_worker_begin(w);
 	for (uint32_t i = 0; i < count; i++) {
 		bytes += packets[i].len;
+		outer[i].len = packets[i].len;
+		if (w->taps)
+			outer[i] = mip_capture_keep(w->kept[i], &packets[i]);
 		drop[i] = mip_decapsulate(&packets[i], (enum mip_encap)types[i], &decap[i]);
 		if (!drop[i])
 			mip_path_prefetch_inbound(w->table, &decap[i].inner);
@@ -192,13 +220,15 @@ static int in_batch(struct mip_worker *w, struct mip_packet *packets, const uint
 			place[i] = mip_path_locate_inbound(w->table, &decap[i].inner);
 	for (uint32_t i = 0; i < count && !error; i++) {
 		if (drop[i])
-			mip_worker_drop(w, drop[i], NULL, &packets[i]);
+			drop_received(w, drop[i], NULL, &outer[i], NULL);
 		else
-			error = in_packet(w, (enum mip_encap)types[i], &packets[i], &decap[i], place[i]);
+			error = in_packet(w, (enum mip_encap)types[i], &outer[i], &packets[i], &decap[i],
+					  place[i]);
 	}
 	error = deliver_flows(w, error);
 	if (w->send.count)
 		mip_worker_flush(w);
+	mip_worker_end(w);
 	return error;
 }
 

@@ -274,8 +274,11 @@ void *mip_worker_link(void *links)
 					    ? receive(l, events[i].data.u32, messages)
 					    : 0;
 
-			if (count > 0)
-				link_batch(w, messages, (uint32_t)count);
+			if (count <= 0)
+				continue;
+			mip_worker_begin(w);
+			link_batch(w, messages, (uint32_t)count);
+			mip_worker_end(w);
 		}
 	}
 	return NULL;

@@ -160,8 +160,11 @@ void *mip_worker_out(void *worker)
 	while (!atomic_load_explicit(w->stopping, memory_order_relaxed)) {
 		error = read_batch(w, taken, &count);
 		w->since_wait += count;
-		if (count)
+		if (count) {
+			mip_worker_begin(w);
 			out_batch(w, taken, count);
+			mip_worker_end(w);
+		}
 		if (error) {
 			mip_worker_event(w, MIP_EVENT_THREAD_FAILED, 0, (uint64_t)error);
 			break;

@@ -43,6 +43,8 @@ void mip_worker_flush(struct mip_worker *w)
 	uint64_t packets = 0, bytes = 0, past_routing = 0;
 
 	mip_send_flush(s, w->stop_fd);
+	if (w->taps)
+		mip_worker_capture_sent(w);
 	if (s->fell_back) {
 		mip_worker_event(w, MIP_EVENT_UNDERLAY_FELL_BACK, 0, (uint64_t)s->fell_back);
 		s->fell_back = 0;
@@ -78,14 +80,23 @@ static enum mip_drop encapsulate(struct mip_worker *w, struct mip_packet *p, con
 				 const struct mip_tunnel *t, bool nested)
 {
 	struct mip_tunnel numbered;
+	uint8_t kept[MIP_CAPTURE_KEPT];
+	struct mip_packet before;
+	enum mip_drop drop;
 
+	if (w->taps)
+		before = mip_capture_keep(kept, p);
 	if (t->flags & MIP_F_GRE_SEQUENCE) {
 		numbered = *t;
 		numbered.sequence = mip_sequence_next(&w->sequences[t->index]);
 		t = &numbered;
 	}
-	return nested ? mip_encapsulate_nested(p, inner, t, mip_worker_id(w))
+	drop = nested ? mip_encapsulate_nested(p, inner, t, mip_worker_id(w))
 		      : mip_encapsulate(p, inner, t, mip_worker_id(w));
+	if (w->taps && !drop)
+		mip_worker_capture(w, mip_worker_wanted(w, t, &before), MIP_CAPTURE_INNER, MIP_OUT, MIP_OK,
+				   &before);
+	return drop;
 }
 
 static void queue(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *inner,
@@ -93,6 +104,8 @@ static void queue(struct mip_worker *w, const struct mip_packet *p, const struct
 {
 	if (w->tell_largest && inner->frag & MIP_IPV4_DF && p->len > MIP_PATH_FLOOR)
 		mip_worker_large(w, t, p->len);
+	if (w->taps)
+		w->wanted[w->send.count] = (uint8_t)mip_worker_wanted(w, t, p);
 	mip_send_add(&w->send, p, t, inner->total + (nested ? MIP_IPV4_HEADER : 0u));
 	if (w->send.count == MIP_BATCH)
 		mip_worker_flush(w);
