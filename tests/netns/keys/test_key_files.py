@@ -112,3 +112,22 @@ def test_a_nodes_key_is_made_rotated_and_removed_under_a_running_home_agent(
         assert ask(node, second, 257).code == 1
     said = sealed.log.read_text() + json.dumps(shown)
     assert all(key.read_text().strip() not in said for key in (first, second))
+
+
+def test_a_storm_of_nodes_that_do_not_exist_keeps_no_real_one_out(
+    lab: Lab, sealed: Daemon, tmp_path: Path
+) -> None:
+    """One sender has a quarter of the questions: what it cannot use up is there for others."""
+    key = tmp_path / "key"
+    keys(sealed, "generate", HOME, "--to", str(key))
+    sealed.configuration["home_agent"]["keys"] |= {"max_questions": 4, "max_rate": 8}
+    sealed.restart()
+    with asker(lab.correspondent) as attacker, asker(lab.foreign2) as node:
+        for number in range(100, 200):
+            nobody = replace(request(CARE_OF), home_address=HOME_ADDRESS.network[number])
+            attacker.send(sign(ASSOCIATION, build(nobody), MobileHomeAuthentication))
+            if number == 150:
+                assert ask(node, key, 256).code == 1
+        assert ask(node, key, 256).code == 1
+    eventually(lambda: noted(sealed).get("key-lookups-limited", 0) >= 50, explain=lab.explain)
+    assert len(sealed.show("bindings")) == 1
