@@ -38,6 +38,7 @@ TESTS = {  # by the first that fits; groups of patterns, the quick ones first: t
     "src/control/core/foreign": (("tests/unit/core/test_f*.py",), ("tests/unit/core",)),
     "src/control/core/admission": (("tests/unit/core/test_f*.py",), ("tests/unit/core",)),
     "src/control/core/home": (("tests/unit/core/test_home*.py",), ("tests/unit/core",)),
+    "src/control/core/path_probes": (("tests/unit/core/test_path_probes.py",),),
     "src/control/core": (("tests/unit/core",),),
     "src/control/cli/capture_files": (("tests/unit/cli/test_decode.py",),),
     "src/control/net/ipv4": (("tests/unit/net/test_ipv4.py",),),

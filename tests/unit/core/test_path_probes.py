@@ -231,3 +231,23 @@ def test_all_paths_together_send_so_many_probes_a_second() -> None:
     for tenth in range(1, 101):
         sent += len(probes.tick(Instant(tenth * seconds(0.1), 0)))
     assert sent <= 200 + 100 * 10
+
+
+def test_the_wait_for_an_answer_follows_the_round_trip() -> None:
+    world = World(round_trip=seconds(2))
+    world.run(seconds(20))
+    before = len(world.sent)
+    world.run(seconds(60))
+    assert len(world.sent) - before <= 7  # one in ten seconds, none of them repeated
+
+
+def test_an_answer_counts_once() -> None:
+    probes = PathProbes(random.Random(1).randbytes)
+    (probe,) = probes.on_large_packet(REMOTE, HOME, 1500, Instant(0, 0))
+    assert isinstance(probe, Probe)
+    probes.on_reply(REMOTE, probe.nonce, Instant(seconds(0.1), 0))
+    again = Instant(seconds(9), 0)
+    assert probes.on_reply(REMOTE, probe.nonce, again) == []
+    # Ten seconds after the first, not after the second, the size is tried again.
+    assert probes.on_large_packet(REMOTE, HOME, 1500, again) == []
+    assert probes.on_large_packet(REMOTE, HOME, 1500, Instant(seconds(10.1), 0))
