@@ -229,7 +229,7 @@ def test_an_interface_goes_down_and_away_and_comes_again(cable: Link) -> None:
     wire = cable.tap(cable.away, "wire")
     cable.send(cable.home, [inner()])
     wire.take(1)
-    assert engine.counters()["past-routing"] == 1
+    counted(engine, "past-routing", 1)
 
     cable.home.ip("link del wire")
     tell(cable, engine, NextHop(AGENT, CARE_OF))
