@@ -29,7 +29,7 @@ void memory_copy(uint8_t *to, const struct packets *from);
 struct mip_table *memory_table(uint32_t first, uint32_t tunnels, uint32_t capacity, uint8_t side,
 			       uint8_t encap)
 {
-	struct mip_table *table = malloc(sizeof(*table));
+	struct mip_table *table = aligned_alloc(_Alignof(struct mip_table), sizeof(*table));
 	void *slots = mmap(NULL, mip_table_bytes(capacity), PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 

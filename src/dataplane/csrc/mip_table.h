@@ -56,15 +56,19 @@ _Static_assert(sizeof(struct mip_entry) == 64, "one entry is one cache line");
 _Static_assert(sizeof(struct mip_tunnel) % sizeof(uint64_t) == 0, "a tunnel is whole words");
 _Static_assert((int)MIP_TUNNEL_WORDS <= (int)MIP_ENTRY_WORDS, "a tunnel fits an entry");
 
+/* In lines by who writes them when: a change must not take from readers what never changes. */
 struct mip_table {
-	_Atomic uint64_t *slots; /* 0: free */
+	_Alignas(64) _Atomic uint64_t *slots; /* 0: free */
 	struct mip_entry *entries;
 	uint32_t *unused; /* the writer's: places of entries that were used and are not, the last first */
 	uint64_t mask, factor;
-	uint32_t shift, capacity, used, fresh, returned;
-	uint32_t changes; /* mip_group.h */
-	_Atomic uint64_t moves;
+	uint32_t shift, capacity;
+
+	_Alignas(64) _Atomic uint64_t moves;
 	_Atomic uint32_t of_side[MIP_SIDES];
+
+	_Alignas(64) uint32_t used, fresh, returned; /* the writer's */
+	uint32_t changes;                            /* likewise; mip_group.h */
 };
 
 #define MIP_NOWHERE UINT32_MAX
