@@ -5,8 +5,8 @@
 enum { SIZE = 4096 };
 
 static _Atomic uint32_t send_produced, send_consumed, done_produced, done_consumed, fill_produced,
-	fill_consumed, flags;
-static struct xdp_desc descs[MIP_XSK_SEND];
+	fill_consumed, received_produced, received_consumed, flags;
+static struct xdp_desc descs[MIP_XSK_SEND], received[MIP_BATCH];
 static uint64_t done[MIP_XSK_SEND], filled[MIP_BATCH];
 static uint8_t *memory;
 static struct mip_xsk_frames frames;
@@ -14,6 +14,9 @@ static struct mip_xsk_frames frames;
 static struct mip_xsk_ring send_ring = { &send_produced, &send_consumed, &flags, descs, MIP_XSK_SEND, 0 },
 			   done_ring = { &done_produced, &done_consumed, &flags, done, MIP_XSK_SEND, 0 },
 			   fill_ring = { &fill_produced, &fill_consumed, &flags, filled, MIP_BATCH, 0 };
+
+static struct mip_xsk_ring received_ring = { &received_produced, &received_consumed, &flags,
+					     received,           MIP_BATCH,          0 };
 
 static const uint8_t to[6] = { 2, 0, 0, 0, 0, 1 }, from[6] = { 2, 0, 0, 0, 0, 2 };
 
@@ -91,11 +94,15 @@ static void too_many_back(void)
 
 static void refilled(void)
 {
-	const uint64_t given[] = { 0, 2048, 4096 };
-
-	mip_xsk_refill(&fill_ring, given, 3);
+	for (uint32_t i = 0; i < 6; i++)
+		*mip_xsk_desc(&received_ring, received_ring.own + i) =
+			(struct xdp_desc){ .addr = (uint64_t)i % 3 * MIP_XSK_FRAME + 256 };
+	atomic_store(&received_produced, received_ring.own + 6);
+	mip_xsk_refill(&fill_ring, &received_ring, 3);
+	CHECK(mip_xsk_ready(&received_ring) == 3 && atomic_load(&received_consumed) == UINT32_MAX - 2);
 	CHECK(atomic_load(&fill_produced) == UINT32_MAX - 2 && mip_xsk_room(&fill_ring) == MIP_BATCH - 3);
-	mip_xsk_refill(&fill_ring, given, 3);
+	mip_xsk_refill(&fill_ring, &received_ring, 3);
+	CHECK(mip_xsk_ready(&received_ring) == 0);
 	CHECK(atomic_load(&fill_produced) == 0 && *mip_xsk_address(&fill_ring, UINT32_MAX) == 4096);
 	atomic_store(&flags, XDP_RING_NEED_WAKEUP);
 	CHECK(mip_xsk_sleeps(&fill_ring));
@@ -111,6 +118,7 @@ int main(void)
 	wind_on(&send_ring);
 	wind_on(&done_ring);
 	wind_on(&fill_ring);
+	wind_on(&received_ring);
 	mip_xsk_frames_init(&frames, SIZE);
 	one_frame();
 	many_rounds();

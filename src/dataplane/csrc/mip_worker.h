@@ -33,7 +33,7 @@ enum { MIP_HEADERS_ROOM = (MIP_HEADROOM + MIP_SEGMENT_HEADERS + 63) / 64 * 64 };
 enum { MIP_ROOM_WHOLE = 2 * MIP_BATCH, MIP_ROOMS };
 
 /* What the inward thread waits for: raw sockets, and ports of AF_XDP. */
-enum { MIP_RECEIVERS = MIP_ENCAPS + 1 };
+enum { MIP_RECEIVERS = MIP_ENCAPS + MIP_XDP_WATCHED };
 
 /* A raw socket; only IP-in-IP is used from the start. */
 struct mip_receiver {

@@ -8,6 +8,12 @@
 #include "mip_path.h"
 #include "mip_worker.h"
 
+/*
+ * Datagrams of one queue of AF_XDP that are handed on together: the longest merged packets need fewer, and
+ * would else end where a batch does.
+ */
+enum { TOGETHER = 4 * MIP_BATCH, SELDOM = 8, PROTOCOL = 9 };
+
 /* count packets of together so many bytes, in one write; an errno if the device is gone, else 0. */
 static int write_device(struct mip_worker *w, const struct iovec *iov, uint32_t index, uint32_t count,
 			uint32_t bytes)
@@ -193,7 +199,10 @@ static int in_packet(struct mip_worker *w, enum mip_encap type, const struct mip
 	return deliver(w, p, d, &t);
 }
 
-/* What the packets are, by their outer headers' protocol: each socket has one, a port of AF_XDP all. */
+/*
+ * The packets stay in use until deliver_batches().  What they are, by their outer headers' protocol: each socket has one, a port
+ * of AF_XDP all.
+ */
 static int in_batch(struct mip_worker *w, struct mip_packet *packets, const uint8_t *types, uint32_t count)
 {
 	struct mip_packet outer[MIP_BATCH];
@@ -225,6 +234,11 @@ static int in_batch(struct mip_worker *w, struct mip_packet *packets, const uint
 			error = in_packet(w, (enum mip_encap)types[i], &outer[i], &packets[i], &decap[i],
 					  place[i]);
 	}
+	return error;
+}
+
+static int deliver_batches(struct mip_worker *w, int error)
+{
 	error = deliver_flows(w, error);
 	if (w->send.count)
 		mip_worker_flush(w);
@@ -249,28 +263,32 @@ static int receive(struct mip_worker *w, const struct mip_receiver *r, struct mm
 						  .headroom = MIP_HEADROOM };
 		types[i] = (uint8_t)r->type;
 	}
-	return in_batch(w, packets, types, (uint32_t)count);
+	return deliver_batches(w, in_batch(w, packets, types, (uint32_t)count));
 }
 
 static int receive_queue(struct mip_worker *w, struct mip_xdp_port *port, uint32_t queue, bool *more)
 {
 	struct mip_packet packets[MIP_BATCH];
 	uint8_t types[MIP_BATCH];
-	uint32_t count = mip_xdp_receive(port, queue, packets);
-	int error;
+	uint32_t count, all = 0;
+	int error = 0;
 
-	if (!count)
+	while (!error && all < TOGETHER && (count = mip_xdp_receive(port, queue, all, packets))) {
+		for (uint32_t i = 0; i < count; i++)
+			types[i] = packets[i].data[PROTOCOL];
+		error = in_batch(w, packets, types, count);
+		all += count;
+	}
+	if (!all)
 		return 0;
 	*more = true;
-	w->since_wait += count;
-	for (uint32_t i = 0; i < count; i++)
-		types[i] = packets[i].data[9];
-	error = in_batch(w, packets, types, count);
-	mip_xdp_return(port, queue, count);
+	w->since_wait += all;
+	error = deliver_batches(w, error);
+	mip_xdp_return(port, queue, all);
 	return error;
 }
 
-/* One batch of each queue of each port of AF_XDP. */
+/* What each queue of each port of AF_XDP has, or enough of it. */
 static int receive_ports(struct mip_worker *w, bool *more)
 {
 	int error = 0;
@@ -293,6 +311,7 @@ void *mip_worker_in(void *worker)
 	struct mmsghdr messages[MIP_BATCH];
 	struct iovec iov[MIP_BATCH];
 	int fds[MIP_RECEIVERS], error = 0;
+	uint32_t turn = 0;
 
 	memset(messages, 0, sizeof(messages));
 	for (uint32_t i = 0; i < MIP_BATCH; i++) {
@@ -302,16 +321,23 @@ void *mip_worker_in(void *worker)
 	}
 	for (int i = 0; i < MIP_ENCAPS; i++)
 		fds[i] = w->receivers[i].fd;
-	fds[MIP_ENCAPS] = w->xdp ? w->xdp->epoll_fd : -1;
 	while (!error && !atomic_load_explicit(w->stopping, memory_order_relaxed)) {
+		uint32_t count = MIP_ENCAPS;
 		bool more = false;
 
 		if (w->xdp)
 			error = receive_ports(w, &more);
+		/* Beside a stream by AF_XDP, little comes by the others: not each time is a system call's worth. */
+		if (more && ++turn % SELDOM)
+			continue;
 		for (int i = 0; i < MIP_ENCAPS && !error; i++)
 			if (atomic_load_explicit(&w->receivers[i].used, memory_order_relaxed))
 				error = receive(w, &w->receivers[i], messages, &more);
-		if (!more && !error && !mip_worker_wait(w, fds, MIP_RECEIVERS))
+		if (more || error)
+			continue;
+		if (w->xdp)
+			count += mip_xdp_watch(w->xdp, fds + count);
+		if (!mip_worker_wait(w, fds, count))
 			break;
 	}
 	if (error)

@@ -5,8 +5,9 @@
 #include <linux/if_packet.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "mip_bpf.h"
 #include "mip_bytes.h"
@@ -17,7 +18,7 @@ enum { KEYS_MOST = 3 * 2 * MIP_HOPS_MAX, LATER_MS = 1, LATER_TIMES = 10 };
 
 void mip_xdp_init(struct mip_xdp *x)
 {
-	x->keys_fd = x->epoll_fd = -1;
+	x->keys_fd = x->kick_fd = -1;
 	x->protocols[0] = MIP_ENCAP_IPIP;
 	x->protocol_count = 1;
 }
@@ -28,21 +29,19 @@ int mip_xdp_open(struct mip_xdp *x, enum mip_stage *stage)
 	x->keys_fd = mip_bpf_open_keys(sizeof(struct mip_redirect_key), KEYS_MOST);
 	if (x->keys_fd < 0)
 		return x->keys_fd;
-	x->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	return x->epoll_fd < 0 ? -errno : 0;
+	x->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return x->kick_fd < 0 ? -errno : 0;
 }
 
 /* ---- opening and closing */
 
-static int watch(const struct mip_xdp *x, const struct mip_xdp_sockets *s)
+/* What the receiver sleeps on is out of date. */
+static void kick(const struct mip_xdp *x)
 {
-	for (uint32_t i = 0; i < s->queues; i++) {
-		struct epoll_event event = { .events = EPOLLIN };
+	const uint64_t one = 1;
+	const ssize_t written = write(x->kick_fd, &one, sizeof(one));
 
-		if (epoll_ctl(x->epoll_fd, EPOLL_CTL_ADD, s->queue[i].fd, &event) < 0)
-			return -errno;
-	}
-	return 0;
+	(void)written; /* fails only when it is readable anyway */
 }
 
 /* Also what may have changed since. */
@@ -69,14 +68,10 @@ static int open_port(const struct mip_xdp *x, struct mip_xdp_port *p, enum mip_s
 		error = mip_xsk_open(&p->sockets, p->wanted, x->keys_fd, stage);
 	if (error)
 		return error;
-	error = watch(x, &p->sockets);
-	if (error) {
-		mip_xsk_close(&p->sockets);
-		return error;
-	}
 	mip_xsk_frames_init(&p->frames, p->sockets.memory_len - (size_t)MIP_XSK_SEND * MIP_XSK_FRAME);
 	atomic_store(&p->broken, false);
 	atomic_store(&p->ifindex, p->wanted);
+	kick(x);
 	return 0;
 }
 
@@ -86,6 +81,7 @@ static bool close_port(struct mip_xdp *x, struct mip_xdp_port *p)
 	if (!atomic_load(&p->ifindex))
 		return false;
 	atomic_store(&p->ifindex, 0);
+	kick(x);
 	/* A batch's time. */
 	for (int i = 0; i < MIP_XDP_USERS; i++)
 		while (atomic_load(&p->busy[i]))
@@ -100,7 +96,7 @@ void mip_xdp_close(struct mip_xdp *x)
 	for (int i = 0; i < MIP_XDP_PORTS; i++)
 		close_port(x, &x->ports[i]);
 	mip_close(x->keys_fd);
-	mip_close(x->epoll_fd);
+	mip_close(x->kick_fd);
 }
 
 /* The one for the interface, or for 0 a free one. */
@@ -305,15 +301,36 @@ int mip_xdp_send(struct mip_xdp_port *p, const struct mmsghdr *messages, uint32_
 	return -1;
 }
 
-uint32_t mip_xdp_receive(struct mip_xdp_port *p, uint32_t queue, struct mip_packet packets[MIP_BATCH])
+uint32_t mip_xdp_watch(struct mip_xdp *x, int fds[MIP_XDP_WATCHED])
+{
+	uint64_t kicks;
+	ssize_t got = read(x->kick_fd, &kicks, sizeof(kicks));
+	uint32_t count = 0;
+
+	(void)got; /* from here on it tells of changes that are not seen below */
+	fds[count++] = x->kick_fd;
+	for (uint32_t i = 0; i < MIP_XDP_PORTS; i++) {
+		struct mip_xdp_port *p = mip_xdp_take_any(x, i, MIP_XDP_RECEIVER);
+
+		if (!p)
+			continue;
+		for (uint32_t queue = 0; queue < p->sockets.queues; queue++)
+			fds[count++] = p->sockets.queue[queue].fd;
+		mip_xdp_release(p, MIP_XDP_RECEIVER);
+	}
+	return count;
+}
+
+uint32_t mip_xdp_receive(struct mip_xdp_port *p, uint32_t queue, uint32_t before,
+			 struct mip_packet packets[MIP_BATCH])
 {
 	struct mip_xsk_ring *received = &p->sockets.queue[queue].received;
-	uint32_t count = mip_xsk_ready(received);
+	uint32_t count = mip_xsk_ready(received) - before;
 
 	if (count > MIP_BATCH)
 		count = MIP_BATCH;
 	for (uint32_t i = 0; i < count; i++) {
-		const struct xdp_desc *desc = mip_xsk_desc(received, received->own + i);
+		const struct xdp_desc *desc = mip_xsk_desc(received, received->own + before + i);
 		uint8_t *data = p->sockets.memory + desc->addr + MIP_XSK_ETHERNET;
 		uint32_t total = mip_load16(data + 2);
 
@@ -326,13 +343,8 @@ uint32_t mip_xdp_receive(struct mip_xdp_port *p, uint32_t queue, struct mip_pack
 void mip_xdp_return(struct mip_xdp_port *p, uint32_t queue, uint32_t count)
 {
 	struct mip_xdp_queue *q = &p->sockets.queue[queue];
-	uint64_t frames[MIP_BATCH];
 
-	for (uint32_t i = 0; i < count; i++)
-		frames[i] =
-			mip_xsk_desc(&q->received, q->received.own++)->addr & ~(uint64_t)(MIP_XSK_FRAME - 1);
-	mip_xsk_consumed(&q->received);
-	mip_xsk_refill(&q->fill, frames, count);
+	mip_xsk_refill(&q->fill, &q->received, count);
 	/* A driver that found no frame waits to be told of new ones. */
 	if (p->sockets.zero_copy && mip_xsk_sleeps(&q->fill))
 		(void)recvfrom(q->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);

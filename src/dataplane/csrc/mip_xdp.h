@@ -58,7 +58,7 @@ struct mip_xdp_port {
 };
 
 struct mip_xdp {
-	int keys_fd, epoll_fd; /* epoll_fd: readable when a port has received */
+	int keys_fd, kick_fd; /* kick_fd: readable when ports were opened or closed */
 	uint8_t protocols[MIP_ENCAPS], protocol_count;
 	uint64_t lost; /* datagrams that ports which are closed had no room for */
 	struct mip_xdp_port ports[MIP_XDP_PORTS];
@@ -104,9 +104,19 @@ void mip_xdp_release(struct mip_xdp_port *p, enum mip_xdp_user user);
  */
 int mip_xdp_send(struct mip_xdp_port *p, const struct mmsghdr *messages, uint32_t count, int *error);
 
-/* The receiver: at most MIP_BATCH datagrams, in place, and when they are done with their frames' return. */
-uint32_t mip_xdp_receive(struct mip_xdp_port *p, uint32_t queue, struct mip_packet packets[MIP_BATCH]);
+/*
+ * The receiver: at most MIP_BATCH datagrams, in place, behind so many that were received before.  When
+ * all are done with, their frames are returned.
+ */
+uint32_t mip_xdp_receive(struct mip_xdp_port *p, uint32_t queue, uint32_t before,
+			 struct mip_packet packets[MIP_BATCH]);
 void mip_xdp_return(struct mip_xdp_port *p, uint32_t queue, uint32_t count);
+/*
+ * What to sleep on: a descriptor that is readable when another should be asked for, and those of all queues.
+ * They may be closed meanwhile: then the first is readable too.
+ */
+enum { MIP_XDP_WATCHED = 1 + MIP_XDP_PORTS * MIP_XDP_QUEUES };
+uint32_t mip_xdp_watch(struct mip_xdp *x, int fds[MIP_XDP_WATCHED]);
 
 /* mip_io_xsk.c.  0 or -errno, and then *stage says where, and nothing is left open. */
 int mip_xsk_open(struct mip_xdp_sockets *s, uint32_t ifindex, int keys_fd, enum mip_stage *stage);

@@ -26,10 +26,15 @@ void mip_xsk_reclaim(struct mip_xsk_frames *f, struct mip_xsk_ring *completions)
 	mip_xsk_consumed(completions);
 }
 
-void mip_xsk_refill(struct mip_xsk_ring *fill, const uint64_t *frames, uint32_t count)
+void mip_xsk_refill(struct mip_xsk_ring *fill, struct mip_xsk_ring *received, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
-		*mip_xsk_address(fill, fill->own++) = frames[i];
+	for (; count; count--) {
+		/* Where in its frame the packet began is the kernel's business. */
+		uint64_t address = mip_xsk_desc(received, received->own++)->addr;
+
+		*mip_xsk_address(fill, fill->own++) = address & ~(uint64_t)(MIP_XSK_FRAME - 1);
+	}
+	mip_xsk_consumed(received);
 	mip_xsk_produced(fill);
 }
 

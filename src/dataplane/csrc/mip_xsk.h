@@ -78,8 +78,8 @@ static inline struct xdp_desc *mip_xsk_desc(const struct mip_xsk_ring *r, uint32
 void mip_xsk_frames_init(struct mip_xsk_frames *f, uint64_t first);
 /* Takes what was sent out of its ring. */
 void mip_xsk_reclaim(struct mip_xsk_frames *f, struct mip_xsk_ring *completions);
-/* Gives count frames, at frames[], to the kernel to receive into; there is always room. */
-void mip_xsk_refill(struct mip_xsk_ring *fill, const uint64_t *frames, uint32_t count);
+/* Gives the frames of the next count descriptors back to be received into; there is always room. */
+void mip_xsk_refill(struct mip_xsk_ring *fill, struct mip_xsk_ring *received, uint32_t count);
 /*
  * A frame with an Ethernet header of these two addresses and the datagram of iov, queued to be sent.
  * The caller knows that it fits, and that there is a frame: there is a place in the ring then.
