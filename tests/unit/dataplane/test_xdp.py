@@ -101,7 +101,8 @@ def test_every_encapsulation_once_a_tunnel_has_it(cable: Link, kind: Encapsulati
     engine.install(replace(home_end(1400), encapsulation=kind))
     cable.send(cable.away, [datagram, incoming(upward())])
     counted(engine, "received-packets", 2)
-    assert nothing_for_kernel(cable, seen) and engine.counters()["wrong-encapsulation"] == 1
+    counted(engine, "wrong-encapsulation", 1)
+    assert nothing_for_kernel(cable, seen)
 
 
 def test_the_kernel_gets_what_it_alone_can_do(cable: Link) -> None:
@@ -114,7 +115,7 @@ def test_the_kernel_gets_what_it_alone_can_do(cable: Link) -> None:
     cable.send(cable.away, passed)
     assert to_kernel(seen, 4) == [bytes(datagram) for datagram in passed]
     counted(engine, "decapsulated-packets", 2)
-    assert engine.counters()["decapsulated-bytes"] == 1500
+    counted(engine, "decapsulated-bytes", 1500)
 
 
 def test_others_tunnels_are_left_alone(cable: Link) -> None:
