@@ -80,7 +80,6 @@ int mip_bpf_set_socket(int fd, uint32_t queue, int socket_fd)
 int mip_bpf_load_xdp(const struct bpf_insn *code, uint32_t count)
 {
 	union bpf_attr attr;
-	int fd;
 
 	memset(&attr, 0, sizeof(attr));
 	attr.prog_type = BPF_PROG_TYPE_XDP;
@@ -89,13 +88,7 @@ int mip_bpf_load_xdp(const struct bpf_insn *code, uint32_t count)
 	attr.insn_cnt = count;
 	attr.license = pointer("Apache-2.0");
 	memcpy(attr.prog_name, "mobileip", sizeof("mobileip"));
-	/* Drivers refuse other programs where a frame may fill several buffers. */
-	attr.prog_flags = BPF_F_XDP_HAS_FRAGS;
-	fd = bpf(BPF_PROG_LOAD, &attr);
-	if (fd != -EINVAL)
-		return fd;
-	/* Before Linux 5.18. */
-	attr.prog_flags = 0;
+	/* Frames in several buffers are not for it: a driver that has them refuses it, and the kernel runs it. */
 	return bpf(BPF_PROG_LOAD, &attr);
 }
 
