@@ -12,7 +12,7 @@ from mobileip.control.security import MobilitySecurityAssociation
 from mobileip.control.types import seconds
 from tests.sim.hosts import Node
 from tests.sim.keys import Pair
-from tests.sim.signatures import REQUEST, kind_of
+from tests.sim.signatures import REQUEST, address, kind_of, name_in
 
 if TYPE_CHECKING:
     from tests.sim.internet import Internet
@@ -35,14 +35,12 @@ class Keeper:
     def __init__(self, net: Internet) -> None:
         self._net = net
         self._rng = net.random("keeper")
-        self._questions: dict[tuple[str, Pair], _Question] = {}
+        self._questions: dict[tuple[str, IPv4Address | str], _Question] = {}  # by who asks, and about whom
         self._told: dict[tuple[str, Pair], list[MobilitySecurityAssociation]] = {}
 
     def ask(self, node: Node, peer: IPv4Address | str, waiting: Event) -> None:
         assert isinstance(waiting, DatagramReceived)
-        pair = self._net.known_as(peer)
-        if pair is not None:
-            self._questions[node.name, pair] = _Question(waiting, node.incarnation)
+        self._questions[node.name, peer] = _Question(waiting, node.incarnation)
         delay = 0.01 if self._net.calm else self._rng.choice(_DELAYS)
         incarnation = node.incarnation
         self._net.later(seconds(delay), lambda: self._answer(node, peer, incarnation))
@@ -50,8 +48,7 @@ class Keeper:
     def unanswered(self, node: Node, event: Event) -> None:
         """``event`` led to nothing at all: if it is a request whose key is asked for, it is the one that waits now."""
         if isinstance(event, DatagramReceived) and kind_of(event.payload) == REQUEST:
-            pair = self._net.pair_of(event.payload)
-            question = None if pair is None else self._questions.get((node.name, pair))
+            question = self._about(node, event.payload)
             if question is not None and question.incarnation == node.incarnation:
                 question.waiting = event
 
@@ -59,9 +56,19 @@ class Keeper:
         """The request that an answer is about."""
         if not isinstance(event, KeysFound | KeysUnknown | KeysUnavailable):
             return event
-        pair = self._net.known_as(event.peer)
-        question = None if pair is None else self._questions.pop((node.name, pair), None)
+        question = self._questions.pop((node.name, event.peer), None)
         return event if question is None else question.waiting
+
+    def _about(self, node: Node, payload: bytes) -> _Question | None:
+        """The question that waits for the sender of a request, who may be known by an address that it was given."""
+        for peer in (address(payload, 4), name_in(payload) or ""):
+            if (node.name, peer) in self._questions:
+                return self._questions[node.name, peer]
+        pair = self._net.pair_of(payload)
+        for (name, peer), question in self._questions.items():
+            if name == node.name and pair is not None and self._net.known_as(peer) == pair:
+                return question
+        return None
 
     def _answer(self, node: Node, peer: IPv4Address | str, incarnation: int) -> None:
         if node.running and node.incarnation == incarnation:  # else who asked is no more
