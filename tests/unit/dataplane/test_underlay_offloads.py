@@ -8,15 +8,14 @@ import hashlib
 import os
 import socket
 import struct
-import threading
 from itertools import product
 
 import pytest
 
 from mobileip.control.lab.namespaces import Namespace
-from mobileip.dataplane import Engine
 from tests.unit.dataplane.link import Link, counted
-from tests.unit.dataplane.packets import CORRESPONDENT, HOME, IP, care_of_end, home_end, inner
+from tests.unit.dataplane.packets import IP, inner
+from tests.unit.dataplane.transfer import ends, transfer
 
 pytestmark = pytest.mark.netns
 
@@ -37,41 +36,6 @@ def switch(space: Namespace, name: str, on: bool) -> None:
         fcntl.ioctl(any_socket, SIOCETHTOOL, request)
 
 
-def pair(cable: Link, mtu: int = 1480) -> tuple[Engine, Engine]:
-    home, away = cable.engine(cable.home, mtu=mtu), cable.engine(cable.away, mtu=mtu)
-    home.install(home_end(mtu))
-    away.install(care_of_end(mtu))
-    home.start()
-    away.start()
-    return home, away
-
-
-def transfer(cable: Link, sent: bytes) -> str:
-    """The digest of what arrives when ``sent`` goes from the correspondent to the node."""
-    listener = cable.socket(cable.away, socket.SOCK_STREAM)
-    listener.bind((str(HOME), 4000))
-    listener.listen()
-    sender = cable.socket(cable.home, socket.SOCK_STREAM)
-    sender.bind((str(CORRESPONDENT), 0))
-    sender.connect((str(HOME), 4000))
-    receiver, _ = listener.accept()
-    receiver.settimeout(20)
-    sender.settimeout(20)
-    got = hashlib.sha256()
-
-    def send() -> None:
-        sender.sendall(sent)
-        sender.shutdown(socket.SHUT_WR)
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    with receiver:
-        while some := receiver.recv(1 << 16):
-            got.update(some)
-    thread.join()
-    return got.hexdigest()
-
-
 @pytest.mark.parametrize(
     ("merging", "offloads"), list(product([False, True], repeat=2)), ids=lambda on: "on" if on else "off"
 )
@@ -80,9 +44,9 @@ def test_every_byte_arrives(cable: Link, merging: bool, offloads: bool) -> None:
         switch(space, "merging", merging)
         for name in ("segmentation", "send checksum", "receive checksum"):
             switch(space, name, offloads)
-    home, away = pair(cable)
+    home, away = ends(cable)
     sent = os.urandom(8 << 20)
-    assert transfer(cable, sent) == hashlib.sha256(sent).hexdigest()
+    assert transfer(cable, sent).digest == hashlib.sha256(sent).digest()
     for engine in (home, away):
         damaged = [
             one for one in engine.drops() if "checksum" in one.reason.label or "offload" in one.reason.label
@@ -94,7 +58,7 @@ def test_jumbo_frames(cable: Link) -> None:
     """9000 bytes below carry 8980 inside, whole; and TCP uses them."""
     for space in (cable.home, cable.away):
         space.ip("link set wire mtu 9000")
-    home, away = pair(cable, 8980)
+    home, away = ends(cable, 8980)
     device = cable.tap(cable.away, "mip0")
     packet = inner(size=8980, flags="DF")
     cable.send(cable.home, [packet])
@@ -102,6 +66,6 @@ def test_jumbo_frames(cable: Link) -> None:
     counted(away, "decapsulated-packets", 1)
     assert home.counters()["fragments"] == away.counters()["fragments"] == 0
     sent = os.urandom(8 << 20)
-    assert transfer(cable, sent) == hashlib.sha256(sent).hexdigest()
+    assert transfer(cable, sent).digest == hashlib.sha256(sent).digest()
     assert home.counters()["encapsulated-packets"] < (8 << 20) // 1480, "TCP uses what fits"
     assert max(IP(one).len for one in device.take(20)) > 1480
