@@ -30,7 +30,7 @@ try:
 except PermissionError:
     sys.exit(13)
 connection.sendall(b'{{"command": "show", "what": "associations"}}\\n')
-print(connection.recv(65536).decode())
+print(connection.makefile().readline())
 """
 
 
