@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 from pathlib import Path
+
+import pytest
 
 from mobileip.control.lab.namespaces import Namespace, require
 from mobileip.control.lab.processes import Process, Processes
 from mobileip.control.lab.waiting import eventually
 
+NEEDED = pytest.mark.skipif(
+    shutil.which("freeradius", path="/usr/sbin:/usr/bin") is None,
+    reason="no real RADIUS server: apt-get install freeradius",
+)
 SECRET = "shared by the tests and FreeRADIUS"
 
 # What 3.2 has to be told since CVE-2024-3596: sign every answer.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 from ipaddress import IPv4Address
 
@@ -12,15 +11,9 @@ import pytest
 from mobileip.control.lab.lab import Lab
 from mobileip.control.lab.topology import CORRESPONDENT, FOREIGN1, FOREIGN2, HOME, HOME_ADDRESS, HOME_AGENT
 from mobileip.control.lab.waiting import eventually
-from tests.netns.aaa.freeradius import SECRET, FreeRadius
+from tests.netns.aaa.freeradius import NEEDED, SECRET, FreeRadius
 
-pytestmark = [
-    pytest.mark.netns,
-    pytest.mark.skipif(
-        shutil.which("freeradius", path="/usr/sbin:/usr/bin") is None,
-        reason="no real RADIUS server: apt-get install freeradius",
-    ),
-]
+pytestmark = [pytest.mark.netns, NEEDED]
 SIZE = 1000  # bytes of UDP payload
 HEADERS = 28
 

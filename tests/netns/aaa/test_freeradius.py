@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from mobileip.control.lab.processes import Processes
 from mobileip.control.lab.waiting import eventually
 from mobileip.control.security import Algorithm, Secret
 from mobileip.control.types import Endpoint
-from tests.netns.aaa.freeradius import SECRET, SIGNED, FreeRadius, cisco, threegpp2
+from tests.netns.aaa.freeradius import NEEDED, SECRET, SIGNED, FreeRadius, cisco, threegpp2
 from tests.netns.aaa.threads import serving
 from tests.unit.aaa.radius import SECRET as FORGERS_SECRET
 from tests.unit.aaa.radius import Radius, wrongly_signed
@@ -37,13 +36,7 @@ from tools.load.population import Population
 from tools.load.tally import Operation, Tally
 from tools.load.ways import Direct
 
-pytestmark = [
-    pytest.mark.netns,
-    pytest.mark.skipif(
-        shutil.which("freeradius", path="/usr/sbin:/usr/bin") is None,
-        reason="no real RADIUS server: apt-get install freeradius",
-    ),
-]
+pytestmark = [pytest.mark.netns, NEEDED]
 
 DEAD_TIME = 0.5  # s
 TIMEOUT = 0.3  # s

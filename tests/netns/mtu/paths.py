@@ -188,8 +188,6 @@ class Paths:
             what="the tunnels to fit",
             explain=self.agent.explain,
         )
-        time.sleep(0.05)  # what was on its way
-        self._drain()
         return time.monotonic() - begun
 
     def outcomes(self, rows: list[Row], within: float = 8.0) -> dict[Row, set[Outcome]]:

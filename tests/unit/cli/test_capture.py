@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -43,7 +42,6 @@ def test_our_own_reader_has_the_same(file: Path) -> None:
     assert found == [(TIME, 228, OUTER[:40]), (TIME + 1, 228, INNER), (TIME + 2, 228, b"")]
 
 
-@pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark")
 def test_tshark_has_the_same(file: Path) -> None:
     names = ("interface_name", "interface_description", "time_epoch", "cap_len", "len", "comment")
     command = [
@@ -69,7 +67,6 @@ def test_tshark_has_the_same(file: Path) -> None:
     ]
 
 
-@pytest.mark.skipif(shutil.which("capinfos") is None, reason="needs capinfos")
 def test_capinfos_finds_both_interfaces_and_their_statistics(file: Path) -> None:
     shown = subprocess.run(["capinfos", "-M", str(file)], capture_output=True, text=True, check=True).stdout
     assert "Capture application: mobileip test" in shown

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import select
 import socket
 import struct
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +26,7 @@ from tests.unit.dataplane.packets import (
     home_end,
     inner,
 )
+from tests.unit.dataplane.transfer import both_ways
 
 pytestmark = pytest.mark.netns
 
@@ -78,25 +77,7 @@ def test_tcp_both_ways(cable: Link, mtu: int) -> None:
     """Over a tunnel narrower than the device too: TCP learns by ICMP, or the transfer stands still."""
     sent = os.urandom(4 << 20)
     with pair(cable, mtu) as (home, away):
-        listener = cable.socket(cable.home, socket.SOCK_STREAM)
-        listener.bind((str(CORRESPONDENT), 5000))
-        listener.listen()
-        client = cable.socket(cable.away, socket.SOCK_STREAM)
-        client.bind((str(HOME), 0))
-        client.settimeout(20)
-        client.connect((str(CORRESPONDENT), 5000))
-        server, address = listener.accept()
-        server.settimeout(20)
-        assert address[0] == str(HOME)
-        for source, sink in ((client, server), (server, client)):
-            writer = threading.Thread(target=source.sendall, args=(sent,))
-            writer.start()
-            received = bytearray()
-            while len(received) < len(sent):
-                received += sink.recv(1 << 16)
-            writer.join()
-            assert hashlib.sha256(received).digest() == hashlib.sha256(sent).digest()
-        server.close()
+        both_ways(cable, sent)
         for engine in (home, away):
             counters = engine.counters()
             assert counters["super-packets"] > 0 and counters["coalesced-packets"] > 0

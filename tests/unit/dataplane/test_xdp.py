@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -32,6 +30,7 @@ from tests.unit.dataplane.packets import (
     outer,
 )
 from tests.unit.dataplane.test_underlay import hop, index, link_address, tell
+from tests.unit.dataplane.transfer import both_ways
 
 pytestmark = pytest.mark.netns
 
@@ -169,24 +168,7 @@ def test_tcp_both_ways_with_ports_at_both_ends(cable: Link) -> None:
         way = NextHop(tunnel.local, tunnel.remote, index(here, "wire"), link_address(there, "wire"))
         assert here.inside(lambda engine=engine, way=way: engine.set_next_hops([way])) == 1
         engines.append(engine)
-    listener = cable.socket(cable.home, socket.SOCK_STREAM)
-    listener.bind((str(CORRESPONDENT), 5000))
-    listener.listen()
-    client = cable.socket(cable.away, socket.SOCK_STREAM)
-    client.bind((str(HOME), 0))
-    client.settimeout(20)
-    client.connect((str(CORRESPONDENT), 5000))
-    server, _ = listener.accept()
-    with server:
-        server.settimeout(20)
-        for source, sink in ((client, server), (server, client)):
-            writer = threading.Thread(target=source.sendall, args=(sent,))
-            writer.start()
-            received = bytearray()
-            while len(received) < len(sent):
-                received += sink.recv(1 << 16)
-            writer.join()
-            assert hashlib.sha256(received).digest() == hashlib.sha256(sent).digest()
+    both_ways(cable, sent)
     for engine in engines:
         counters = engine.counters()
         assert counters["past-routing"] == counters["encapsulated-packets"] > 0

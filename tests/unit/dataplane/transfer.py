@@ -1,4 +1,4 @@
-"""One TCP transfer from the correspondent to the node of a :class:`Link`, through two engines."""
+"""TCP between the correspondent and the node of a :class:`Link`, through two engines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import socket
 import struct
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,30 +37,50 @@ def ends(cable: Link, mtu: int = 1480) -> tuple[Engine, Engine]:
     return home, away
 
 
-def transfer(cable: Link, sent: bytes, rate: int | None = None) -> Transferred:
-    """``rate`` is the most that the sender puts on its way, in bytes a second; as fast as TCP will if ``None``."""
+@contextmanager
+def connected(cable: Link, rate: int | None = None) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Both ends of a connection: the correspondent's, with at most ``rate`` bytes a second, and the node's."""
     listener = cable.socket(cable.away, socket.SOCK_STREAM)
     listener.bind((str(HOME), 4000))
     listener.listen()
-    sender = cable.socket(cable.home, socket.SOCK_STREAM)
+    correspondent = cable.socket(cable.home, socket.SOCK_STREAM)
     if rate is not None:
-        sender.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, struct.pack("=Q", rate))
-    sender.bind((str(CORRESPONDENT), 0))
-    sender.connect((str(HOME), 4000))
-    receiver, _ = listener.accept()
-    receiver.settimeout(20)
-    sender.settimeout(20)
-    got = hashlib.sha256()
+        correspondent.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, struct.pack("=Q", rate))
+    correspondent.bind((str(CORRESPONDENT), 0))
+    correspondent.connect((str(HOME), 4000))
+    node, address = listener.accept()
+    assert address[0] == str(CORRESPONDENT)
+    with node:
+        for end in (correspondent, node):
+            end.settimeout(20)
+        yield correspondent, node
 
-    def send() -> None:
-        sender.sendall(sent)
-        sender.shutdown(socket.SHUT_WR)
 
-    thread = threading.Thread(target=send)
+def carried(source: socket.socket, sink: socket.socket, sent: bytes) -> bytes:
+    """Sends ``sent`` from one end to the other; SHA-256 of as many bytes as arrive there."""
+    thread = threading.Thread(target=source.sendall, args=(sent,))
     thread.start()
-    with receiver:
-        while some := receiver.recv(1 << 16):
-            got.update(some)
+    got, missing = hashlib.sha256(), len(sent)
+    while missing:
+        some = sink.recv(min(missing, 1 << 16))
+        assert some, f"the connection ended {missing} bytes too early"
+        got.update(some)
+        missing -= len(some)
     thread.join()
-    about = sender.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TOTAL_RETRANS + 4)
-    return Transferred(got.digest(), int(struct.unpack_from("=I", about, _TOTAL_RETRANS)[0]))
+    return got.digest()
+
+
+def transfer(cable: Link, sent: bytes, rate: int | None = None) -> Transferred:
+    """To the node. ``rate`` is the most that the sender puts on its way, in bytes a second; else TCP decides."""
+    with connected(cable, rate) as (correspondent, node):
+        digest = carried(correspondent, node, sent)
+        about = correspondent.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TOTAL_RETRANS + 4)
+    return Transferred(digest, int(struct.unpack_from("=I", about, _TOTAL_RETRANS)[0]))
+
+
+def both_ways(cable: Link, sent: bytes) -> None:
+    """Every byte of ``sent`` arrives in order, first at the correspondent and then at the node."""
+    wanted = hashlib.sha256(sent).digest()
+    with connected(cable) as (correspondent, node):
+        assert carried(node, correspondent, sent) == wanted
+        assert carried(correspondent, node, sent) == wanted
