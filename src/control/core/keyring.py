@@ -15,9 +15,9 @@ from typing import Final
 
 from mobileip.control.core.actions import Action, LookupKey, Noted
 from mobileip.control.core.deadlines import Deadlines
-from mobileip.control.core.denials import Buckets
 from mobileip.control.core.events import DatagramReceived, KeysFound, KeysUnavailable, KeysUnknown
 from mobileip.control.core.limits import TokenBucket
+from mobileip.control.core.questions import LONGEST_WAITING, Questions, Waiting
 from mobileip.control.reasons import Reason
 from mobileip.control.security import AssociationTable, MobilitySecurityAssociation
 from mobileip.control.types import Instant, Spi, seconds
@@ -26,10 +26,6 @@ from mobileip.control.wire import RegistrationRequest
 REREAD_INTERVAL: Final = seconds(10)
 """How often a wrong authenticator or SPI of one peer may have its associations read again before their time."""
 _MOST_UNKNOWN: Final = 16_384  # peers
-_LONGEST_WAITING: Final = 2048  # bytes; a request with every extension has a quarter of it
-_SHARE: Final = (
-    4  # one sender has a quarter of the questions, and strangers leave a quarter to peers known before
-)
 _REREAD_PART: Final = 10  # of the rate: so that wrong authenticators cannot use up what newcomers need
 
 _Key = int | str  # an address as a number, or a normalised NAI
@@ -63,25 +59,6 @@ class Known:
     last_use: int
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A request that waits for an answer since ``arrived``."""
-
-    request: RegistrationRequest
-    datagram: DatagramReceived
-    arrived: Instant
-
-    def then(self, now: Instant) -> Instant:
-        """``now``, with the wall clock of the arrival: a timestamp is as old as it was then (s5.7.1)."""
-        return Instant(now.mono, now.wall - (now.mono - self.arrived.mono))
-
-
-@dataclass(slots=True)
-class _Question:
-    waiting: Waiting
-    sender: int  # who made us ask, as a number
-
-
 class KeyRing:
     """Finds as an :class:`AssociationTable` does; a peer of that table is never asked for elsewhere."""
 
@@ -91,14 +68,11 @@ class KeyRing:
         self._stale: dict[_Key, Known] = {}  # to be asked for again before they are used
         self._deadlines: Deadlines[_Key] = Deadlines()  # of both
         self._unknown: dict[_Key, int] = {}  # until when (mono); the oldest first
-        self._questions: dict[_Key, _Question] = {}
-        self._by_sender: dict[int, int] = {}  # questions under way
         self._settings = settings
         if settings is not None:
-            again, share = max(1, settings.rate // _REREAD_PART), max(1, settings.rate // _SHARE)
-            self._new = TokenBucket(settings.rate, settings.rate)
+            again = max(1, settings.rate // _REREAD_PART)
+            self._questions: Questions[_Key, int] = Questions(settings.max_questions, settings.rate)
             self._again = TokenBucket(again, again)
-            self._senders: Buckets[int] = Buckets(share, share)
 
     def reconfigure(self, configured: AssociationTable) -> None:
         """Other configured nodes. What was learnt is asked for anew before it is used: sources may be others too."""
@@ -167,17 +141,14 @@ class KeyRing:
         if self._settings is None or self._is_configured(key) or self._is_answered(key, now.mono):
             return None
         waiting = Waiting(request, datagram, now)
-        question = self._questions.get(key)
         sender = int(datagram.source.address)
-        if len(request.raw) > _LONGEST_WAITING or (
-            question is None and not self._may_ask(key, sender, now.mono)
-        ):
+        asked = key in self._questions
+        if len(request.raw) > LONGEST_WAITING or not (asked or self._may_ask(key, sender, now.mono)):
             return [Noted(Reason.KEY_LOOKUPS_LIMITED, {"peer": peer, "sender": datagram.source})]
-        if question is not None:
-            question.waiting = waiting
+        if asked:
+            self._questions.replace(key, waiting)
             return []
-        self._questions[key] = _Question(waiting, sender)
-        self._by_sender[sender] = self._by_sender.get(sender, 0) + 1
+        self._questions.begin(key, sender, waiting)
         return [LookupKey(peer)]
 
     def _is_answered(self, key: _Key, mono: int) -> bool:
@@ -188,20 +159,11 @@ class KeyRing:
         return self._unknown.get(key, mono) > mono
 
     def _may_ask(self, key: _Key, sender: int, mono: int) -> bool:
-        settings = self._settings
-        assert settings is not None
-        if len(self._questions) >= settings.max_questions:
+        if key in self._stale:  # it was a peer of ours: such a one is asked for once in its lifetime
+            return self._questions.has_place(sender, known=True)
+        if not self._questions.has_place(sender):
             return False
-        if key in self._stale:
-            return True  # it was a peer of ours: such a one is asked for once in its lifetime
-        most = settings.max_questions
-        if len(self._questions) >= most - most // _SHARE or self._by_sender.get(sender, 0) >= -(
-            -most // _SHARE
-        ):
-            return False
-        if key in self._known:
-            return self._again.take(mono)
-        return self._senders.take(sender, mono) and self._new.take(mono)
+        return self._again.take(mono) if key in self._known else self._questions.in_time(sender, mono)
 
     def _is_configured(self, key: _Key) -> bool:
         return self._configured.preferred(key if isinstance(key, str) else IPv4Address(key)) is not None
@@ -214,14 +176,12 @@ class KeyRing:
         ``None``: none waits, or nothing that it could be checked with is here.
         """
         key = _key(event.peer)
-        question = self._questions.pop(key, None)
-        if question is not None:
-            self._by_sender[question.sender] -= 1
-            if not self._by_sender[question.sender]:
-                del self._by_sender[question.sender]
         settings = self._settings
-        if settings is None or self._is_configured(key):
-            return None if question is None else question.waiting
+        if settings is None:
+            return None  # nobody was asked
+        waiting = self._questions.end(key)
+        if self._is_configured(key):
+            return waiting
         match event:
             case KeysFound():
                 self._learn(key, event, settings, now.mono)
@@ -234,7 +194,7 @@ class KeyRing:
             case KeysUnavailable():
                 if not self._revive(key, settings, now.mono):
                     return None
-        return None if question is None else question.waiting
+        return waiting
 
     def _learn(self, key: _Key, event: KeysFound, settings: KeySettings, mono: int) -> None:
         self._forget(key)
