@@ -1,4 +1,5 @@
-"""RADIUS packets that ask for keys, and what answers hold (RFC 2865): Cisco's pairs, 3GPP2's SPI and shared key.
+"""RADIUS packets that ask for keys, or whether a node's proof is right, and what answers hold (RFC 2865): Cisco's
+pairs, 3GPP2's SPI and shared key.
 
 pyrad encodes and verifies. This module reads no clock and opens nothing; random bits are pyrad's, from the system.
 """
@@ -16,7 +17,7 @@ from pyrad.dictionary import Dictionary
 
 from mobileip.control.aaa.avpairs import Read, Unsaid, collect, key, read
 from mobileip.control.aaa.sources import Answer, Found, Unavailable, Unknown
-from mobileip.control.security import MobilitySecurityAssociation, Secret
+from mobileip.control.security import Chap, MobilitySecurityAssociation, Secret
 from mobileip.control.types import Spi
 
 IDENTIFIERS: Final = 256  # RFC 2865 s3: one byte
@@ -37,6 +38,7 @@ DICTIONARY: Final = Dictionary(
         """
 ATTRIBUTE User-Name 1 string
 ATTRIBUTE User-Password 2 octets
+ATTRIBUTE CHAP-Password 3 octets
 ATTRIBUTE NAS-IP-Address 4 ipaddr
 ATTRIBUTE Service-Type 6 integer
 ATTRIBUTE Framed-IP-Address 8 ipaddr
@@ -56,6 +58,7 @@ ATTRIBUTE Acct-Terminate-Cause 49 integer
 ATTRIBUTE Acct-Input-Gigawords 52 integer
 ATTRIBUTE Acct-Output-Gigawords 53 integer
 ATTRIBUTE Event-Timestamp 55 date
+ATTRIBUTE CHAP-Challenge 60 octets
 ATTRIBUTE NAS-Port-Type 61 integer
 ATTRIBUTE Tunnel-Client-Endpoint 66 string
 ATTRIBUTE Tunnel-Server-Endpoint 67 string
@@ -116,18 +119,36 @@ class Forgery(Exception):
 
 def access_request(identifier: int, secret: Secret, user: str, client: Client) -> Request:
     """Asks for the keys of ``user``; ``identifier`` is 0 to 255."""
+    made = _asking(identifier, secret, user, client)
+    password = client.password.reveal().replace(USER.encode(), user.encode())
+    made["User-Password"] = made.PwCrypt(password)
+    return Request(made)
+
+
+def chap_request(
+    identifier: int, secret: Secret, user: str, chap: Chap, home_address: IPv4Address | None, client: Client
+) -> Request:
+    """Asks whether ``user`` has made ``chap`` (RFC 4721 s8); ``home_address`` is the one that it asks for."""
+    made = _asking(identifier, secret, user, client)
+    made["CHAP-Password"] = bytes((chap.identifier,)) + chap.response
+    made["CHAP-Challenge"] = chap.challenge
+    if home_address is not None:
+        made["Framed-IP-Address"] = str(home_address)
+    return Request(made)
+
+
+def _asking(identifier: int, secret: Secret, user: str, client: Client) -> Any:
+    """What all access requests have in common: who is asked about, and who asks."""
     made = packet.AuthPacket(id=identifier, secret=secret.reveal(), dict=DICTIONARY)
     made.add_message_authenticator()  # first, so that nothing before it can be chosen by an attacker
-    password = client.password.reveal().replace(USER.encode(), user.encode())
     made["User-Name"] = user
-    made["User-Password"] = made.PwCrypt(password)
     if client.service_type is not None:
         made["Service-Type"] = client.service_type
     if client.nas_address is not None:
         made["NAS-IP-Address"] = str(client.nas_address)
     made["NAS-Identifier"] = client.nas_identifier
     made["NAS-Port-Type"] = _VIRTUAL
-    return Request(made)
+    return made
 
 
 def associations(answer: Any, unsaid: Unsaid) -> Read:
@@ -157,6 +178,11 @@ def _threegpp2(answer: Any, spis: Any, keys: Any, number: int, unsaid: Unsaid) -
     return MobilitySecurityAssociation(
         Spi(int.from_bytes(spi)), key(shared), unsaid.algorithm, unsaid.replay_tolerance_s, unsaid.replay
     )
+
+
+def accepts(answer: Any) -> bool:
+    """Whether a verified answer says that the proof is right."""
+    return bool(answer.code == packet.AccessAccept)
 
 
 def conclusion(answer: Any, unsaid: Unsaid) -> tuple[Answer, tuple[str, ...]]:

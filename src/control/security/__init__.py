@@ -7,14 +7,17 @@ from mobileip.control.security.association import (
     ReplayMethod,
 )
 from mobileip.control.security.authenticator import digest, is_authentic, proven, sign, verify
+from mobileip.control.security.chap import CHAP_SPI, Chap, as_chap, sign_for_aaa
 from mobileip.control.security.nonces import IssuedNonces, Nonces, draw
 from mobileip.control.security.peers import Peer, PeerMap
 from mobileip.control.security.replay import Timestamps, check, is_fresh, resynchronise
 from mobileip.control.security.secret import Secret
 
 __all__ = [
+    "CHAP_SPI",
     "Algorithm",
     "AssociationTable",
+    "Chap",
     "IssuedNonces",
     "MobilitySecurityAssociation",
     "Nonces",
@@ -23,6 +26,7 @@ __all__ = [
     "ReplayMethod",
     "Secret",
     "Timestamps",
+    "as_chap",
     "check",
     "digest",
     "draw",
@@ -31,5 +35,6 @@ __all__ = [
     "proven",
     "resynchronise",
     "sign",
+    "sign_for_aaa",
     "verify",
 ]

@@ -55,9 +55,25 @@ class MobileAaaAuthentication:
     offset: int = field(default=0, compare=False)
 
     @property
+    def covered(self) -> int:
+        """How many bytes of the message, from its start, the authenticator covers (s6)."""
+        return self.offset + _LONG.size
+
+    @property
     def end(self) -> int:
         """Offset of the first byte after this extension."""
-        return self.offset + _LONG.size + len(self.authenticator)
+        return self.covered + len(self.authenticator)
+
+    @classmethod
+    def header(cls, spi: Spi, authenticator_length: int) -> bytes:
+        """Type, Subtype, Length and SPI of an extension whose authenticator is still to be computed.
+
+        :raises ValueError: the authenticator would have less than 16 bytes.
+        """
+        length = 4 + authenticator_length
+        if length < _SHORTEST:
+            raise ValueError(f"an authenticator of {authenticator_length} bytes, not 16 or more")
+        return _LONG.pack(cls.type, _MOBILE_AAA, length, spi)
 
     @classmethod
     def decode(cls, subtype: int, data: bytes, offset: int) -> Self:
@@ -73,7 +89,4 @@ class MobileAaaAuthentication:
 
     def encode(self) -> bytes:
         """:raises ValueError: the authenticator has less than 16 bytes."""
-        length = 4 + len(self.authenticator)
-        if length < _SHORTEST:
-            raise ValueError(f"an authenticator of {len(self.authenticator)} bytes, not 16 or more")
-        return _LONG.pack(self.type, _MOBILE_AAA, length, self.spi) + self.authenticator
+        return self.header(self.spi, len(self.authenticator)) + self.authenticator
