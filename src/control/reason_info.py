@@ -30,14 +30,8 @@ class ReasonInfo:
 
 
 class Named(Enum):
-    """An enumeration whose members are a ``label``, their value, and the facts about it."""
+    """An enumeration of facts. A member's ``label`` is its name in kebab-case, as logs and counters show it."""
 
-    label: str
-    info: ReasonInfo
-
-    def __new__(cls, label: str, info: ReasonInfo) -> Named:
-        member = object.__new__(cls)
-        member._value_ = label
-        member.label = label
-        member.info = info
-        return member
+    def __init__(self, info: ReasonInfo) -> None:
+        self.label = self.name.lower().replace("_", "-")
+        self.info = info
