@@ -13,11 +13,11 @@ from mobileip.control.core.actions import (
     SendDatagram,
     ShareVisitorAddress,
 )
-from mobileip.control.core.admission import fair_share
 from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.core.events import ClearVisitor, DatagramReceived, Event, Tick, UnreachableReceived
 from mobileip.control.core.foreign import ForeignAgent, ForeignAgentSettings, VisitedLink
 from mobileip.control.core.policy import ReverseTunnelPolicy
+from mobileip.control.core.visitor_room import fair_share
 from mobileip.control.core.visitors import Visitor
 from mobileip.control.security import AssociationTable, sign
 from mobileip.control.types import Endpoint, Identification, Lifetime

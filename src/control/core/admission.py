@@ -16,10 +16,9 @@ from mobileip.control.core.relay import is_authentic
 from mobileip.control.core.visitors import PendingRegistration, Visitor
 from mobileip.control.reasons import Reason
 from mobileip.control.security import AssociationTable
-from mobileip.control.types import ZERO_ADDRESS, GreKeys, Lifetime
+from mobileip.control.types import ZERO_ADDRESS, Lifetime
 from mobileip.control.wire import (
     EncapsulatingDelivery,
-    GreKey,
     MobileForeignAuthentication,
     NetworkAccessIdentifier,
     RegistrationReply,
@@ -28,7 +27,6 @@ from mobileip.control.wire import (
 
 _REQUIRED_TTL: Final = 255  # RFC 3024 s4.2.1
 _PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))  # RFC 1918
-_SMALLEST_SHARE: Final = 4  # a node that repeats a request every second has as many pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +66,6 @@ class ForeignAgentSettings:
     def offers(self, care_of_address: IPv4Address) -> bool:
         """Is it one of the addresses that we advertise?"""
         return care_of_address == self.care_of_address or care_of_address in self.more_care_of_addresses
-
-
-def fair_share(limit: int) -> int:
-    """How many of ``limit`` places one link-layer address may have: a quarter, so that no sender fills a list."""
-    return min(limit, max(_SMALLEST_SHARE, limit // 4))
 
 
 def request_refusal(
@@ -119,21 +112,6 @@ def sharing_refusal(pending: PendingRegistration, others: Sequence[Visitor]) -> 
     if sharing and not pending.reverse_tunnel:
         return Reason.FA_REVERSE_TUNNEL_MANDATORY
     return None if all(one.reverse_tunnel for one in sharing) else Reason.FA_HOME_ADDRESS_TAKEN
-
-
-def gre_key_sent(settings: ForeignAgentSettings, request: RegistrationRequest) -> int | None:
-    """The GRE key for the tunnel that ends here: the node's address, 0 (the home agent's choice) if it has none yet.
-
-    In every request for GRE, deregistrations too (RFC 6245 s4.1). ``None``: none is sent.
-    """
-    keyed = settings.gre_keys and not request.flags.decapsulation_by_mn
-    return int(request.home_address) if keyed and request.flags.gre else None
-
-
-def gre_keys(sent: int | None, reply: RegistrationReply) -> GreKeys | None:
-    """What was agreed (RFC 6245 s5); ``None``: GRE headers have no keys."""
-    chosen = reply.first(GreKey)
-    return None if sent is None or chosen is None else GreKeys(out=chosen.key, into=sent or chosen.key)
 
 
 def claimed(request: RegistrationRequest, datagram: DatagramReceived) -> dict[str, object]:

@@ -13,7 +13,6 @@ from ipaddress import IPv4Address
 
 from mobileip.control.core.actions import (
     Action,
-    DeliveryStyle,
     InstallTunnel,
     InstallVisitorRoute,
     Noted,
@@ -26,52 +25,27 @@ from mobileip.control.core.admission import (
     VisitedLink,
     applicant,
     claimed,
-    fair_share,
-    gre_key_sent,
-    gre_keys,
-    is_unicast,
-    peer_among,
     reply_refusal,
     request_refusal,
-    sharing_refusal,
 )
-from mobileip.control.core.encapsulations import asked as asked_encapsulation
+from mobileip.control.core.entries import pending_entry, visitor_entry
 from mobileip.control.core.events import ActionFailed, ClearVisitor, DatagramReceived, UnreachableReceived
 from mobileip.control.core.filters import Filters
-from mobileip.control.core.limits import TokenBucket
-from mobileip.control.core.policy import cap_lifetime
-from mobileip.control.core.relay import (
-    UNREACHABLE,
-    authorized_length,
-    is_authentic,
-    to_home_agent,
-    to_mobile_node,
-)
+from mobileip.control.core.foreign_replies import ForeignReplies, relayed
+from mobileip.control.core.relay import UNREACHABLE, authorized_length, is_authentic, to_home_agent
 from mobileip.control.core.sharing import arrange
+from mobileip.control.core.visitor_room import VisitorRoom
 from mobileip.control.core.visitors import PendingRegistration, Visitor, VisitorKey, VisitorList
 from mobileip.control.reasons import Reason, ReplyCode
-from mobileip.control.types import (
-    LIMITED_BROADCAST,
-    REGISTRATION_PORT,
-    ZERO_ADDRESS,
-    EncapsulationType,
-    Endpoint,
-    Instant,
-    seconds,
-)
+from mobileip.control.types import REGISTRATION_PORT, Endpoint, Instant
 from mobileip.control.wire import (
-    EncapsulatingDelivery,
     ForeignHomeAuthentication,
     NetworkAccessIdentifier,
     RegistrationReply,
     RegistrationRequest,
-    build,
 )
 
 __all__ = ["ForeignAgent", "ForeignAgentSettings", "VisitedLink"]
-
-_DENIALS_PER_SECOND = 1.0  # to one node (s3.7.2; RFC 3024 s4.2.1)
-_REMEMBERED_DENIALS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +66,18 @@ class ForeignAgent:
         self._links: Mapping[str, VisitedLink] = {link.interface: link for link in settings.links}
         self._visitors = VisitorList()
         self.filters = Filters(settings.filters)
+        self._room = VisitorRoom(settings, self._visitors)
+        self._replies = ForeignReplies(settings, self.filters)
         # Failures of an action come back before any other event, so the last admission is the one that failed.
         self._admission: _Admission | None = None
-        self._denials: dict[bytes, TokenBucket] = {}  # by link-layer address; the oldest is forgotten first
 
     def reconfigure(self, settings: ForeignAgentSettings) -> None:
         """Go on with other settings; visitors and pending registrations stay as they are. The links are the same."""
         self._settings = settings
         self._links = {link.interface: link for link in settings.links}
         self.filters.reconfigure(settings.filters)
+        self._room.reconfigure(settings)
+        self._replies.reconfigure(settings)
 
     @property
     def visitors(self) -> VisitorList:
@@ -109,7 +86,7 @@ class ForeignAgent:
     @property
     def busy(self) -> bool:
         """B bit: no room for another visitor (s2.1.1)."""
-        return self._visitors.visitor_count() >= self._settings.max_visitors
+        return self._room.is_full
 
     def serves_link(self, interface: str) -> bool:
         return interface in self._links
@@ -129,17 +106,17 @@ class ForeignAgent:
         if covered is None:
             # The home agent would have to discard it (s3.8.2.1 a); relaying would only cost a pending entry.
             return [Noted(Reason.NO_AUTHORIZATION_EXTENSION, claimed(request, datagram))]
-        pending = self._pending(request, datagram, datagram.link_source, link, now)
+        pending = pending_entry(self._settings, request, datagram, datagram.link_source, link, now)
         refusal = request_refusal(self._settings, request, datagram)
         if refusal is None:
             known = self._visitors.get_pending(pending.key)
             if known is not None and known.link_address != pending.link_address:
                 # Whoever heard the request can repeat it; the answer is for who asked first.
                 return [Noted(Reason.PENDING_COPIED, claimed(request, datagram))]
-            refusal = self._filtered(pending, request.home_address) or self._no_room(pending)
+            refusal = self._filtered(pending, request.home_address) or self._room.refusal(pending)
         if refusal is not None:
-            return self._deny(pending, refusal, now)
-        made_room = self._make_room(pending, now)
+            return self._replies.deny(pending, refusal, now)
+        crowded_out = self._room.make(pending)
         self._visitors.add_pending(pending)
         association = None
         if pending.authenticated_to_home:
@@ -154,90 +131,14 @@ class ForeignAgent:
                 destination=Endpoint(request.home_agent, REGISTRATION_PORT),
             ),
             Noted(Reason.REQUEST_RELAYED, claimed(request, datagram)),
-            *made_room,
+            *([] if crowded_out is None else self._replies.deny(crowded_out, Reason.FA_CROWDED_OUT, now)),
         ]
-
-    def _pending(
-        self,
-        request: RegistrationRequest,
-        datagram: DatagramReceived,
-        link_address: bytes,
-        link: VisitedLink,
-        now: Instant,
-    ) -> PendingRegistration:
-        settings = self._settings
-        nai = request.first(NetworkAccessIdentifier)
-        encapsulating = request.first(EncapsulatingDelivery) is not None
-        # s3.5.4: never on a deregistration, nor for a care-of address that is not in our advertisement.
-        to_authenticate = (
-            request.lifetime != 0
-            and request.care_of_address != request.home_address
-            and settings.offers(request.care_of_address)
-        )
-        waiting = min(settings.pending_timeout, request.lifetime or settings.pending_timeout)  # s3.7.2.2
-        asked = datagram.destination.address
-        return PendingRegistration(
-            home_address=request.home_address,
-            home_agent=request.home_agent,
-            identification=request.identification,
-            lifetime=request.lifetime,
-            reverse_tunnel=request.flags.reverse_tunnel,
-            co_located=request.flags.decapsulation_by_mn,
-            interface=datagram.interface,
-            link_address=link_address,
-            source=datagram.source,
-            destination=asked if is_unicast(asked) else link.address,  # s3.7.2.3
-            expires=now.mono + seconds(waiting),
-            care_of_address=request.care_of_address,
-            delivery=DeliveryStyle.ENCAPSULATING if encapsulating else DeliveryStyle.DIRECT,
-            nai=None if nai is None else nai.nai,
-            authenticated_to_home=to_authenticate
-            and settings.home_agents.preferred(request.home_agent) is not None,
-            encapsulation=asked_encapsulation(request.flags) or EncapsulationType.IPIP,
-            gre_key=gre_key_sent(settings, request),
-        )
 
     def _filtered(self, pending: PendingRegistration, home_address: IPv4Address) -> Reason | None:
         """What a visitor gives up is not refused; of others a deregistration too would be sent to whom they like."""
         if not self.filters.active or (pending.lifetime == 0 and self._visitors.of(home_address)):
             return None
         return Reason.FA_FILTERED if self.filters.denies(applicant(pending, home_address)) else None
-
-    def _no_room(self, pending: PendingRegistration) -> Reason | None:
-        """Room in both lists, for everybody and for this sender; a deregistration needs none among the visitors."""
-        visitors, settings = self._visitors, self._settings
-        if visitors.get_pending(pending.key) is None:
-            if self._is_crowded() and visitors.oldest_stranger(pending.link_address) is None:
-                return Reason.FA_BUSY
-            if visitors.pending_of(pending.link_address) >= fair_share(settings.max_pending):
-                return Reason.FA_SENDER_LIMIT
-        if pending.lifetime == 0:
-            return None
-        return self._no_place(pending, pending.home_address)
-
-    def _is_crowded(self) -> bool:
-        return self._visitors.pending_count() >= self._settings.max_pending
-
-    def _make_room(self, pending: PendingRegistration, now: Instant) -> list[Action]:
-        """In a full list who waited longest gives way, not who comes: a flood of made-up requests would keep everybody
-        out. Who is answered before the list has gone round is served (s3.7.1).
-        """
-        if not self._is_crowded() or self._visitors.get_pending(pending.key) is not None:
-            return []
-        oldest = self._visitors.oldest_stranger(pending.link_address)
-        latest = oldest is not None and self._visitors.remove_pending(oldest)
-        return self._deny(oldest, Reason.FA_CROWDED_OUT, now) if oldest is not None and latest else []
-
-    def _no_place(self, pending: PendingRegistration, home_address: IPv4Address) -> Reason | None:
-        visitors, settings = self._visitors, self._settings
-        of_all = visitors.of(home_address)
-        others = [one for one in of_all if not pending.replaces(one)]
-        if len(others) == len(of_all):
-            if self.busy:
-                return Reason.FA_BUSY
-            if visitors.visitors_of(pending.link_address) >= fair_share(settings.max_visitors):
-                return Reason.FA_SENDER_LIMIT
-        return None if pending.co_located else sharing_refusal(pending, others)
 
     # ---- replies
 
@@ -258,22 +159,22 @@ class ForeignAgent:
         self._admission = None
         covered = authorized_length(reply)
         if covered is None:
-            return self._deny(pending, Reason.FA_POORLY_FORMED_REPLY, now)
+            return self._replies.deny(pending, Reason.FA_POORLY_FORMED_REPLY, now)
         authorized = reply.raw[:covered]
         error = self._dishonoured(pending, reply)
         if error is not None:
-            return self._relay_error(pending, reply, authorized, error)
+            return self._replies.relay_error(pending, reply, authorized, error)
         actions: list[Action] = []
         if _accepted(reply):
             if _ends(pending, reply):
                 actions += self._deregistered(pending, reply.home_address)
             else:
                 actions += self._admit(
-                    _Admission(pending, reply, authorized, self._visitor(pending, reply, now))
+                    _Admission(pending, reply, authorized, visitor_entry(self._settings, pending, reply, now))
                 )
         # A denial leaves an existing visitor entry as it is (s3.7.2).
-        actions.append(self._relay(pending, reply, authorized))
-        actions.append(Noted(Reason.REPLY_RELAYED, _reply_fields(pending, reply)))
+        actions.append(self._replies.relay(pending, reply, authorized))
+        actions.append(relayed(pending, reply))
         return actions
 
     def _dishonoured(self, pending: PendingRegistration, reply: RegistrationReply) -> Reason | None:
@@ -289,24 +190,7 @@ class ForeignAgent:
         refusal = reply_refusal(self._settings, pending.home_agent, pending.nai, reply)
         if refusal is None and reply.home_address != pending.home_address:
             refusal = self._filtered(pending, reply.home_address)
-        return refusal or self._no_place(pending, reply.home_address)
-
-    def _visitor(self, pending: PendingRegistration, reply: RegistrationReply, now: Instant) -> Visitor:
-        return Visitor(
-            home_address=reply.home_address,
-            home_agent=reply.home_agent,
-            interface=pending.interface,
-            link_address=pending.link_address,
-            lifetime=cap_lifetime(reply.lifetime, self._settings.max_lifetime),
-            registered=now,
-            reverse_tunnel=pending.reverse_tunnel,
-            co_located=pending.co_located,
-            care_of_address=pending.care_of_address,
-            delivery=pending.delivery,
-            nai=pending.nai,
-            encapsulation=pending.encapsulation,
-            gre_keys=gre_keys(pending.gre_key, reply),
-        )
+        return refusal or self._room.place_refusal(pending, reply.home_address)
 
     def _admit(self, admission: _Admission) -> list[Action]:
         visitor = admission.visitor
@@ -330,7 +214,7 @@ class ForeignAgent:
         actions: list[Action] = []
         for pending in self._visitors.pending_towards(event.destination.address):
             if self._visitors.remove_pending(pending):
-                actions += self._deny(pending, reason, now)
+                actions += self._replies.deny(pending, reason, now)
         return actions
 
     def on_tick(self, now: Instant) -> list[Action]:
@@ -347,7 +231,7 @@ class ForeignAgent:
             )
         # Last: a denial that cannot be sent must not keep what has expired in the kernel.
         for pending in self._visitors.time_out(now.mono):
-            actions += self._deny(pending, Reason.FA_REGISTRATION_TIMEOUT, now)
+            actions += self._replies.deny(pending, Reason.FA_REGISTRATION_TIMEOUT, now)
         return actions
 
     def on_action_failed(self, event: ActionFailed, now: Instant) -> list[Action]:
@@ -366,7 +250,7 @@ class ForeignAgent:
             return self._give_up(home_address)
         return [
             *self._remove(admission.visitor.key),
-            *self._relay_error(
+            *self._replies.relay_error(
                 admission.pending, admission.reply, admission.authorized, Reason.FA_INSUFFICIENT_RESOURCES
             ),
         ]
@@ -404,69 +288,6 @@ class ForeignAgent:
         agents = {link.interface: link.address for link in self._links.values()}
         return arrange(before, self._visitors.of(home_address), agents)
 
-    # ---- to the mobile node
-
-    def _deny(self, pending: PendingRegistration, reason: Reason, now: Instant) -> list[Action]:
-        """A denial of our own (s3.7.2.3), at most one a second to one node (s3.7.2)."""
-        code = _code(reason)
-        noted = self._denied(pending, reason)
-        if not self._may_deny(pending.link_address, now.mono):
-            return [noted]
-        too_long = reason is Reason.FA_LIFETIME_TOO_LONG
-        reply = RegistrationReply(
-            code=code,
-            lifetime=self._settings.max_lifetime if too_long else pending.lifetime,
-            home_address=pending.home_address,
-            home_agent=pending.home_agent,
-            identification=pending.identification,
-        )
-        return [self._relay(pending, reply, build(reply)), noted]
-
-    def _relay_error(
-        self, pending: PendingRegistration, reply: RegistrationReply, authorized: bytes, reason: Reason
-    ) -> list[Action]:
-        """The home agent's reply as it is, and why we do not honour it (RFC 4636 s4)."""
-        code = _code(reason)
-        return [self._relay(pending, reply, authorized, code), self._denied(pending, reason)]
-
-    def _denied(self, pending: PendingRegistration, reason: Reason) -> Noted:
-        fields: dict[str, object] = {
-            "home_address": pending.home_address,
-            "home_agent": pending.home_agent,
-            "interface": pending.interface,
-            "link_address": pending.link_address,
-            "code": int(_code(reason)),
-        }
-        if reason is Reason.FA_FILTERED:
-            fields["rule"] = self.filters.decided
-        return Noted(reason, fields)
-
-    def _may_deny(self, link_address: bytes, mono: int) -> bool:
-        bucket = self._denials.pop(link_address, None) or TokenBucket(_DENIALS_PER_SECOND, 1)
-        self._denials[link_address] = bucket
-        if len(self._denials) > _REMEMBERED_DENIALS:
-            del self._denials[next(iter(self._denials))]
-        return bucket.take(mono)
-
-    def _relay(
-        self,
-        pending: PendingRegistration,
-        reply: RegistrationReply,
-        payload: bytes,
-        error: ReplyCode | None = None,
-    ) -> SendDatagram:
-        """To the link-layer address the request came from, never by ARP (s3.7.2.3, s4.2.2)."""
-        address = LIMITED_BROADCAST if reply.home_address == ZERO_ADDRESS else reply.home_address
-        nodes = self._settings.nodes
-        peer = peer_among(nodes, pending.home_address, pending.nai)
-        return SendDatagram(
-            to_mobile_node(payload, None if peer is None else nodes.preferred(peer), error),
-            source=Endpoint(pending.destination, REGISTRATION_PORT),
-            destination=Endpoint(address, pending.source.port),
-            interface=pending.interface,
-            link_destination=pending.link_address,
-        )
-
 
 def _accepted(reply: RegistrationReply) -> bool:
     return reply.reply_code is not None and reply.reply_code.accepted
@@ -475,19 +296,3 @@ def _accepted(reply: RegistrationReply) -> bool:
 def _ends(pending: PendingRegistration, reply: RegistrationReply) -> bool:
     """Whether an acceptance ends a binding. What was not checked for a deregistration is served by no reply to it."""
     return reply.lifetime == 0 or pending.lifetime == 0
-
-
-def _code(reason: Reason) -> ReplyCode:
-    code = reason.info.code
-    if code is None:
-        raise ValueError(f"{reason.label} has no reply code")
-    return code
-
-
-def _reply_fields(pending: PendingRegistration, reply: RegistrationReply) -> dict[str, object]:
-    return {
-        "home_address": reply.home_address,
-        "home_agent": pending.home_agent,
-        "code": reply.code,
-        "lifetime": reply.lifetime,
-    }
