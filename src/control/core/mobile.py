@@ -19,7 +19,6 @@ with the S bit, and when it is accepted the routes change and the old binding is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address
 
@@ -36,7 +35,7 @@ from mobileip.control.core.attachment import (
     relay_of,
 )
 from mobileip.control.core.deadlines import Deadlines
-from mobileip.control.core.discovery import AgentNews, AgentTable, Link, roles
+from mobileip.control.core.discovery import AgentTable
 from mobileip.control.core.events import (
     ActionFailed,
     DatagramReceived,
@@ -47,7 +46,6 @@ from mobileip.control.core.events import (
     Tick,
 )
 from mobileip.control.core.identity import Entropy, Identity, MobileNodeSettings
-from mobileip.control.core.refusals import Refusals
 from mobileip.control.core.registrar import (
     FIRST_RETRY,
     PendingRegistration,
@@ -55,24 +53,21 @@ from mobileip.control.core.registrar import (
     Registration,
     Verdict,
 )
+from mobileip.control.core.registrars import Registrars
 from mobileip.control.core.repairs import TunnelAsked
-from mobileip.control.core.ways import Ways, place
+from mobileip.control.core.surroundings import Surroundings, unreadable
+from mobileip.control.core.ways import Ways
 from mobileip.control.reasons import Reason
-from mobileip.control.types import ALL_ROUTERS, LIMITED_BROADCAST, ZERO_ADDRESS, Instant, seconds
+from mobileip.control.types import Instant, seconds
 from mobileip.control.wire import (
-    AgentAdvertisement,
-    AgentSolicitation,
     RegistrationReply,
     WireError,
-    build_icmp,
     parse,
-    parse_icmp,
 )
 
 __all__ = ["MobileNode", "MobileNodeSettings", "State"]
 
 _FAREWELL = seconds(1)  # how long a stopping node waits for the answer to its deregistration
-_LAST_TRIES = 3  # requests to deregister a binding that we have left
 
 
 class State(Enum):
@@ -93,28 +88,15 @@ class _Timer(Enum):
     FAREWELL = "farewell"
 
 
-@dataclass(frozen=True, slots=True)
-class _Coming:
-    """A place that is registered while the present one still works."""
-
-    attachment: Attachment
-    registrar: Registrar
-
-
 class MobileNode:
     """Machine: links, advertisements, replies and time in; actions out."""
 
     def __init__(self, settings: MobileNodeSettings, entropy: Entropy) -> None:
         self._settings = settings
-        self._entropy = entropy
         self._identity = Identity(settings, entropy)
-        self._table = AgentTable(settings.interfaces, entropy, settings.no_router_discovery)
-        self._refusals = Refusals()
+        self._around = Surroundings(settings, entropy)
         self._ways = Ways(self._identity, settings)
-        self._registrar = self._new_registrar()
-        self._coming: _Coming | None = None
-        self._spare: Registrar | None = None  # of a coming place given up: knows when it asked last (s3.6.3)
-        self._going: Registrar | None = None  # deregisters the place that was left last
+        self._registrars = Registrars(settings, self._identity, entropy)
         self._timers: Deadlines[_Timer] = Deadlines()
         self._ending: State | None = None  # STOPPING or STOPPED
         self._attachment: Attachment | None = None
@@ -123,11 +105,8 @@ class MobileNode:
         """Other keys, lifetimes and preferences; they count from the next request or tick on."""
         self._identity.reconfigure(settings)
         self._settings = settings
-        for registrar in self._registrars():
-            registrar.reconfigure(settings)
-
-    def _new_registrar(self) -> Registrar:
-        return Registrar(self._settings, self._identity, self._entropy)
+        self._around.reconfigure(settings)
+        self._registrars.reconfigure(settings)
 
     # ---- what others may see
 
@@ -165,7 +144,12 @@ class MobileNode:
     @property
     def coming(self) -> Attachment | None:
         """Where the node registers while the present attachment still works."""
-        return None if self._coming is None else self._coming.attachment
+        return self._registrars.coming
+
+    @property
+    def _registrar(self) -> Registrar:
+        """Of the present place."""
+        return self._registrars.present
 
     @property
     def registration(self) -> Registration | None:
@@ -191,22 +175,13 @@ class MobileNode:
 
     @property
     def table(self) -> AgentTable:
-        return self._table
+        return self._around.table
 
     def next_deadline(self) -> int | None:
         if self._ending is State.STOPPED:
             return None
-        deadlines = [self._timers.next(), self._table.next_deadline()]
-        deadlines += [registrar.next_deadline() for registrar in self._registrars()]
+        deadlines = [self._timers.next(), self.table.next_deadline(), *self._registrars.next_deadlines()]
         return min((mono for mono in deadlines if mono is not None), default=None)
-
-    def _registrars(self) -> list[Registrar]:
-        registrars = [self._registrar]
-        if self._coming is not None:
-            registrars.append(self._coming.registrar)
-        if self._going is not None:
-            registrars.append(self._going)
-        return registrars
 
     # ---- events
 
@@ -230,66 +205,29 @@ class MobileNode:
                 return []
 
     def _on_link(self, event: LinkChanged, now: Instant) -> list[Action]:
-        link = self._table.link(event.interface)
-        if link is None:
+        if self.table.link(event.interface) is None:
             return []
         actions: list[Action] = []
-        if link.is_another(event.up, event.gateway, event.gateway_link):
-            fields = {"interface": link.interface, "gateway": event.gateway}
-            actions.append(Noted(Reason.LINK_REPLACED, fields))
-            link.change(False, link.addresses, None, now.mono)  # as if it had gone and come
-            actions += self._reconsider(now)
-        was_up, starting = link.up, not link.known
-        came_up = link.change(event.up, event.addresses, event.gateway, now.mono)
-        link.gateway_link = event.gateway_link
-        if came_up:
-            actions.append(Noted(Reason.LINK_UP, {"interface": link.interface}))
-            self._refusals.forget(link.interface)
-            delay = seconds(self._settings.solicitation_delay) if starting else 0
-            self._table.solicit_now(link, now.mono, delay)
-        elif was_up and not event.up:
-            actions.append(Noted(Reason.LINK_DOWN, {"interface": link.interface}))
-            self._table.stop_soliciting(link)
-        return actions + self._reconsider(now) + self._solicit(now)
+        replaced = self._around.replaced(event, now)
+        if replaced is not None:
+            actions += [replaced, *self._reconsider(now)]
+        actions += self._around.change(event, now)
+        return actions + self._reconsider(now) + self._around.solicit(now)
 
     def _on_icmp(self, event: IcmpReceived, now: Instant) -> list[Action]:
-        link = self._table.link(event.interface)
-        if link is None or not link.up:
-            return []
-        if not self._table.is_for_us(link, event.destination, now.mono):
-            return [Noted(Reason.BAD_DESTINATION, {"source": event.source, "interface": event.interface})]
-        try:
-            message = parse_icmp(event.payload)
-        except WireError as error:
-            if error.reason is Reason.NOT_AN_AGENT and self._table.hear_plain(link, event.payload, now.mono):
-                return self._reconsider(now)
-            return [_unreadable(error, event.source, event.interface)]
-        if not isinstance(message, AgentAdvertisement):
-            return []
-        self._table.hear_routers(link, message.router_addresses, message.lifetime, now.mono)
-        news = self._table.hear(link, event.source, event.link_source, message, now.mono)
-        actions: list[Action] = []
-        fields = {"interface": link.interface, "agent": event.source}
-        if news is AgentNews.NEW:
-            actions.append(Noted(Reason.AGENT_DISCOVERED, {**fields, "roles": roles(message)}))
-        elif news is AgentNews.WITHDRAWN:
-            actions.append(self._lost(link, event.source, now))
-        actions += self._reconsider(now)
+        heard = self._around.hear(event, now)
+        if not heard.is_news:
+            return [*heard.noted]
+        actions = [*heard.noted, *self._reconsider(now)]
         relay = relay_of(self._attachment)
-        ours = relay is not None and (relay.interface, relay.agent) == (link.interface, event.source)
-        if news is AgentNews.REBOOTED and ours and self.pending is None:
+        ours = relay is not None and (relay.interface, relay.agent) == (event.interface, event.source)
+        if heard.rebooted and ours and self.pending is None:
+            fields = {"interface": event.interface, "agent": event.source}
             actions += [Noted(Reason.AGENT_REBOOTED, fields), *self._registrar.request_soon(now)]
         return actions
 
-    def _lost(self, link: Link, agent: IPv4Address, now: Instant) -> Noted:
-        if not link.agents:
-            self._table.solicit_now(link, now.mono)
-        return Noted(Reason.AGENT_LOST, {"interface": link.interface, "agent": agent})
-
     def _on_tick(self, now: Instant) -> list[Action]:
-        actions: list[Action] = []
-        for link, agent in self._table.lose(now.mono):
-            actions.append(self._lost(link, agent.address, now))
+        actions = self._around.lose(now)
         # In this order: a move makes the timers of the place before void, and a solicitation that cannot be sent must
         # not keep a move from being made.
         actions += self._reconsider(now)
@@ -302,11 +240,8 @@ class MobileNode:
                 case _Timer.LOOK_AGAIN:
                     pass  # that is what the tick has done already
         if self._ending is not State.STOPPED:
-            for registrar in self._registrars():
-                actions += registrar.on_tick(now)
-        if self._going is not None and self._going.silences >= _LAST_TRIES:
-            self._going = None  # the binding runs out by itself
-        return actions + self._solicit(now)
+            actions += self._registrars.on_tick(now)
+        return actions + self._around.solicit(now)
 
     def _on_action_failed(self, event: ActionFailed, now: Instant) -> list[Action]:
         """What the kernel refused is tried again after a second; a renewal that could not be sent, by its own timer.
@@ -323,8 +258,7 @@ class MobileNode:
 
     def _on_stopping(self, now: Instant) -> list[Action]:
         """Leave service: deregister what is bound, wait a moment for the answer (s3.6.1.2)."""
-        several = self._coming is not None or self._going is not None
-        self._coming = self._going = None
+        several = self._registrars.forget_others()
         bound = self.registration is not None or self.pending is not None
         nowhere = self._attachment is None or isinstance(self._attachment, AtHome)
         if not bound or nowhere or self._identity.home is None:
@@ -338,16 +272,16 @@ class MobileNode:
         try:
             reply = parse(event.payload)
         except WireError as error:
-            return [_unreadable(error, event.source.address, event.interface)]
+            return [unreadable(error, event.source.address, event.interface)]
         if not isinstance(reply, RegistrationReply):
             fields = {"source": event.source, "interface": event.interface}
             return [Noted(Reason.BAD_DESTINATION, fields)]
-        awaiting = (registrar for registrar in self._registrars() if registrar.awaits(reply))
-        registrar = next(awaiting, self._registrar)
+        registrar = self._registrars.awaiting(reply)
         was_settled = registrar.settled_at is not None
         verdict = registrar.on_reply(reply, event, now)
-        if registrar is self._going:
-            self._going = None if registrar.settled_at is not None else registrar
+        if self._registrars.is_going(registrar):
+            if registrar.settled_at is not None:
+                self._registrars.gone()
             return verdict.denied + verdict.actions
         actions = verdict.actions
         if registrar.settled_at is not None and not was_settled:
@@ -365,7 +299,7 @@ class MobileNode:
         """The foreign agent will not have us: go elsewhere if there is an elsewhere; what to log, what to do."""
         if verdict.refused is None or verdict.denial is None:
             return verdict.denied, []
-        self._refusals.add(verdict.refused, now.mono)
+        self._around.refusals.add(verdict.refused, now.mono)
         moved = self._reconsider(now)
         return [verdict.denial.said("elsewhere")] if moved else verdict.denied, moved
 
@@ -373,27 +307,19 @@ class MobileNode:
         """The place works that ``registrar`` asked for."""
         if self._ending is State.STOPPING:
             self._ending = State.STOPPED
-        coming = self._coming
-        place = coming.attachment if coming and coming.registrar is registrar else self._attachment
-        link = None if place is None else self._table.link(place.interface)
+        arrived = self._registrars.is_coming(registrar)
+        place = self._registrars.coming if arrived else self._attachment
+        link = None if place is None else self.table.link(place.interface)
         if link is not None:
-            self._table.stop_soliciting(link)
+            self.table.stop_soliciting(link)
         relay = relay_of(place)
         if relay is not None and registrar.registration is not None:
-            self._refusals.accepted(relay.interface, relay.agent, registrar.registration.care_of_address)
-        return self._switch(coming, now) if coming and coming.registrar is registrar else []
+            self._around.refusals.accepted(
+                relay.interface, relay.agent, registrar.registration.care_of_address
+            )
+        return self._arrive(place, now) if arrived else []
 
     # ---- movement
-
-    def _solicit(self, now: Instant) -> list[Action]:
-        actions: list[Action] = []
-        for link in self._table.solicitations(now.mono):
-            source = next((address.ip for address in link.addresses), ZERO_ADDRESS)
-            broadcast = link.interface in self._settings.solicit_by_broadcast
-            group = LIMITED_BROADCAST if broadcast else ALL_ROUTERS
-            solicitation = SendIcmp(build_icmp(AgentSolicitation()), link.interface, source, group)
-            actions += [solicitation, Noted(Reason.SOLICITATION_SENT, {"interface": link.interface})]
-        return actions
 
     def _rules(self) -> ChoiceRules:
         settings, identity = self._settings, self._identity
@@ -411,34 +337,23 @@ class MobileNode:
         if self._ending is not None:
             return []
         situation = Situation(self._attachment, self._registrar.settled_at is not None, now.mono)
-        choice = choose(self._table, self._rules(), self._refusals, situation)
+        choice = choose(self.table, self._rules(), self._around.refusals, situation)
         if choice.look_again is not None:
             self._timers.set(_Timer.LOOK_AGAIN, choice.look_again)
         target = choice.attachment
         if target == self._attachment and not again:
-            return self._stay(now)
+            return self._registrars.stay(now)
         if target is not None and self._can_wait(target):
-            return self._approach(target, now)
+            return self._registrars.approach(target, now)
         return self._move(target, now)
 
     def _move(self, target: Attachment | None, now: Instant) -> list[Action]:
         """Leave the present place at once for ``target``."""
         self._timers.cancel(_Timer.REATTACH)
-        coming, self._coming = self._coming, None
-        self._going = None
         self._attachment = target
-        if coming is not None and coming.attachment == target:
-            coming.registrar.keep_others(False)
-            self._registrar = coming.registrar  # its request is on its way
-            request: list[Action] = []
-        else:
-            self._spare = self._spare if coming is None else coming.registrar
-            self._registrar.attach(target)
-            request = self._registrar.request_soon(now)
+        request = self._registrars.move(target, now)
         if target is None:
-            for link in self._table.links:
-                if link.up and not link.agents and not self._table.is_soliciting(link):
-                    self._table.solicit_now(link, now.mono)
+            self._around.search(now)
         return self._ways.enter(target, request, self._registrar.tunnel)
 
     # ---- make before break
@@ -452,48 +367,11 @@ class MobileNode:
             and isinstance(target, ThroughAgent | CoLocated)
             and target.interface != current.interface
             and self._registrar.settled_at is not None
-            and is_usable(self._table, current)
+            and is_usable(self.table, current)
         )
 
-    def _approach(self, target: Attachment, now: Instant) -> list[Action]:
-        """Register at ``target`` beside the present binding."""
-        if self._coming is not None and self._coming.attachment == target:
-            return []
-        before = self._spare if self._coming is None else self._coming.registrar
-        if self._going is not None and self._going.is_at(target):
-            before, self._going = (
-                self._going,
-                None,
-            )  # said again, its farewell would remove what is asked for now
-        self._coming, self._spare = _Coming(target, before or self._new_registrar()), None
-        registrar = self._coming.registrar
-        registrar.attach(target)
-        registrar.keep_others(True)
-        self._registrar.keep_others(True)  # a renewal meanwhile must not remove the other one
-        fields = {"interface": target.interface, **place(target)}
-        return [Noted(Reason.REGISTERING_BESIDE, fields), *registrar.request_soon(now)]
-
-    def _switch(self, coming: _Coming, now: Instant) -> list[Action]:
-        """The new binding is made: routes, then the old binding is given up if the home agent kept it."""
-        old, self._registrar = self._registrar, coming.registrar
-        self._coming = None
-        self._attachment = coming.attachment
-        self._registrar.keep_others(False)
-        actions = self._ways.enter(coming.attachment, [], self._registrar.tunnel)
-        if self._registrar.registration is None or not self._registrar.registration.beside:
-            return actions
-        self._going = old
-        return [*actions, *old.leave(now)]
-
-    def _stay(self, now: Instant) -> list[Action]:
-        """The other place is no longer better. What it has registered, a request without S bit removes."""
-        if self._coming is None:
-            return []
-        self._spare = self._coming.registrar
-        self._coming = None
-        self._registrar.keep_others(False)
-        return self._registrar.request_soon(now)
-
-
-def _unreadable(error: WireError, source: IPv4Address, interface: str) -> Noted:
-    return Noted(error.reason, {"source": source, "interface": interface, "detail": str(error)})
+    def _arrive(self, attachment: Attachment | None, now: Instant) -> list[Action]:
+        """The new binding is made: the routes change, then the old binding may go."""
+        self._attachment = attachment
+        farewell = self._registrars.arrive(now)
+        return [*self._ways.enter(attachment, [], self._registrar.tunnel), *farewell]
