@@ -11,22 +11,18 @@ reserved fields", of which RFC 5944 has left none.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Address
 
 from mobileip.control.core.actions import (
     Action,
-    BroadcastDelivery,
     ClaimAddress,
     InstallBindingRoute,
     InstallNetworkRoute,
     InstallTunnel,
     Noted,
-    ReleaseAddress,
-    RemoveBindingRoute,
-    RemoveTunnel,
     TunnelSide,
 )
+from mobileip.control.core.binder import Binder, binding_of
 from mobileip.control.core.bindings import BindingList, MobilityBinding, describe, moved, remaining
 from mobileip.control.core.denials import DenialLimits
 from mobileip.control.core.encapsulations import asked as asked_encapsulation
@@ -47,13 +43,13 @@ from mobileip.control.core.keyring import KeyRing, said
 from mobileip.control.core.multicast import Groups
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks, is_host
 from mobileip.control.core.nodes import HomeAgentSettings, Marks, Nodes, read
-from mobileip.control.core.policy import ReverseTunnelPolicy, cap_lifetime
+from mobileip.control.core.policy import ReverseTunnelPolicy
 from mobileip.control.core.replay import Memory, ReplayGuard
 from mobileip.control.core.room import Room
 from mobileip.control.core.shortcuts import Shortcuts
 from mobileip.control.reasons import Reason
 from mobileip.control.security import MobilitySecurityAssociation, proven, verify
-from mobileip.control.types import NANOSECONDS, EncapsulationType, Identification, Instant, Lifetime
+from mobileip.control.types import NANOSECONDS, Identification, Instant, Lifetime
 from mobileip.control.wire import RegistrationRequest, plain
 
 __all__ = ["HomeAgent", "HomeAgentSettings", "HomeNetwork"]
@@ -77,6 +73,7 @@ class HomeAgent:
             settings, self._keys, self._nodes, self._bindings, self._replay, self._limits
         )
         self._groups = None if settings.multicast is None else Groups(settings.multicast)
+        self._binder = Binder(self._bindings, self._networks, self._nodes, self._idle, self._groups)
         self._answering: Asked | None = None  # accepted last: failures come before anything else happens
 
     @property
@@ -212,13 +209,7 @@ class HomeAgent:
         if asked.previous and isinstance(event.action, ClaimAddress):
             return []  # an address that is claimed already was only to be announced once more
         self._answering = None  # whatever fails later, a request has one reply (s3.8)
-        undo: list[Action] = []
-        if asked.previous:
-            self._bindings.restore(home_address, asked.previous)  # a tunnel that is refused leaves the others
-            latest = max(asked.previous, key=lambda one: one.registered.mono)
-            undo = self._join_groups(latest, now, moved=True) or self._leave_groups(home_address)
-        else:
-            undo = self._withdraw(home_address, None, now)
+        undo = self._binder.restore(home_address, asked.previous, now)
         request = asked.request
         identification = self._replay.answer(
             home_address, asked.node.association, request.identification, now
@@ -233,9 +224,8 @@ class HomeAgent:
         """Remove bindings whose lifetime is over. No reply is ever sent for that (s3.8)."""
         self._keys.on_tick(now)
         actions: list[Action] = []
-        for binding in self._bindings.expire(now.mono):
-            actions += self._after_removal(binding, now)
-            actions.append(Noted(Reason.BINDING_EXPIRED, describe(binding)))
+        for binding, removal in self._binder.expire(now):
+            actions += [*removal, Noted(Reason.BINDING_EXPIRED, describe(binding))]
         return actions if self._groups is None else [*actions, *self._groups.on_tick(now)]
 
     def next_deadline(self) -> int | None:
@@ -263,8 +253,8 @@ class HomeAgent:
         return actions
 
     def _end(self, binding: MobilityBinding, reason: Reason, now: Instant) -> list[Action]:
-        self._bindings.remove(binding.home_address, binding.care_of_address)
-        return [*self._after_removal(binding, now), Noted(reason, describe(binding))]
+        removal = self._binder.end(binding.home_address, binding.care_of_address, now)
+        return [*removal, Noted(reason, describe(binding))]
 
     # ---- checks
 
@@ -319,34 +309,13 @@ class HomeAgent:
     # ---- acceptance
 
     def _register(self, asked: Asked, identification: Identification, now: Instant) -> list[Action]:
-        home_address, previous = asked.home_address, asked.previous
-        link = self._networks.link(home_address)
+        previous, link = asked.previous, self._networks.link(asked.home_address)
         # s3.8.3.2: code 1 says that we keep no simultaneous bindings for this node.
         reason = Reason.REGISTERED if asked.policy.max_simultaneous > 1 else Reason.REGISTERED_NO_SIMULTANEOUS
-        binding = self._binding(asked, link, reason, now)
+        look = self._shortcuts.look(asked.request, now) if link is None else 0
+        binding = binding_of(asked, self._settings, link, reason, look, now)
         beside = bool(previous) and asked.stays_beside
-        self._bindings.put(binding, beside=beside)
-        if binding.care_of_address not in [one.care_of_address for one in previous]:
-            self._idle.began(home_address, binding.care_of_address)
-        self._nodes.pool.bind(home_address)
-        # Before the tunnel goes one way only: if it cannot be changed, they join anew.
-        actions: list[Action] = [] if binding.reverse_tunnel else self._leave_groups(home_address)
-        actions += [
-            InstallTunnel(
-                home_address,
-                TunnelSide.HOME,
-                local=binding.home_agent,
-                remote=binding.care_of_address,
-                reverse=binding.reverse_tunnel,
-                beside=beside,
-                broadcast=binding.broadcast,
-                encapsulation=binding.encapsulation,
-                keys=binding.gre_keys,
-                multicast=self._multicast(binding),
-            )
-        ]
-        if not previous and link is not None:
-            actions += [InstallBindingRoute(home_address), ClaimAddress(home_address, link)]
+        actions = self._binder.bind(binding, previous, beside=beside)
         actions.append(self._reply(asked, reason, remaining(binding, now), identification))
         fields = describe(binding)
         fields["moved"] = moved(previous, binding, beside)
@@ -354,58 +323,7 @@ class HomeAgent:
         if association.is_lenient:  # what the configuration should say
             fields |= {"spi": association.spi, "algorithm": association.algorithm}
         actions.append(Noted(reason, fields))
-        if previous and link is not None:
-            # Once more at each acceptance: a node that was home for a moment, too short for its deregistration to
-            # arrive, has turned every ARP cache of the link to itself (s4.6).
-            actions.append(ClaimAddress(home_address, link))
-        elsewhere = binding.care_of_address not in [one.care_of_address for one in previous]
-        return [*actions, *self._join_groups(binding, now, moved=elsewhere)]
-
-    def _join_groups(self, binding: MobilityBinding, now: Instant, *, moved: bool) -> list[Action]:
-        """A node joins groups through a tunnel that goes both ways (s4.4)."""
-        if self._groups is None or not binding.reverse_tunnel:
-            return []
-        link = self._networks.link(binding.home_address)
-        return self._groups.bound(binding.home_address, link, now, moved=moved)
-
-    def _leave_groups(self, home_address: IPv4Address) -> list[Action]:
-        return [] if self._groups is None else self._groups.unbound(home_address)
-
-    def _multicast(self, binding: MobilityBinding) -> BroadcastDelivery:
-        if self._groups is None or not binding.reverse_tunnel:
-            return BroadcastDelivery.NONE
-        return BroadcastDelivery.DIRECT if binding.co_located else BroadcastDelivery.NESTED
-
-    def _binding(self, asked: Asked, link: str | None, reason: Reason, now: Instant) -> MobilityBinding:
-        request = asked.request
-        broadcast = BroadcastDelivery.NONE
-        if request.flags.broadcast and self._settings.broadcasts and link is not None:
-            to_node = request.flags.decapsulation_by_mn
-            broadcast = BroadcastDelivery.DIRECT if to_node else BroadcastDelivery.NESTED
-        lifetime = cap_lifetime(request.lifetime, asked.policy.max_lifetime)
-        for one in asked.previous:
-            # A duplicate, which only an association without replay protection lets through, extends nothing (s3.8.2.2).
-            if (one.care_of_address, one.identification) == (request.care_of_address, request.identification):
-                return replace(one, lifetime=min(lifetime, one.lifetime), broadcast=broadcast, look=0)
-        gre_key = asked.marks.gre_key
-        return MobilityBinding(
-            home_address=asked.home_address,
-            care_of_address=request.care_of_address,
-            home_agent=self._settings.address,
-            identification=request.identification,
-            lifetime=lifetime,
-            registered=now,
-            reverse_tunnel=request.flags.reverse_tunnel,
-            co_located=request.flags.decapsulation_by_mn,
-            relay=asked.datagram.source,
-            asked=request.raw[: plain.ASKED],
-            nai=asked.node.name,
-            broadcast=broadcast,
-            encapsulation=asked_encapsulation(request.flags, gre_key is not None) or EncapsulationType.IPIP,
-            gre_key=None if gre_key is None else gre_key.key,
-            code=int(reason.info.code or 0),
-            look=self._shortcuts.look(request, now) if link is None else 0,
-        )
+        return [*actions, *self._binder.follow_up(binding, previous, now)]
 
     def _deregister(self, asked: Asked, identification: Identification, now: Instant) -> list[Action]:
         """Lifetime 0: all bindings when the care-of address is the home address, else the named one (s3.8.2.2)."""
@@ -418,32 +336,12 @@ class HomeAgent:
             # At home it is announced without a binding too (s4.6): we may have lost it.
             if asked.previous or at_home:
                 link_address = asked.datagram.link_source if at_home else None
-                actions += self._withdraw(home_address, link_address, now)
+                actions += self._binder.withdraw(home_address, link_address, now)
         else:
-            gone = self._bindings.remove(home_address, care_of_address)
-            if gone is not None:
-                actions += self._after_removal(gone, now)
+            actions += self._binder.end(home_address, care_of_address, now)
         actions.append(self._reply(asked, Reason.DEREGISTERED, Lifetime(0), identification))
         fields = {"home_address": home_address, "care_of_address": care_of_address}
         actions.append(Noted(Reason.DEREGISTERED, fields))
-        return actions
-
-    def _after_removal(self, gone: MobilityBinding, now: Instant) -> list[Action]:
-        """What follows a binding that is off the list: its tunnel only, or with the last one everything."""
-        home_address = gone.home_address
-        if self._bindings.get(home_address) is not None:
-            return [RemoveTunnel(home_address, TunnelSide.HOME, gone.care_of_address)]
-        return self._withdraw(home_address, None, now)
-
-    def _withdraw(self, home_address: IPv4Address, link_address: bytes | None, now: Instant) -> list[Action]:
-        """The actions of :meth:`_register` backwards. ``link_address``: announce the node that came home (s4.6)."""
-        self._bindings.pop(home_address)
-        self._nodes.pool.release(home_address, now.mono)
-        actions = self._leave_groups(home_address)
-        link = self._networks.link(home_address)
-        if link is not None:
-            actions += [RemoveBindingRoute(home_address), ReleaseAddress(home_address, link, link_address)]
-        actions.append(RemoveTunnel(home_address, TunnelSide.HOME))
         return actions
 
     # ---- replies
