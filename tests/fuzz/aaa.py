@@ -11,10 +11,12 @@ from mobileip.control.aaa.attributes import Client, Forgery, access_request, con
 from mobileip.control.aaa.avpairs import Read, Unsaid, read
 from mobileip.control.aaa.sources import Found
 from mobileip.control.security import Secret
+from mobileip.control.types import Spi
 from tests.fuzz.target import Target
 
 _SECRET = Secret(b"a secret of the fuzzer")
 _UNSAID = Unsaid()
+_SPI = Spi(256)
 _SESSION = 0x01020304
 _DIGITS = "00112233445566778899aabbccddeeff"
 _PAIR = f"spi#0=spi 100 key hex {_DIGITS} replay timestamp 7 algorithm md5 mode prefix-suffix".encode()
@@ -42,7 +44,7 @@ def avpairs(data: bytes) -> None:
 
 def radius(data: bytes) -> None:
     """As attributes of an answer whose authenticators are right, which chance would not do; and as they come."""
-    request = access_request(1, _SECRET, "10.1.0.5", Client("agent", Secret(b"cisco")))
+    request = access_request(1, _SECRET, "10.1.0.5", Client("agent", Secret(b"cisco")), _SPI)
     for answer in (_signed(data, request.data), data):
         try:
             verified = request.answer(answer)
@@ -50,7 +52,7 @@ def radius(data: bytes) -> None:
             assert str(forgery).isprintable()
             continue
         assert answer is not data, "an answer nobody signed was believed"
-        found, refused = conclusion(verified, _UNSAID)
+        found, refused = conclusion(verified, _UNSAID, _SPI)
         _usable(found.associations if isinstance(found, Found) else (), refused)
 
 

@@ -25,12 +25,14 @@ LONGEST_PACKET: Final = 4096  # bytes (RFC 2865 s3)
 USER: Final = "{user}"  # in a password: the User-Name
 _VIRTUAL: Final = 5  # NAS-Port-Type (RFC 2865 s5.41)
 _MESSAGE_AUTHENTICATOR: Final = 80  # RFC 3579 s3.2
+_FRAMED_IP_ADDRESS: Final = 8
 _SESSION_TIMEOUT: Final = 27
 _REPLY_MESSAGE: Final = 18
 _CISCO_AVPAIR: Final = (9, 1)  # vendor and its type
 _MN_HA_SPI: Final = (5535, 57)  # 3GPP2 X.S0011-005
 _MN_HA_SHARED_KEY: Final = (5535, 58)  # salted as RFC 2868 s3.5 says
 _MOBILE_IP: Final = "mobileip:"
+_CHOOSE: Final = (IPv4Address("255.255.255.255"), IPv4Address("255.255.255.254"))
 
 # The few names that requests need; answers are read by number. pyrad has no dictionary of its own.
 DICTIONARY: Final = Dictionary(
@@ -117,11 +119,12 @@ class Forgery(Exception):
     """A packet is not what the server sent in answer; one clause that says why."""
 
 
-def access_request(identifier: int, secret: Secret, user: str, client: Client) -> Request:
-    """Asks for the keys of ``user``; ``identifier`` is 0 to 255."""
+def access_request(identifier: int, secret: Secret, user: str, client: Client, spi: Spi) -> Request:
+    """Asks for the key of ``user`` that ``spi`` names; ``identifier`` is 0 to 255."""
     made = _asking(identifier, secret, user, client)
     password = client.password.reveal().replace(USER.encode(), user.encode())
     made["User-Password"] = made.PwCrypt(password)
+    made["3GPP2-MN-HA-SPI"] = spi
     return Request(made)
 
 
@@ -151,11 +154,16 @@ def _asking(identifier: int, secret: Secret, user: str, client: Client) -> Any:
     return made
 
 
-def associations(answer: Any, unsaid: Unsaid) -> Read:
-    """Everything that an Access-Accept tells of keys: Cisco's pairs, then 3GPP2's."""
+def associations(answer: Any, unsaid: Unsaid, spi: Spi) -> Read:
+    """Everything that an Access-Accept tells of keys: Cisco's pairs, then 3GPP2's.
+
+    A key of 3GPP2's without an SPI is that of ``spi``, which was asked for.
+    """
     pairs = [_text(value) for value in answer.get(_CISCO_AVPAIR, ())]
     cisco = read([pair[len(_MOBILE_IP) :] for pair in pairs if pair.lower().startswith(_MOBILE_IP)], unsaid)
     spis, keys = answer.get(_MN_HA_SPI, ()), answer.get(_MN_HA_SHARED_KEY, ())
+    if not spis and len(keys) == 1:
+        spis = (spi.to_bytes(4),)
     threegpp2 = collect(
         (f"3GPP2-MN-HA-SPI {number}", partial(_threegpp2, answer, spis, keys, number, unsaid))
         for number in range(max(len(spis), len(keys)))
@@ -185,18 +193,23 @@ def accepts(answer: Any) -> bool:
     return bool(answer.code == packet.AccessAccept)
 
 
-def conclusion(answer: Any, unsaid: Unsaid) -> tuple[Answer, tuple[str, ...]]:
-    """What a verified answer to an access request says of the peer, and what of it cannot be used."""
+def conclusion(answer: Any, unsaid: Unsaid, spi: Spi) -> tuple[Answer, tuple[str, ...]]:
+    """What a verified answer to an access request for ``spi`` says of the peer, and what of it cannot be used.
+
+    Whether a server that refuses knows no such peer or no such SPI of it, it does not say.
+    """
     if answer.code == packet.AccessReject:
-        return Unknown(), ()
+        return Unknown(spi), ()
     if answer.code != packet.AccessAccept:
         said = "; ".join(map(_text, answer.get(_REPLY_MESSAGE, ())))
         why = f"RADIUS packet with code {answer.code} is neither Access-Accept nor Access-Reject"
         return Unavailable(f"{why}: {said!r}" if said else why), ()
-    told = associations(answer, unsaid)
+    told = associations(answer, unsaid, spi)
     if not told.associations:
-        return Unknown(), told.refused
-    return Found(told.associations, _lifetime(answer)), told.refused
+        return Unknown(spi), told.refused
+    # 3GPP2's servers choose by the SPI. All that Cisco's know of a node is in the answer.
+    chosen = spi if _CISCO_AVPAIR not in answer and [one.spi for one in told.associations] == [spi] else None
+    return Found(told.associations, _lifetime(answer), chosen, _home_address(answer)), told.refused
 
 
 def _lifetime(answer: Any) -> float | None:
@@ -204,6 +217,14 @@ def _lifetime(answer: Any) -> float | None:
     for value in answer.get(_SESSION_TIMEOUT, ()):
         if len(value) == 4 and any(value):
             return float(int.from_bytes(value))
+    return None
+
+
+def _home_address(answer: Any) -> IPv4Address | None:
+    """Framed-IP-Address, unless it says who else is to choose (RFC 2865 s5.8)."""
+    for value in answer.get(_FRAMED_IP_ADDRESS, ()):
+        if len(value) == 4 and (address := IPv4Address(value)) not in _CHOOSE:
+            return address
     return None
 
 

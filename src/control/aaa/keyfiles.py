@@ -11,6 +11,7 @@ from typing import Final
 from mobileip.control.aaa.sealed import KeyDirectory, KeyFileError
 from mobileip.control.aaa.sources import Answer, Found, Unavailable, Unknown
 from mobileip.control.security.peers import ANY_USER
+from mobileip.control.types import Spi
 
 LIFETIME: Final = 60.0
 """Seconds that an answer counts: a file is read quickly, and a key that was removed should not be used much longer."""
@@ -30,7 +31,7 @@ class KeyFiles:
         self._directory: Final = KeyDirectory(directory, master)
         self._wall: Final = wall
 
-    async def find(self, peer: IPv4Address | str) -> Answer:
+    async def find(self, peer: IPv4Address | str, _spi: Spi) -> Answer:
         return await asyncio.to_thread(self._find, peer)
 
     async def close(self) -> None:

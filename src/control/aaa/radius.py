@@ -27,6 +27,7 @@ from mobileip.control.aaa.servers import NoAnswer, Note, Patience, Rota, Server
 from mobileip.control.aaa.sources import Answer, Unavailable
 from mobileip.control.reasons import Reason
 from mobileip.control.security import Secret
+from mobileip.control.types import Spi
 
 _MOST_SOCKETS: Final = 64  # for each server
 _GRACE: Final = 30.0  # s for which an answer that comes too late is known as such; longer than a packet lives
@@ -204,17 +205,17 @@ class RadiusKeys:
         self._note: Final = note
         self._exchange: Final = Exchange(servers, patience, note, "RADIUS server")
 
-    async def find(self, peer: IPv4Address | str) -> Answer:
+    async def find(self, peer: IPv4Address | str, spi: Spi) -> Answer:
         user = str(peer)
         try:
             server, answer = await self._exchange.ask(
-                lambda identifier, secret: access_request(identifier, secret, user, self._client)
+                lambda identifier, secret: access_request(identifier, secret, user, self._client, spi)
             )
         except NoAnswer as error:
             return Unavailable(str(error))
         except ValueError as error:  # a name longer than an attribute
             return Unavailable(f"RADIUS cannot be asked: {error}")
-        found, refused = conclusion(answer, self._unsaid)
+        found, refused = conclusion(answer, self._unsaid, spi)
         if refused:
             fields = {"peer": peer, "server": server.endpoint, "error": "; ".join(refused)}
             self._note(Reason.AAA_KEY_MALFORMED, fields)

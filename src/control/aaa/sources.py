@@ -1,8 +1,8 @@
 """What every source of keys is and can answer (RFC 5944 s1.6: a mobility security association per peer and SPI).
 
-A source is asked about one peer, a home address or a Network Access Identifier, and gives all associations it has for
-it. It distinguishes a peer that it is sure not to know from a question that it cannot answer now: the first is a reason
-to refuse a registration, the second is not.
+A source is asked about one peer, a home address or a Network Access Identifier, and one SPI, and gives all associations
+that it has for the peer; some give that one alone. It distinguishes a peer that it is sure not to know from a question
+that it cannot answer now: the first is a reason to refuse a registration, the second is not.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 from typing import Protocol
 
 from mobileip.control.security import MobilitySecurityAssociation
+from mobileip.control.types import Spi
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +20,21 @@ class Found:
     """The peer's associations, of which the first signs what has no SPI to go by.
 
     ``lifetime_s``: how long they may be used without asking again, in seconds; ``None``: as the chain's default.
+    ``spi``: the source told of that one alone and may have others; ``None``: these are all. ``home_address``: the one
+    that the source has given to a peer with a name.
     """
 
     associations: tuple[MobilitySecurityAssociation, ...]
     lifetime_s: float | None = None
+    spi: Spi | None = None
+    home_address: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The source is sure that it knows no such peer."""
+    """The source is sure that it knows no such peer; with ``spi``, or not with that one."""
+
+    spi: Spi | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +55,10 @@ class KeySource(Protocol):
         """As in the configuration: ``radius``."""
         ...
 
-    async def find(self, peer: IPv4Address | str) -> Answer:
-        """All associations of ``peer``. Ends within the source's own time limits; trouble is an answer, no exception.
+    async def find(self, peer: IPv4Address | str, spi: Spi) -> Answer:
+        """The associations of ``peer``, all or the one with ``spi``.
 
+        Ends within the source's own time limits; trouble is an answer, no exception.
         May be called for several peers at once. A cancelled call leaves nothing behind.
         """
         ...

@@ -13,6 +13,7 @@ from mobileip.control.aaa.servers import NoAnswer, Note, Patience, Rota, Server
 from mobileip.control.aaa.sources import Answer, Found, Unavailable, Unknown
 from mobileip.control.aaa.tacacs_packets import BadPacket, Reply, Status
 from mobileip.control.reasons import Reason
+from mobileip.control.types import Spi
 
 _MOST_CONNECTIONS: Final = 16  # at a time, to a server that wants one for each question
 
@@ -184,7 +185,7 @@ class TacacsKeys:
         self._rota: Final = Rota(servers, patience, note, "TACACS+ server")
         self._asked: Final = [_Asked(server, patience, note) for server in servers]
 
-    async def find(self, peer: IPv4Address | str) -> Answer:
+    async def find(self, peer: IPv4Address | str, _spi: Spi) -> Answer:
         try:
             number, reply = await self._rota.ask(lambda number: self._asked[number].ask(str(peer)))
         except NoAnswer as error:

@@ -180,7 +180,7 @@ def open_accounts(
     )
 
     def name_of(home_address: IPv4Address) -> str | None:
-        machine = agents()
+        machine = agents() if config.user_name == "nai" else None
         ours = None if machine is None else machine.home
         binding = None if ours is None else ours.bindings.get(home_address)
         return None if binding is None else binding.nai

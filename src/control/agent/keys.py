@@ -8,12 +8,14 @@ from time import time
 from typing import Final
 
 from mobileip.control.aaa.avpairs import Unsaid
+from mobileip.control.aaa.configured import ConfiguredKeys
 from mobileip.control.aaa.servers import Note, Patience, Server
 from mobileip.control.aaa.sources import KeySource
 from mobileip.control.config.keys import KeyFilesConfig, KeysConfig
 from mobileip.control.config.servers import RadiusConfig, ServerConfig, TacacsConfig
-from mobileip.control.core.keyring import KeySettings
+from mobileip.control.core.keyring import AskedBy, KeySettings
 from mobileip.control.ports import ActionError
+from mobileip.control.security import AssociationTable
 from mobileip.control.types import Endpoint
 
 _SERVICE_TYPES: Final = {"outbound": 5, "framed": 2, "call-check": 10, "none": None}  # RFC 2865 s5.6
@@ -28,10 +30,14 @@ def settings(config: KeysConfig) -> KeySettings:
         max_known=config.max_known,
         max_questions=config.max_questions,
         rate=config.max_rate,
+        asked_by=AskedBy(config.user_name),
+        configured_first="config" not in config.sources or config.sources[0] == "config",
     )
 
 
-def open_sources(config: KeysConfig, home_agent: IPv4Address, name: str, note: Note) -> list[KeySource]:
+def open_sources(
+    config: KeysConfig, configured: AssociationTable, home_agent: IPv4Address, name: str, note: Note
+) -> list[KeySource]:
     """``home_agent`` and ``name``, that of the daemon, are what we tell RADIUS servers of ourselves.
 
     :raises ActionError: one of them cannot be used.
@@ -39,6 +45,8 @@ def open_sources(config: KeysConfig, home_agent: IPv4Address, name: str, note: N
     sources: list[KeySource] = []
     for source in config.sources:
         match source:
+            case "config":
+                sources.append(ConfiguredKeys(configured))
             case "files":
                 assert config.files is not None  # as the checks of the configuration demand
                 sources.append(_files(config.files))

@@ -10,10 +10,9 @@ from ipaddress import IPv4Address, IPv4Interface
 from os import urandom
 from time import monotonic_ns, time_ns
 
-from mobileip.control.aaa.chain import KeyChain
-from mobileip.control.agent import clock, commands, host, keys, privileges, settings
+from mobileip.control.agent import clock, commands, host, privileges, settings
+from mobileip.control.agent.aaa import Authorities
 from mobileip.control.agent.accepted import AcceptedTimestamps
-from mobileip.control.agent.accounting import BindingAccounts, open_accounts
 from mobileip.control.agent.debug import Followers
 from mobileip.control.agent.groups import GroupTraffic
 from mobileip.control.agent.idle import HOPS_PERIOD, HopsInUse, TrafficPolls
@@ -106,8 +105,7 @@ class _Daemon:
         self.followers = Followers(clock.now)
         self.mobile: MobileNode | None = None
         self.agents: MobilityAgents | None = None
-        self._accounts: BindingAccounts | None = None  # of a home agent that tells what its tunnels carry
-        self._keys: KeyChain | None = None  # of a home agent that asks others for keys
+        self._authorities: Authorities | None = None  # of a home agent
         self._groups: GroupTraffic | None = None  # of a home agent that forwards multicasts
         self.paths = TunnelStates()
         self._reread = reread
@@ -226,10 +224,15 @@ class _Daemon:
             self.mobile = MobileNode(settings.mobile_node(config.mobile_node), urandom)
             return self.mobile
 
-        if config.home_agent is not None:
+        home = settings.of_home_agent(config)
+        if config.home_agent is not None and home is not None:
             host.require_own(self._netlink, config.home_agent.address, "home_agent.address")
             self._open_groups(config.home_agent)
-            self._open_aaa(config.home_agent)
+            name, known = config.daemon.name, home.associations
+            self._authorities = Authorities(
+                config.home_agent, known, name, self._tunnels, lambda: self.agents, self.submit, self._note
+            )
+            self._stack.push_async_callback(self._authorities.close)
             polls = TrafficPolls(self._tunnels, self.submit, self._may_be_idle)
             self._stack.enter_context(closing(polls))
             if self._hops is not None:
@@ -240,7 +243,7 @@ class _Daemon:
             host.require_own(
                 self._netlink, config.foreign_agent.care_of_address, "foreign_agent.care_of_address"
             )
-        home, foreign = settings.of_home_agent(config), self._foreign_settings(config)
+        foreign = self._foreign_settings(config)
         self.agents = MobilityAgents(
             home=None if home is None else HomeAgent(home, self._accepted()),
             foreign=None if foreign is None else ForeignAgent(foreign),
@@ -265,16 +268,6 @@ class _Daemon:
                 self._tunnels.watch(None, network.prefix, multicasts=True)
         groups = GroupTraffic(self._tunnels, home.address, self._on_event, self._note)
         self._groups = self._stack.enter_context(closing(groups))
-
-    def _open_aaa(self, home: HomeAgentConfig) -> None:
-        name = self.config.daemon.name
-        if home.accounting is not None:
-            self._accounts = open_accounts(home, name, self._tunnels, lambda: self.agents, self._note)
-            self._stack.push_async_callback(self._accounts.close)
-        if home.keys is not None:
-            sources = keys.open_sources(home.keys, home.address, name, self._note)
-            self._keys = KeyChain(sources, self.submit, home.keys.timeout)
-            self._stack.push_async_callback(self._keys.close)
 
     def _foreign_settings(self, config: Config) -> ForeignAgentSettings | None:
         if config.foreign_agent is None:
@@ -405,10 +398,10 @@ class _Daemon:
             case Noted():
                 self._note(action.reason, action.fields)
             case LookupKey():
-                assert self._keys is not None  # else the home agent asks nobody
-                self._keys.ask(action.peer)
+                assert self._authorities is not None  # only a home agent asks
+                self._authorities.ask(action)
             case InstallTunnel() | RemoveTunnel():
-                (self._accounts or self._tunnels).perform(action)
+                (self._authorities or self._tunnels).perform(action)
                 if self._hops is not None and isinstance(action, InstallTunnel):
                     self._hops.want(action.local, action.remote)
             case InstallMulticastTunnel() | RemoveMulticastTunnel():

@@ -12,7 +12,10 @@ from mobileip.control.config.servers import RadiusConfig, TacacsConfig, check_se
 from mobileip.control.config.table import Table
 from mobileip.control.config.values import AbsolutePath, choice, integer, number
 
-Source = Annotated[Literal["files", "radius", "tacacs"], choice("files", "radius", "tacacs")]
+Source = Annotated[
+    Literal["config", "files", "radius", "tacacs"], choice("config", "files", "radius", "tacacs")
+]
+UserName = Annotated[Literal["auto", "nai", "home-address"], choice("auto", "nai", "home-address")]
 
 
 class KeyFilesConfig(Table):
@@ -28,13 +31,17 @@ class KeyFilesConfig(Table):
 
 
 class KeysConfig(Table):
-    """Who is asked for the key of a node that is not in the file. The node's request waits, other requests do not."""
+    """Who is asked for the keys of nodes. The node's request waits, other requests do not."""
 
     sources: tuple[Source, ...] = Field(
         description='who is asked, in this order, such as ["files"]', min_length=1
     )
-    """Who is asked, in this order: ``files``, ``radius``, ``tacacs``. The first that knows the node decides; a node in
-    the file is asked for nowhere."""
+    """Who is asked, in this order: ``files``, ``radius``, ``tacacs``, and ``config``, the nodes of the configuration
+    file. The first that knows the node decides. ``config`` is first if it is left out: what is in the file is then
+    asked for nowhere."""
+    user_name: UserName = "auto"
+    """What a node is asked for by: its ``home-address``, the name in its ``nai`` extension if it has one, or, with
+    ``auto``, the name if its address is from a pool, else the address. See docs/aaa.md."""
     files: KeyFilesConfig | None = None
     """Needed by the source ``files``."""
     radius: RadiusConfig | None = None
@@ -63,6 +70,10 @@ class KeysConfig(Table):
 def check_keys(keys: KeysConfig) -> Iterator[Problem]:
     """Sources and their tables."""
     where = "home_agent.keys"
+    if set(keys.sources) == {"config"}:
+        yield Problem(
+            f"{where}.sources", "names nobody beside this file: add who else is asked, or leave the table out"
+        )
     for index, source in enumerate(keys.sources):
         if source in keys.sources[:index]:
             yield Problem(f"{where}.sources[{index}]", f"{source} is there already")

@@ -128,6 +128,9 @@ class AccountingConfig(Table):
     """The address to send from, one of this host. ``None``: as the route to the server says."""
     nas_identifier: ShortText | None = None
     """The NAS-Identifier, our name. ``None``: ``daemon.name``."""
+    user_name: Annotated[Literal["nai", "home-address"], choice("nai", "home-address")] = "nai"
+    """The User-Name: the name that a node proved to be its own, if it is known by one, else its home address; or always
+    the ``home-address``."""
     max_queue: Annotated[int, integer(10, 1_000_000, "records")] = 10_000
     """Records that wait for a server; beyond it new ones are given up (``accounting-lost``), reports on the way already
     beyond half of it."""

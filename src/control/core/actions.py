@@ -13,7 +13,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from mobileip.control.reasons import Reason
-from mobileip.control.types import EncapsulationType, Endpoint, GreKeys
+from mobileip.control.types import EncapsulationType, Endpoint, GreKeys, Spi
 
 
 class BroadcastDelivery(Enum):
@@ -323,10 +323,12 @@ class Unroute:
 class LookupKey:
     """Home agent: ask the sources of keys for the associations of ``peer``, a home address or a normalised NAI.
 
-    Answered, later and once, by ``KeysFound``, ``KeysUnknown`` or ``KeysUnavailable``.
+    ``spi`` is the one that is needed. Answered, later and once, by ``KeysFound``, ``KeysUnknown`` or
+    ``KeysUnavailable``.
     """
 
     peer: IPv4Address | str
+    spi: Spi
 
 
 @dataclass(frozen=True, slots=True)

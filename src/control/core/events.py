@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from mobileip.control.core.actions import Action
 from mobileip.control.security import MobilitySecurityAssociation
-from mobileip.control.types import Endpoint
+from mobileip.control.types import Endpoint, Spi
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +118,24 @@ class TunnelTraffic:
 class KeysFound:
     """What ``source`` says of ``peer``: its associations, at least one, to be used for ``lifetime_s`` seconds.
 
-    ``lifetime_s`` is ``None`` when the source does not say.
+    ``lifetime_s`` is ``None`` when the source does not say. ``spi``: it told of that one alone and may have others;
+    ``None``: these are all. ``home_address``: the one that the source has given to a peer with a name.
     """
 
     peer: IPv4Address | str
     associations: tuple[MobilitySecurityAssociation, ...]
     source: str
     lifetime_s: float | None = None
+    spi: Spi | None = None
+    home_address: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class KeysUnknown:
-    """No source knows ``peer``."""
+    """No source knows ``peer``; with ``spi``, that association of it: others were not asked for."""
 
     peer: IPv4Address | str
+    spi: Spi | None = None
 
 
 @dataclass(frozen=True, slots=True)

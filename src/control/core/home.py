@@ -108,13 +108,11 @@ class HomeAgent:
             raise ValueError("whether a home agent forwards multicasts cannot change while it runs")
         if self._groups is not None and settings.multicast is not None:
             self._groups.reconfigure(settings.multicast)
-        if settings.keys != self._settings.keys:
-            raise ValueError("how keys are asked for cannot change while the home agent runs")
         self._room.reconfigure(settings)
         self._settings = settings
         self.filters.reconfigure(settings.filters)
         self._idle.shortest = settings.shortest_idle_timeout
-        self._keys.reconfigure(settings.associations)
+        self._keys.reconfigure(settings.associations, settings.keys)
         self._nodes.reconfigure(settings)
         self._shortcuts.reconfigure(settings)
 
@@ -186,7 +184,10 @@ class HomeAgent:
     ) -> list[Action] | None:
         """Have the request wait for associations from elsewhere; ``None``: they would be no others than those here."""
         peer = self._nodes.to_ask_for(request.home_address, marks) if self._keys.asks else None
-        return None if peer is None else self._keys.ask(peer, request, datagram, now)
+        extension = marks.mobile_home
+        if peer is None or extension is None:
+            return None
+        return self._keys.ask(peer, extension.spi, request, datagram, now)
 
     def on_keys(self, event: KeysFound | KeysUnknown | KeysUnavailable, now: Instant) -> list[Action]:
         """An answer about a node's associations: the request that waited for it is checked from the beginning."""

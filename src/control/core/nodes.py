@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 
 from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
 from mobileip.control.core.filters import NO_FILTERS, FilterSettings
-from mobileip.control.core.keyring import KeyRing, KeySettings
+from mobileip.control.core.keyring import AskedBy, KeyRing, KeySettings
 from mobileip.control.core.multicast import MulticastSettings
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks
 from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
@@ -158,13 +158,17 @@ class Nodes:
         return None if association is None else KnownNode(association, name)
 
     def to_ask_for(self, home_address: IPv4Address, marks: Marks) -> IPv4Address | str | None:
-        """By what another who keeps keys would know the sender of a request; ``None``: by nothing.
-
-        An address says who it is unless it is from a pool, where it is lent to a name.
-        """
-        if home_address not in self.pool and self._networks.has_host(home_address):
-            return home_address
-        return self.pool.holder(home_address) if marks.nai is None else normalised(marks.nai.nai)
+        """By what another who keeps keys would know the sender of a request; ``None``: by nothing."""
+        keys, holder = self._settings.keys, self.pool.holder(home_address)
+        name = holder if marks.nai is None else normalised(marks.nai.nai)
+        match AskedBy.AUTO if keys is None else keys.asked_by:
+            case AskedBy.AUTO:
+                by_address = home_address not in self.pool
+            case AskedBy.NAI:
+                by_address = name is None and home_address not in self.pool
+            case AskedBy.HOME_ADDRESS:
+                by_address = holder is None
+        return home_address if by_address and self._networks.has_host(home_address) else name
 
     def home_address(self, node: KnownNode, asked: IPv4Address, mono: int) -> IPv4Address | Reason:
         """The home address of an authenticated node, or why it gets none (s3.8.3.2)."""
@@ -173,6 +177,9 @@ class Nodes:
         fixed = self._settings.addresses.get(node.name)
         if fixed is not None:
             return fixed if asked in (fixed, ZERO_ADDRESS) else Reason.HA_PROHIBITED
+        given = self._keys.address_of(node.name)
+        if given is not None:
+            return given if self._may_have(node.name, given, asked, mono) else Reason.HA_PROHIBITED
         if asked != ZERO_ADDRESS:
             if self._settings.reject_static_addresses:
                 granted = self.pool.holder(asked) == node.name
@@ -182,6 +189,19 @@ class Nodes:
         if not self.pool:
             return Reason.HA_PROHIBITED
         return self.pool.lease(node.name, mono) or Reason.POOL_EXHAUSTED
+
+    def _may_have(self, name: str, given: IPv4Address, asked: IPv4Address, mono: int) -> bool:
+        """Whether a name may have the address ``given`` to it by whoever keeps its key.
+
+        It is no other name's, and no configured node's unless those who give it go before the configuration.
+        """
+        if asked not in (given, ZERO_ADDRESS):
+            return False
+        if given in self.pool:
+            return self.pool.claim(name, given, mono)
+        keys = self._settings.keys
+        behind = keys is not None and not keys.configured_first
+        return behind or not self._settings.associations.has_address(given)
 
     def policy(self, name: str | None, home_address: IPv4Address) -> NodePolicy:
         """Of a node that is known by ``name``, or by its address."""

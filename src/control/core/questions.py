@@ -47,10 +47,14 @@ class Questions(Generic[K, S]):
     """By what is asked: ``most`` at a time, of which ``rate`` begin in a second."""
 
     def __init__(self, most: int, rate: int) -> None:
-        share = max(1, rate // _SHARE)
-        self._most = most
         self._asked: dict[K, _Question[S]] = {}
         self._by_sender: Counter[S] = Counter()
+        self.limit(most, rate)
+
+    def limit(self, most: int, rate: int) -> None:
+        """Other bounds from now on; what is under way stays."""
+        share = max(1, rate // _SHARE)
+        self._most = most
         self._rate = TokenBucket(rate, rate)
         self._senders: Buckets[S] = Buckets(share, share)
 

@@ -152,7 +152,7 @@ class Shortcuts:
         home_address = IPv4Address(number)
         if self._nodes.pool.holder(home_address) is not None:
             return None  # known by its name, which it may leave out once it has an address
-        if self._keys.asks and not self._keys.is_unknown(number, now.mono):
+        if self._keys.asks and not self._keys.is_unknown(number, spi, now.mono):
             return None  # to be asked for
         fields = {"home_address": home_address, "source": datagram.source, "spi": spi}
         return [Noted(Reason.UNKNOWN_ASSOCIATION, fields)]

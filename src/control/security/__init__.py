@@ -5,6 +5,7 @@ from mobileip.control.security.association import (
     AssociationTable,
     MobilitySecurityAssociation,
     ReplayMethod,
+    chosen,
 )
 from mobileip.control.security.authenticator import digest, is_authentic, proven, sign, verify
 from mobileip.control.security.chap import CHAP_SPI, Chap, as_chap, sign_for_aaa
@@ -28,6 +29,7 @@ __all__ = [
     "Timestamps",
     "as_chap",
     "check",
+    "chosen",
     "digest",
     "draw",
     "is_authentic",

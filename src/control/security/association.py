@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import IPv4Address
@@ -114,11 +114,15 @@ class AssociationTable:
 
     def find(self, peer: IPv4Address | str, spi: Spi) -> MobilitySecurityAssociation | None:
         """The association by which a message from ``peer`` (its address or NAI) is verified."""
-        return _with(spi, self._by_peer.find(peer))
+        return chosen(spi, self._by_peer.find(peer) or ())
 
     def at(self, number: int, spi: int) -> MobilitySecurityAssociation | None:
         """As :meth:`find`, by an address as a number."""
-        return _with(spi, self._by_peer.at(number))
+        return chosen(spi, self._by_peer.at(number) or ())
+
+    def of(self, peer: IPv4Address | str) -> tuple[MobilitySecurityAssociation, ...]:
+        """All associations with ``peer``, the one to send with first."""
+        return tuple(self._by_peer.find(peer) or ())
 
     def preferred(self, peer: IPv4Address | str) -> MobilitySecurityAssociation | None:
         """The association with which messages to ``peer`` are signed."""
@@ -133,13 +137,14 @@ class AssociationTable:
         return self._count
 
 
-def _with(
-    spi: int, associations: list[MobilitySecurityAssociation] | None
+def chosen(
+    spi: int, associations: Sequence[MobilitySecurityAssociation]
 ) -> MobilitySecurityAssociation | None:
-    for association in associations or ():
+    """Which of one peer's ``associations`` a message with ``spi`` is verified by."""
+    for association in associations:
         if association.spi == spi:
             return association
-    for association in associations or ():
+    for association in associations:
         if association.any_spi and spi >= _FIRST_FREE_SPI:
             return replace(association, spi=Spi(spi))  # the peer is answered by its own number
     return None

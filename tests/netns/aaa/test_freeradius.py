@@ -24,8 +24,8 @@ from mobileip.control.aaa.sources import Answer, Found, Unknown
 from mobileip.control.lab.namespaces import Namespaces
 from mobileip.control.lab.processes import Processes
 from mobileip.control.lab.waiting import eventually
-from mobileip.control.security import Algorithm, Secret
-from mobileip.control.types import Endpoint
+from mobileip.control.security import Algorithm, MobilitySecurityAssociation, Secret
+from mobileip.control.types import Endpoint, Spi
 from tests.netns.aaa.freeradius import NEEDED, SECRET, SIGNED, FreeRadius, cisco, threegpp2
 from tests.netns.aaa.threads import serving
 from tests.unit.aaa.radius import SECRET as FORGERS_SECRET
@@ -198,17 +198,23 @@ def test_the_entries_of_the_documentation() -> None:
     page = (Path(__file__).parents[3] / "docs" / "aaa.md").read_text()
     entries = re.findall(r"^```users\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     signed = re.findall(r"^```\n(update reply.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert len(entries) == len(signed) == 1
+    assert len(entries) == 2 and len(signed) == 1
     assert "".join(signed[0].split()) in "".join(SIGNED.split())
+
+    questions: list[tuple[IPv4Address | str, int]] = [
+        (IPv4Address("10.1.0.5"), 256),
+        ("user@example.net", 300),
+        ("another", 256),
+        ("many@example.net", 401),
+        ("many@example.net", 402),
+    ]
 
     async def ask(server: Server) -> list[Answer]:
         client = Client("tests", Secret(b"cisco"))
         source = RadiusKeys(
             (server,), Patience(), client, Unsaid(), lambda reason, fields: pytest.fail(f"{reason}")
         )
-        answers = [
-            await source.find(peer) for peer in (IPv4Address("10.1.0.5"), "user@example.net", "another")
-        ]
+        answers = [await source.find(peer, Spi(spi)) for peer, spi in questions]
         await source.close()
         return answers
 
@@ -217,8 +223,10 @@ def test_the_entries_of_the_documentation() -> None:
         loopback = IPv4Address("127.0.0.1")
         FreeRadius(space, processes, loopback, loopback).start(entries)
         server = Server(Endpoint(loopback, 1812), Secret(SECRET.encode()))
-        first, second, third = space.inside(lambda: asyncio.run(ask(server)))
-    assert isinstance(first, Found) and isinstance(second, Found) and third == Unknown()
+        first, second, *others = space.inside(lambda: asyncio.run(ask(server)))
+    assert isinstance(first, Found) and isinstance(second, Found)
+    chosen = MobilitySecurityAssociation(Spi(401), Secret(b"sixteen bytes: 2"))
+    assert others == [Unknown(Spi(256)), Found((chosen,), None, Spi(401)), Unknown(Spi(402))]
     assert [one.spi for one in first.associations] == [256, 257] and first.lifetime_s == 3600
     assert [one.algorithm for one in first.associations] == [Algorithm.HMAC_MD5, Algorithm.KEYED_MD5]
     assert [one.spi for one in second.associations] == [300]

@@ -30,7 +30,7 @@ class Files:
         self.source = KeyFiles(path / "keys", master, lambda: self.now)
 
     def find(self, peer: IPv4Address | str) -> Answer:
-        return asyncio.run(self.source.find(peer))
+        return asyncio.run(self.source.find(peer, ONE.association.spi))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from tests.unit.aaa.radius import SECRET, Radius, accept, reject, wrongly_signed
 from tests.unit.aaa.told import Told
 
 NODE = IPv4Address("10.1.0.5")
+SPI = Spi(256)
 DIGITS = "00112233445566778899aabbccddeeff"
 PAIR = f"mobileip:spi#0=spi 100 key hex {DIGITS}"
 ONE = MobilitySecurityAssociation(Spi(256), Secret(bytes.fromhex(DIGITS)))
@@ -47,7 +48,7 @@ def asked(
     async def run() -> tuple[Answer, Radius, Told]:
         radius, told = Radius(respond), Told()
         source = keys(await started(radius), told, client=client)
-        answer = await source.find(peer)
+        answer = await source.find(peer, SPI)
         await source.close()
         radius.close()
         return answer, radius, told
@@ -64,6 +65,7 @@ def test_the_request_says_who_is_asked_for_and_proves_who_asks() -> None:
     assert request.PwDecrypt(request["User-Password"][0]) == "cisco"
     assert request["NAS-IP-Address"] == ["192.0.2.1"] and request["NAS-Identifier"] == ["agent1"]
     assert request["Service-Type"] == [5] and request["NAS-Port-Type"] == [5]
+    assert request["3GPP2-MN-HA-SPI"] == [256]
     assert request.raw_packet[20] == 80, "Message-Authenticator comes first"
     assert request.verify_message_authenticator()
     assert told.all == []
@@ -88,11 +90,11 @@ def test_password_and_service_are_as_configured(
 
 
 def test_a_reject_is_an_unknown_peer() -> None:
-    assert asked(lambda request: [reject(request)])[0] == Unknown()
+    assert asked(lambda request: [reject(request)])[0] == Unknown(SPI)
 
 
 def test_an_accept_without_keys_is_an_unknown_peer() -> None:
-    assert asked(lambda request: [accept(request)])[0] == Unknown()
+    assert asked(lambda request: [accept(request)])[0] == Unknown(SPI)
 
 
 def test_session_timeout_is_how_long_the_keys_are_good() -> None:
@@ -118,11 +120,43 @@ def test_both_formats_in_one_answer() -> None:
     assert told.all == []
 
 
+@pytest.mark.parametrize(("spi", "only"), [(None, SPI), (256, SPI), (300, None)])
+def test_a_server_that_chooses_by_the_spi_tells_of_that_one_alone(spi: int | None, only: Spi | None) -> None:
+    """3GPP2's needs no SPI in the answer: it is the one that was asked for."""
+
+    def respond(request: Any) -> list[bytes]:
+        reply = request.CreateReply()
+        if spi is not None:
+            reply["3GPP2-MN-HA-SPI"] = [spi]
+        reply["3GPP2-MN-HA-Shared-Key"] = [b"0123456789abcdef"]
+        return [reply.ReplyPacket()]
+
+    one = MobilitySecurityAssociation(Spi(spi or 256), Secret(b"0123456789abcdef"))
+    assert asked(respond)[0] == Found((one,), None, only)
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        (b"\x0a\1\0\5", IPv4Address("10.1.0.5")),
+        (b"\xff\xff\xff\xff", None),  # the node may choose (RFC 2865 s5.8)
+        (b"\xff\xff\xff\xfe", None),  # we may
+        (b"\x0a\1", None),
+    ],
+)
+def test_a_name_may_be_given_an_address(value: bytes, address: IPv4Address | None) -> None:
+    answer, _, _ = asked(lambda request: [accept(request, PAIR, raw={8: [value]})], "alice@example.net")
+    assert answer == Found((ONE,), None, None, address)
+
+
 @pytest.mark.parametrize(
     ("raw", "sentence"),
     [
         ({(5535, 57): [b"\0\0\1\x2c"]}, "3GPP2-MN-HA-SPI 0: there is no MN-HA-Shared-Key with it"),
-        ({(5535, 58): [bytes(18)]}, "3GPP2-MN-HA-SPI 0: is missing"),
+        (
+            {(5535, 58): [bytes(18), bytes(18)]},
+            "3GPP2-MN-HA-SPI 0: is missing; 3GPP2-MN-HA-SPI 1: is missing",
+        ),
         ({(5535, 57): [b"\1\x2c"], (5535, 58): [bytes(18)]}, "3GPP2-MN-HA-SPI 0: it has 2 bytes, not 4"),
         (
             {(5535, 57): [b"\0\0\1\x2c"], (5535, 58): [bytes(17)]},
@@ -134,7 +168,7 @@ def test_both_formats_in_one_answer() -> None:
 )
 def test_a_malformed_association_is_told_in_one_line(raw: dict[Any, list[bytes]], sentence: str) -> None:
     answer, radius, told = asked(lambda request: [accept(request, raw=raw)])
-    assert answer == Unknown()
+    assert answer == Unknown(SPI)
     (fields,) = told[Reason.AAA_KEY_MALFORMED]
     assert fields["error"] == sentence and fields["peer"] == NODE
     assert len(radius.requests) == len(told.all) == 1
@@ -228,7 +262,7 @@ def test_the_next_server_is_asked_when_one_is_silent_which_is_left_alone_then() 
         servers = await started(silent, good)
         source = keys(servers, told)
         for _ in range(5):
-            assert await source.find(NODE) == Found((ONE,), None)
+            assert await source.find(NODE, SPI) == Found((ONE,), None)
         assert len(silent.requests) == QUICK.tries
         assert len(good.requests) == 5
         (fields,) = told[Reason.AAA_SERVER_SILENT]
@@ -243,19 +277,19 @@ def test_one_question_finds_out_that_a_server_is_back() -> None:
         radius, told = Radius(lambda request: []), Told()
         source = keys(await started(radius), told, replace(QUICK, dead_time=0.3))
         clock = asyncio.get_running_loop().time
-        assert isinstance(await source.find(NODE), Unavailable)
+        assert isinstance(await source.find(NODE, SPI), Unavailable)
         before = clock()
-        answer = await source.find(NODE)
+        answer = await source.find(NODE, SPI)
         assert isinstance(answer, Unavailable) and "none has answered of late" in answer.why
         assert clock() - before < QUICK.timeout / 2, "nobody waits for a server that is known to be away"
         assert len(radius.requests) == QUICK.tries
         await asyncio.sleep(0.3)
-        several = await asyncio.gather(*(source.find(NODE) for _ in range(10)))
+        several = await asyncio.gather(*(source.find(NODE, SPI) for _ in range(10)))
         assert all(isinstance(one, Unavailable) for one in several)
         assert len(radius.requests) == 2 * QUICK.tries, "one of ten asked"
         radius.respond = lambda request: [accept(request, PAIR)]
         await asyncio.sleep(0.3)
-        assert await source.find(NODE) == Found((ONE,), None)
+        assert await source.find(NODE, SPI) == Found((ONE,), None)
         assert len(told[Reason.AAA_SERVER_SILENT]) == len(told[Reason.AAA_SERVER_BACK]) == 1
         await source.close()
 
@@ -266,11 +300,11 @@ def test_an_answer_after_the_timeout_is_ignored_and_no_forgery() -> None:
     async def run() -> None:
         slow, told = Radius(lambda request: [accept(request, PAIR)], delay=0.15), Told()
         source = keys(await started(slow), told)
-        assert isinstance(await source.find(NODE), Unavailable)
+        assert isinstance(await source.find(NODE, SPI), Unavailable)
         while len(told[Reason.AAA_ANSWER_LATE]) < QUICK.tries:
             await asyncio.sleep(0.01)
         assert not told[Reason.AAA_ANSWER_FORGED]
-        assert isinstance(await source.find(NODE), Unavailable), "it is still too slow to be asked"
+        assert isinstance(await source.find(NODE, SPI), Unavailable), "it is still too slow to be asked"
         await source.close()
 
     asyncio.run(asyncio.wait_for(run(), 5))
@@ -281,7 +315,7 @@ def test_more_questions_than_identifiers_take_more_sockets() -> None:
         radius, told = Radius(lambda request: []), Told()
         source = keys(await started(radius), told, Patience(timeout=30.0))
         peers = [IPv4Address(number) for number in range(600)]
-        asking = asyncio.gather(*map(source.find, peers))
+        asking = asyncio.gather(*(source.find(peer, SPI) for peer in peers))
         while len(radius.requests) < len(peers):
             await asyncio.sleep(0.005)
         assert {request["User-Name"][0] for request in radius.requests} == set(map(str, peers))
@@ -289,7 +323,7 @@ def test_more_questions_than_identifiers_take_more_sockets() -> None:
         radius.answer_all(lambda request: accept(request, PAIR))
         assert await asking == [Found((ONE,), None)] * 600
         radius.respond = lambda request: [accept(request, PAIR)]
-        assert await source.find(NODE) == Found((ONE,), None)
+        assert await source.find(NODE, SPI) == Found((ONE,), None)
         assert len(radius.ports) == 3
         assert told.all == []
         await source.close()
@@ -304,7 +338,7 @@ def test_nobody_listening_is_not_waited_for() -> None:
         gone.close()
         await asyncio.sleep(0)
         source = keys(servers, told, Patience(timeout=30.0))
-        assert await asyncio.wait_for(source.find(NODE), 5) == Found((ONE,), None)
+        assert await asyncio.wait_for(source.find(NODE, SPI), 5) == Found((ONE,), None)
         (fields,) = told[Reason.AAA_SERVER_SILENT]
         assert fields["error"] == "connection refused"
         await source.close()
@@ -316,14 +350,14 @@ def test_a_cancelled_question_leaves_nothing_behind() -> None:
     async def run() -> None:
         radius, told = Radius(lambda request: []), Told()
         source = keys(await started(radius), told, Patience(timeout=30.0, dead_time=0.0))
-        task = asyncio.ensure_future(source.find(NODE))
+        task = asyncio.ensure_future(source.find(NODE, SPI))
         while not radius.requests:
             await asyncio.sleep(0.001)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert task.cancelled() and told.all == []
         radius.respond = lambda request: [accept(request, PAIR)]
-        assert await asyncio.wait_for(source.find(NODE), 5) == Found((ONE,), None)
+        assert await asyncio.wait_for(source.find(NODE, SPI), 5) == Found((ONE,), None)
         assert len(asyncio.all_tasks()) == 1
         await source.close()
 

@@ -32,6 +32,7 @@ from tests.unit.aaa.tacacs import (
 )
 from tests.unit.aaa.told import Told
 
+SPI = Spi(256)
 NODE = IPv4Address("10.1.0.5")
 DIGITS = "00112233445566778899aabbccddeeff"
 PAIR = f"spi#0=spi 100 key hex {DIGITS}"
@@ -52,7 +53,7 @@ def one_question(respond: Any, peer: IPv4Address | str = NODE) -> tuple[Answer, 
     async def run() -> tuple[Answer, Tacacs, Told]:
         server, told = Tacacs(respond), Told()
         source = keys((await server.start(),), told)
-        answer = await source.find(peer)
+        answer = await source.find(peer, SPI)
         await source.close()
         await server.stop()
         return answer, server, told
@@ -149,7 +150,7 @@ def test_an_error_of_the_server_is_as_if_it_were_away() -> None:
     async def run() -> None:
         bad, second, told = Tacacs(lambda to: [reply(to, ERROR, message="disk full")]), Tacacs(good), Told()
         source = keys((await bad.start(), await second.start()), told)
-        assert await source.find(NODE) == await source.find(NODE) == FOUND
+        assert await source.find(NODE, SPI) == await source.find(NODE, SPI) == FOUND
         assert len(bad.requests) == 1 and len(second.requests) == 2
         (fields,) = told[Reason.AAA_SERVER_SILENT]
         assert "disk full" in str(fields["error"])
@@ -169,7 +170,7 @@ def test_the_next_server_is_asked_when_one_does_not_reply(trouble: str) -> None:
             await first.stop()
         source = keys(servers, told)
         for _ in range(3):
-            assert await source.find(NODE) == FOUND
+            assert await source.find(NODE, SPI) == FOUND
         assert len(second.requests) == 3
         assert len(first.requests) == (trouble != "gone")
         assert len(told[Reason.AAA_SERVER_SILENT]) == len(told.all) == 1
@@ -193,14 +194,14 @@ def test_many_questions_share_a_connection_after_the_first_reply() -> None:
         server, told = Tacacs(respond), Told()
         source = keys((await server.start(),), told)
         peers = [IPv4Address(number) for number in range(100)]
-        assert await asyncio.gather(*map(source.find, peers)) == [FOUND] * 100
+        assert await asyncio.gather(*(source.find(peer, SPI) for peer in peers)) == [FOUND] * 100
         assert server.connections == 1
         assert len({request.session for request in server.requests}) == 100
         assert {request.user.decode() for request in server.requests} == set(map(str, peers))
         server.drop()
         while server.open:
             await asyncio.sleep(0.001)
-        assert await source.find(NODE) == FOUND, "a connection that the server closed is opened anew"
+        assert await source.find(NODE, SPI) == FOUND, "a connection that the server closed is opened anew"
         assert server.connections == 2 and told.all == []
         await source.close()
         await server.stop()
@@ -213,7 +214,7 @@ def test_a_server_that_wants_a_connection_for_each_question_gets_it() -> None:
         server, told = Tacacs(lambda to: [reply(to, PASS_ADD, PAIR, flags=0)]), Told()
         server.single = False
         source = keys((await server.start(),), told)
-        assert await asyncio.gather(*(source.find(NODE) for _ in range(40))) == [FOUND] * 40
+        assert await asyncio.gather(*(source.find(NODE, SPI) for _ in range(40))) == [FOUND] * 40
         assert server.connections == 40 and told.all == []
         await source.close()
         await server.stop()
@@ -226,11 +227,11 @@ def test_a_reply_after_the_timeout_is_ignored() -> None:
         late: list[Asked] = []
         server, told = Tacacs(good), Told()
         source = keys((await server.start(),), told, replace(QUICK, timeout=0.05, dead_time=0.0))
-        assert await source.find(NODE) == FOUND
+        assert await source.find(NODE, SPI) == FOUND
         server.respond = lambda to: late.append(to) or []  # type: ignore[func-returns-value]
-        assert isinstance(await source.find(NODE), Unavailable)
+        assert isinstance(await source.find(NODE, SPI), Unavailable)
         server.respond = lambda to: [reply(late[0], PASS_ADD), *good(to)]
-        assert await source.find(NODE) == FOUND
+        assert await source.find(NODE, SPI) == FOUND
         assert len(told[Reason.AAA_ANSWER_LATE]) == 1 and server.connections == 1
         await source.close()
         await server.stop()
@@ -242,14 +243,14 @@ def test_a_cancelled_question_leaves_nothing_behind() -> None:
     async def run() -> None:
         server, told = Tacacs(lambda to: []), Told()
         source = keys((await server.start(),), told, Patience(timeout=30.0))
-        task = asyncio.ensure_future(source.find(NODE))
+        task = asyncio.ensure_future(source.find(NODE, SPI))
         while not server.requests:
             await asyncio.sleep(0.001)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert task.cancelled() and told.all == []
         server.respond = good
-        assert await source.find(NODE) == FOUND
+        assert await source.find(NODE, SPI) == FOUND
         await source.close()
         await server.stop()
 

@@ -9,6 +9,7 @@ import pytest
 
 from mobileip.control.agent.keys import open_sources
 from mobileip.control.config.load import examine, load
+from mobileip.control.security import AssociationTable
 from tests.unit.config.texts import Write, problems
 
 HOME = """
@@ -36,7 +37,9 @@ secret = "{SECRET}"
 def test_sources_are_opened_in_their_order(write: Write) -> None:
     home = load(write(HOME + RADIUS + TACACS)).home_agent
     assert home is not None and home.keys is not None
-    sources = open_sources(home.keys, IPv4Address("192.0.2.1"), "agent", lambda reason, fields: None)
+    sources = open_sources(
+        home.keys, AssociationTable(), IPv4Address("192.0.2.1"), "agent", lambda reason, fields: None
+    )
     assert [source.name for source in sources] == ["radius", "tacacs"]
 
 

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from mobileip.control.aaa.sealed import KeyDirectory
 from mobileip.control.agent import keys, settings
 from mobileip.control.config.load import examine, load
-from mobileip.control.core.keyring import KeySettings
+from mobileip.control.core.keyring import AskedBy, KeySettings
 from mobileip.control.ports import ActionError
+from mobileip.control.security import AssociationTable
+from tests.unit.aaa.test_sealed import key_file, quick_scrypt
 from tests.unit.config.texts import Write, problems
+
+__all__ = ["quick_scrypt"]
 
 HOME = """
 [home_agent]
@@ -39,10 +44,32 @@ def test_every_setting_reaches_the_core(write: Write) -> None:
     max_known = 5
     max_questions = 6
     max_rate = 7
+    user_name = "nai"
     """
     home = load(write(HOME + FILES + text)).home_agent
     assert home is not None
-    assert settings.home_agent(home).keys == KeySettings(1, 2, 3, 4, 5, 6, 7)
+    assert settings.home_agent(home).keys == KeySettings(1, 2, 3, 4, 5, 6, 7, AskedBy.NAI)
+
+
+@pytest.mark.parametrize(
+    ("sources", "first", "asked"),
+    [
+        ('["files"]', True, ["files"]),
+        ('["config", "files"]', True, ["config", "files"]),
+        ('["files", "config"]', False, ["files", "config"]),
+    ],
+)
+def test_the_configuration_has_a_place_among_the_sources(
+    write: Write, tmp_path: Path, sources: str, first: bool, asked: list[str]
+) -> None:
+    text = FILES.replace("/etc/mobileip", str(tmp_path)).replace('["files"]', sources)
+    home = load(write(HOME + text)).home_agent
+    assert home is not None and home.keys is not None
+    made = settings.home_agent(home).keys
+    assert made is not None and made.configured_first is first
+    KeyDirectory.create(tmp_path / "keys", key_file(tmp_path / "master.key"))
+    opened = keys.open_sources(home.keys, AssociationTable(), home.address, "agent", lambda *_: None)
+    assert [source.name for source in opened] == asked
 
 
 def test_without_the_table_nobody_is_asked(write: Write) -> None:
@@ -65,7 +92,11 @@ def test_with_sources_no_node_need_be_in_the_file(write: Write) -> None:
             'is missing: who is asked, in this order, such as ["files"]',
         ),
         ("[home_agent.keys]\nsources = []", "home_agent.keys.sources", "is empty"),
-        ('[home_agent.keys]\nsources = ["nis"]', "home_agent.keys.sources[0]", '"nis" must be "files"'),
+        (
+            '[home_agent.keys]\nsources = ["nis"]',
+            "home_agent.keys.sources[0]",
+            '"nis" must be "config", "files"',
+        ),
         (
             '[home_agent.keys]\nsources = ["files"]',
             "home_agent.keys.files",
@@ -76,6 +107,12 @@ def test_with_sources_no_node_need_be_in_the_file(write: Write) -> None:
             "home_agent.keys.sources[1]",
             "files is there already",
         ),
+        (
+            FILES.replace('["files"]', '["config"]'),
+            "home_agent.keys.sources",
+            "names nobody beside this file",
+        ),
+        (FILES + 'user_name = "name"', "home_agent.keys.user_name", '"name" must be "auto", "nai" or'),
         (FILES.replace('"/etc/mobileip/keys"', '"keys"'), "home_agent.keys.files.directory", "absolute path"),
         (FILES + "max_questions = 3", "home_agent.keys.max_questions", "from 4 to 65536"),
     ],
@@ -90,4 +127,4 @@ def test_a_source_that_cannot_be_used_ends_the_start(write: Write, tmp_path: Pat
     home = load(write(HOME + text)).home_agent
     assert home is not None and home.keys is not None
     with pytest.raises(ActionError, match="no sealed keys yet; make one with mobileip keys generate"):
-        keys.open_sources(home.keys, home.address, "agent", lambda reason, fields: None)
+        keys.open_sources(home.keys, AssociationTable(), home.address, "agent", lambda reason, fields: None)

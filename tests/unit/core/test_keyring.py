@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address
-from typing import Any
 
 import pytest
 
 from mobileip.control.core.actions import Action, LookupKey
-from mobileip.control.core.agents import MobilityAgents
-from mobileip.control.core.events import KeysFound, KeysUnavailable, KeysUnknown, Tick
-from mobileip.control.core.home import HomeAgent, HomeNetwork
-from mobileip.control.core.keyring import REREAD_INTERVAL, KeySettings
+from mobileip.control.core.home import HomeNetwork
 from mobileip.control.reasons import Reason
-from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, Secret
-from mobileip.control.types import NANOSECONDS, Spi
+from mobileip.control.security import AssociationTable
 from mobileip.control.wire import NetworkAccessIdentifier
+from tests.unit.core.asking import ALICE, AWAY, ELSEWHERE, KEYS, NEW, REREAD, Asking, sender, strangers
 from tests.unit.core.factory import (
     ASSOCIATION,
-    CARE_OF,
     HOME,
     HOME_NETWORK,
     OTHER_CARE_OF,
     WRONG_ASSOCIATION,
-    at,
-    datagram,
     is_signed,
     kinds,
     note,
@@ -34,56 +27,7 @@ from tests.unit.core.factory import (
     request,
     sent_reply,
 )
-from tests.unit.core.homes import POOL, SETTINGS
-
-ELSEWHERE = IPv4Address("192.0.2.20")  # not configured
-ALICE = NetworkAccessIdentifier("alice@Example.NET")
-KEYS = KeySettings(lifetime=100, stale=1000, retry=20, unknown=50, max_known=3, max_questions=8, rate=40)
-REREAD = REREAD_INTERVAL / NANOSECONDS
-NEW = MobilitySecurityAssociation(Spi(1002), Secret(b"the key after it"))
-AWAY = "radius: no answer"
-
-
-class Asking:
-    """A home agent with sources of keys, as the runner would drive it."""
-
-    def __init__(self, keys: KeySettings | None = KEYS, **changes: Any) -> None:
-        self.home = HomeAgent(replace(SETTINGS, keys=keys, **changes))
-        self._agents = MobilityAgents(home=self.home, foreign=None, links=(), entropy=bytes)
-
-    def hear(self, payload: bytes, time: float = 0.0, source: IPv4Address = CARE_OF) -> list[Action]:
-        return self._agents.handle(datagram(payload, source=source), at(time))
-
-    def ask(self, time: float = 0.0, source: IPv4Address = CARE_OF, **fields: Any) -> list[Action]:
-        fields.setdefault("home_address", ELSEWHERE)
-        return self.hear(request(time, **fields), time, source)
-
-    def found(
-        self,
-        *associations: MobilitySecurityAssociation,
-        time: float = 0.0,
-        peer: IPv4Address | str = ELSEWHERE,
-        lifetime: float | None = None,
-    ) -> list[Action]:
-        return self._agents.handle(
-            KeysFound(peer, associations or (ASSOCIATION,), "radius", lifetime), at(time)
-        )
-
-    def unknown(self, time: float = 0.0, peer: IPv4Address | str = ELSEWHERE) -> list[Action]:
-        return self._agents.handle(KeysUnknown(peer), at(time))
-
-    def unavailable(self, time: float = 0.0, peer: IPv4Address | str = ELSEWHERE) -> list[Action]:
-        return self._agents.handle(KeysUnavailable(peer, AWAY), at(time))
-
-    def pass_time(self, time: float) -> None:
-        """Ticks at each deadline up to ``time``."""
-        while (due := self._agents.next_deadline()) is not None and due <= at(time).mono:
-            self._agents.handle(Tick(), at((due - at(0).mono) / NANOSECONDS))
-
-    def known(self, time: float = 0.0) -> Asking:
-        assert kinds(self.ask(time)) == ["LookupKey"]
-        assert sent_reply(self.found(time=time)).code == 1
-        return self
+from tests.unit.core.homes import POOL
 
 
 def test_request_waits_for_its_key_and_is_answered_then() -> None:
@@ -260,10 +204,28 @@ def test_a_reload_may_configure_a_node_that_waits() -> None:
     assert list(agent.home.keys.learned()) == []
 
 
-def test_how_keys_are_asked_for_cannot_change() -> None:
-    agent = Asking()
-    with pytest.raises(ValueError, match="keys are asked for"):
-        agent.home.reconfigure(replace(agent.home.settings, keys=None))
+def test_how_keys_are_asked_for_may_change() -> None:
+    agent = Asking().known()
+    agent.home.reconfigure(replace(agent.home.settings, keys=replace(KEYS, lifetime=10)))
+    agent.ask(1)
+    agent.found(time=1)
+    agent.pass_time(11)
+    assert kinds(agent.ask(11)) == ["LookupKey"]
+
+
+def test_a_reload_may_end_the_asking_and_begin_it_again() -> None:
+    agent = Asking().known()
+    agent.ask(1, home_address=strangers(1)[0])
+    agent.home.reconfigure(replace(agent.home.settings, keys=None))
+    assert list(agent.home.keys.learned()) == [] and agent.home.keys.next_deadline() is None
+    for address in (ELSEWHERE, strangers(1)[0]):
+        assert reasons(agent.ask(2, home_address=address)) == [Reason.UNKNOWN_ASSOCIATION]
+    # The one that waited is answered by what is here: nothing.
+    late = agent.unavailable(3, peer=strangers(1)[0])
+    assert reasons(late) == [Reason.KEYS_UNAVAILABLE, Reason.UNKNOWN_ASSOCIATION]
+    agent.home.reconfigure(replace(agent.home.settings, keys=KEYS))
+    assert kinds(agent.ask(4)) == ["LookupKey"]
+    assert sent_reply(agent.found(time=4)).code == 1
 
 
 # ---- time and outages
@@ -322,14 +284,6 @@ def test_answers_to_nothing_do_no_harm() -> None:
 
 
 # ---- bounds
-
-
-def strangers(count: int) -> list[IPv4Address]:
-    return [IPv4Address("192.0.2.100") + number for number in range(count)]
-
-
-def sender(number: int) -> IPv4Address:
-    return IPv4Address("198.51.100.100") + number
 
 
 def asked(actions: list[Action]) -> bool:
