@@ -14,13 +14,13 @@ from mobileip.control.agent import clock, commands, host, privileges, settings
 from mobileip.control.agent.aaa import Authorities
 from mobileip.control.agent.accepted import AcceptedTimestamps
 from mobileip.control.agent.debug import Followers
+from mobileip.control.agent.engine import open_tunnels
 from mobileip.control.agent.groups import GroupTraffic
 from mobileip.control.agent.idle import HOPS_PERIOD, HopsInUse, TrafficPolls
 from mobileip.control.agent.path_prober import path_discovery
-from mobileip.control.agent.reload import Change, merge, tell_change, tell_fault
+from mobileip.control.agent.reloading import Reloader, Reread
 from mobileip.control.agent.runner import Runner
 from mobileip.control.config.model import Config, HomeAgentConfig
-from mobileip.control.config.problem import Problem, Severity
 from mobileip.control.core.actions import (
     Action,
     DropGroup,
@@ -53,7 +53,6 @@ from mobileip.control.core.mobile import MobileNode, State
 from mobileip.control.core.tunnel_state import TunnelStates
 from mobileip.control.net.arp import Announcer
 from mobileip.control.net.failures import NetlinkFailure
-from mobileip.control.net.hops import NextHops
 from mobileip.control.net.icmp import AgentDiscoverySocket
 from mobileip.control.net.netlink import Netlink
 from mobileip.control.net.reconcile import Kernel
@@ -65,15 +64,10 @@ from mobileip.control.ops.control_socket import ControlError, ControlServer
 from mobileip.control.ops.journal import Journal
 from mobileip.control.ports import ActionError
 from mobileip.control.reasons import Reason
-from mobileip.control.tunnels import Tunnels, device_mtu
+from mobileip.control.tunnels import Tunnels
 
 _MARK = 434  # SO_MARK of a mobile node's own packets, so that they never enter their own tunnel
-_MOST_TOLD = 100  # changes of a reload that are logged one by one
 _FAREWELL = 1.5  # seconds at most for a stopping mobile node's deregistration
-
-
-Reread = Callable[[], tuple[Config | None, tuple[Problem, ...]]]
-"""Gives the configuration file as it is now: the configuration unless there are errors, and every problem."""
 
 
 def run(config: Config, reread: Reread) -> int:
@@ -108,9 +102,8 @@ class _Daemon:
         self._authorities: Authorities | None = None  # of a home agent
         self._groups: GroupTraffic | None = None  # of a home agent that forwards multicasts
         self.paths = TunnelStates()
-        self._reread = reread
-        self._reloading = asyncio.Lock()
         self._capacity = settings.tunnel_capacity(config)
+        self._reloader = Reloader(self, reread, self._capacity)
         self._stack = stack
         self._end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -145,16 +138,19 @@ class _Daemon:
             self._note(Reason.LEFTOVER_REMOVED, {"what": leftover})
         sysctls = Sysctls(daemon.sysctl_file)
         self._stack.callback(_tell, "sysctl-not-restored", sysctls.restore)
-        mtu = daemon.tunnel_mtu or device_mtu(
-            host.underlay_mtu(
-                self._netlink, settings.tunnel_ends(self.config), settings.tunnel_links(self.config)
-            ),
-            settings.usual_encapsulation(self.config),
-            daemon.gre_checksum,
-            daemon.gre_sequence,
-        )
         self._path_mtus = host.PathMtus(self._netlink, mark, clock.now)
-        self._tunnels = self._stack.enter_context(closing(self._open_tunnels(mtu, mark)))
+        tunnels, self._hops = open_tunnels(
+            self.config,
+            self._netlink,
+            self._note,
+            mark=mark,
+            capacity=self._capacity,
+            path_mtu=self._path_mtu,
+        )
+        self._tunnels = self._stack.enter_context(closing(tunnels))
+        if self._hops is not None:
+            self._stack.callback(self._hops.close)
+            self._hops.start()
         found = path_discovery(
             self.paths, self._tunnels, self._note, self._path_mtus.forget, mark, probing=daemon.probe_mtu
         )
@@ -175,46 +171,6 @@ class _Daemon:
         self._watch = self._stack.enter_context(
             closing(LinkWatch(self._netlink, links, self._on_link, self._on_overrun, gateways=mobile))
         )
-
-    def _open_tunnels(self, mtu: int, mark: int | None) -> Tunnels:
-        """With what sends past the kernel's routing, and next hops for it, if that is wanted and can be had."""
-        daemon = self.config.daemon
-
-        def opened(underlay: str) -> Tunnels:
-            return Tunnels(
-                daemon.tunnel_device,
-                mtu=mtu,
-                mark=mark or 0,
-                path_mtu=self._path_mtu,
-                capacity=self._capacity,
-                gre_checksum=daemon.gre_checksum,
-                gre_sequence=daemon.gre_sequence,
-                underlay=underlay,
-                clamp_mss=daemon.clamp_mss,
-                tell_largest=daemon.probe_mtu,
-            )
-
-        self._hops: NextHops | None = None
-        mobile = self.config.mobile_node is not None
-        underlay = daemon.underlay
-        if underlay == "raw" or (underlay == "auto" and mobile):
-            return opened("raw")
-        # AF_XDP is a program on the interface, which is not put there unasked.
-        wanted = ("xdp", "packet") if underlay == "xdp" else ("packet",)
-        for way in wanted:
-            try:
-                tunnels = opened(way)
-                break
-            except ActionError as error:
-                if underlay == "packet":
-                    raise
-                self._note(Reason.UNDERLAY_FELL_BACK, {"error": str(error)})
-        else:
-            return opened("raw")
-        self._hops = NextHops(self._netlink, mark, tunnels.set_next_hops, ours=mobile)
-        self._hops.start()
-        self._stack.callback(self._hops.close)
-        return tunnels
 
     def _machine(self) -> MobileNode | MobilityAgents:
         config = self.config
@@ -297,7 +253,7 @@ class _Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._finish, 0)
-        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        loop.add_signal_handler(signal.SIGHUP, self._reloader.on_hangup)
         self._tunnels.start()
         loop.add_reader(self._tunnels.event_fd, self._on_engine)
         self._stack.callback(loop.remove_reader, self._tunnels.event_fd)
@@ -432,39 +388,14 @@ class _Daemon:
 
     async def reload(self) -> dict[str, object]:
         """Read the file again and apply what can be applied; :class:`ControlError` if the file cannot be used."""
-        async with self._reloading:
-            try:
-                problems, changes = await self._reload()
-            except (ActionError, NetlinkFailure) as error:
-                log.logger().error("reload-refused", text=str(error))
-                raise ControlError(f"nothing is changed: {error}") from None
-        for problem in problems:
-            log.logger().warning("config-warning", key=problem.key, text=problem.text)
-        for change in changes[:_MOST_TOLD]:
-            tell_change(change)
-        log.logger().info("reloaded", changes=len(changes))
-        return {
-            "changed": [{"key": one.key, "text": one.text} for one in changes if one.applied],
-            "needs_restart": [{"key": one.key, "text": one.text} for one in changes if not one.applied],
-            "warnings": [str(problem) for problem in problems],
-        }
+        return await self._reloader.reload()
 
-    async def _reload(self) -> tuple[tuple[Problem, ...], list[Change]]:
-        """What takes long with many nodes is done in a thread: registrations do not wait for it."""
-        config, problems = await asyncio.to_thread(self._reread)
-        if config is None:
-            errors = (str(one) for one in problems if one.severity is Severity.ERROR)
-            raise ActionError("; ".join(errors))
-        merged, changes = await asyncio.to_thread(merge, self.config, config, self._capacity)
-        if any(change.applied for change in changes):
-            self._apply(merged, await asyncio.to_thread(settings.of_home_agent, merged))
-        elif self.agents is not None and self.agents.home is not None:
-            self.agents.home.reconfigure(
-                self.agents.home.settings
-            )  # what it was told elsewhere may be otherwise now
-        return problems, changes
+    def ask_again(self) -> None:
+        """The home agent forgets what its nodes' keys were said to be: a source of keys may say otherwise now."""
+        if self.agents is not None and self.agents.home is not None:
+            self.agents.home.reconfigure(self.agents.home.settings)
 
-    def _apply(self, config: Config, home: HomeAgentSettings | None) -> None:
+    def go_on(self, config: Config, home: HomeAgentSettings | None) -> None:
         """Go on with ``config``, which differs from the present one only in what can be changed in place.
 
         :raises ActionError: the host does not allow it; then nothing is changed.
@@ -480,11 +411,6 @@ class _Daemon:
         log.configure(daemon.log_level, daemon.log_format)
         self.journal.limit_log(daemon.log_rate)
         self._runner.submit(Tick())  # deadlines may be others now
-
-    def _on_hangup(self) -> None:
-        """SIGHUP: as ``mobileip reload``, with the answer in the log."""
-        task = asyncio.ensure_future(self.reload())
-        task.add_done_callback(tell_fault)
 
 
 def _tell(event: str, undo: Callable[[], list[str]]) -> None:

@@ -6,7 +6,6 @@ one it has, with every change from the file that can be applied in place.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -18,8 +17,6 @@ from mobileip.control.config.checks import Parts, check
 from mobileip.control.config.filters import FilterConfig
 from mobileip.control.config.model import Config
 from mobileip.control.config.problem import Severity
-from mobileip.control.ops import log
-from mobileip.control.ops.control_socket import ControlError
 from mobileip.control.ops.plain import plain
 from mobileip.control.security.secret import Secret
 
@@ -213,19 +210,3 @@ def _text(value: object) -> str:
             return ", ".join(map(_text, value)) or "none"
         case _:
             return str(plain(value))
-
-
-# ---- what the log hears of it
-
-
-def tell_change(change: Change) -> None:
-    if change.applied:
-        log.logger().info("configuration-changed", key=change.key, text=change.text)
-    else:
-        log.logger().warning("needs-restart", key=change.key, text=change.text)
-
-
-def tell_fault(task: asyncio.Future[dict[str, object]]) -> None:
-    """What a reload refuses is in the log already; anything else is a fault."""
-    if not task.cancelled() and not isinstance(task.exception(), ControlError | None):
-        log.logger().error("reload-failed", error=repr(task.exception()))
