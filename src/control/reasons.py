@@ -272,6 +272,19 @@ class Reason(Named):
     FA_MISSING_NAI = _r("reply lacks the NAI that the request had", "2794 s3", _W, _C.FA_MISSING_NAI)
     FA_MISSING_HOME_AGENT = _r("reply has no home agent address", "2794 s3", _W, _C.FA_MISSING_HOME_AGENT)
     FA_MISSING_HOME_ADDRESS = _r("reply has no home address", "2794 s3", _W, _C.FA_MISSING_HOME_ADDRESS)
+    FA_MISSING_CHALLENGE = _r("request answers no challenge", "4721 s3.2", _W, _C.FA_MISSING_CHALLENGE)
+    FA_UNKNOWN_CHALLENGE = _r(
+        "request answers a challenge that was not told of late", "4721 s3.2", _W, _C.FA_UNKNOWN_CHALLENGE
+    )
+    FA_STALE_CHALLENGE = _r(
+        "request answers a challenge that its node has used before", "4721 s3.2", _S, _C.FA_STALE_CHALLENGE
+    )
+    FA_WRONG_CHALLENGE = _r(
+        "home agent returned another challenge than it got", "4721 s3.3", _S, _C.HA_WRONG_CHALLENGE
+    )
+    CHALLENGE_UNAUTHENTICATED = _r(
+        "a challenge without authentication behind it: request discarded silently", "4721 s3.2", _S
+    )
     PENDING_COPIED = _r(
         "copy of a pending request from another link-layer address: discarded silently", "5944 s3.7.1", _S
     )

@@ -13,6 +13,7 @@ from mobileip.control.reasons import Reason, ReplyCode
 from tests.netns.codes import test_home_agent as home_agent
 from tests.netns.codes import test_mobile_node as mobile_node
 from tests.netns.codes import test_redirection as redirection
+from tests.netns.foreign import test_challenges as challenges
 from tests.netns.foreign import test_codes as foreign_agent
 
 CORE = Path(__file__).resolve().parents[2] / "src" / "control" / "core"
@@ -20,15 +21,11 @@ MOBILE_NODE = {"mobile.py", "registrar.py", "repairs.py", "mobile_replies.py"}  
 NOT_PRODUCED = {
     64: "every refusal of ours has a reason of its own",
     73: "Van Jacobson compression is not asked for any more (RFC 5944 s3.3)",
-    104: "challenges (RFC 4721) are not built",
-    105: "challenges (RFC 4721) are not built",
-    106: "challenges (RFC 4721) are not built",
-    107: "challenges (RFC 4721) are not built",
-    108: "challenges (RFC 4721) are not built",
-    109: "challenges (RFC 4721) are not built",
+    107: "keys from AAA servers for the two of them (RFC 3957) are not built",
+    108: "the foreign agent asks no AAA server",
     128: "every refusal of ours has a reason of its own",
     142: "UDP tunnels (RFC 3519) are not built",
-    144: "challenges (RFC 4721) are not built",
+    144: "the home agent asks no AAA server for proofs",
 }
 OTHER_RFCS = frozenset({104, 105, 106, 107, 108, 109, 142, 144})  # than RFC 5944, 3024, 2794 and 4433
 
@@ -49,7 +46,7 @@ def test_every_code_is_produced_or_there_is_a_reason_why_not() -> None:
 
 def test_every_code_that_an_agent_produces_is_seen_on_the_wire() -> None:
     foreign = (*foreign_agent.FREE, *foreign_agent.REQUIRED, *foreign_agent.UNAVAILABLE)
-    seen = {case.code for case in (*home_agent.CASES, *foreign)} | {redirection.CODE}
+    seen = {case.code for case in (*home_agent.CASES, *foreign)} | {redirection.CODE, *challenges.CODES}
     assert produced() - seen == set()
 
 

@@ -202,7 +202,7 @@ class _Daemon:
         foreign = self._foreign_settings(config)
         self.agents = MobilityAgents(
             home=None if home is None else HomeAgent(home, self._accepted()),
-            foreign=None if foreign is None else ForeignAgent(foreign),
+            foreign=None if foreign is None else ForeignAgent(foreign, urandom),
             links=settings.advertised_links(config, self._address_of),
             entropy=urandom,
         )

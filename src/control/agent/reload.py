@@ -56,6 +56,7 @@ IN_PLACE: Final = frozenset(
         "foreign_agent.home_agents",
         "foreign_agent.filters",
         "foreign_agent.filter_default",
+        "foreign_agent.challenge",
         "mobile_node.home_agents",
         "mobile_node.lifetime",
         "mobile_node.spi",

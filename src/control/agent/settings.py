@@ -18,6 +18,7 @@ from mobileip.control.config.model import (
 )
 from mobileip.control.core.actions import MulticastWay
 from mobileip.control.core.advertiser import AdvertisedLink
+from mobileip.control.core.challenges import ChallengeSettings
 from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
 from mobileip.control.core.filters import FilterRule, FilterSettings, Verdict
 from mobileip.control.core.foreign import ForeignAgentSettings, VisitedLink
@@ -157,6 +158,7 @@ def foreign_agent(
         encapsulations=_with_ipip(config.encapsulations),
         gre_keys=config.gre_keys,
         filters=filters(config),
+        challenge=None if config.challenge is None else ChallengeSettings(**dict(config.challenge)),
     )
 
 

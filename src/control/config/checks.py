@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
+from mobileip.control.config.challenge import check_challenge
 from mobileip.control.config.filters import check_filters
 from mobileip.control.config.keys import check_keys
 from mobileip.control.config.model import (
@@ -319,6 +320,8 @@ def _foreign_agent(foreign: ForeignAgentConfig) -> Iterator[Problem]:
         "foreign_agent.home_agents", [((agent.address,), agent.spi) for agent in foreign.home_agents]
     )
     yield from check_filters("foreign_agent.filters", foreign.filters)
+    if foreign.challenge is not None:
+        yield from check_challenge("foreign_agent.challenge", foreign.challenge)
     if foreign.max_pending > foreign.max_visitors:
         yield _warning(
             "foreign_agent.max_pending",

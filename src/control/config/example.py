@@ -114,6 +114,10 @@ advertise = { interval = 1.0, lifetime = 3, router = true }
 # Tables [[foreign_agent.nodes]] with home_address or nai, spi, key or key_file, and algorithm;
 # tables [[foreign_agent.home_agents]] with address, spi, key or key_file, and algorithm.
 #
+# So that no recorded request passes, nodes can be challenged (RFC 4721): the table [foreign_agent.challenge] with
+#   window = 2, interval = 5.0         how many of the last challenges count; s that each is advertised
+#   required = true                    false: who answers none passes all the same
+#
 # Whose registrations are relayed: tables [[foreign_agent.filters]] with action = "allow" or "deny" and any of
 # home_address, nai, care_of_address, home_agent, interface; the first that matches decides, else filter_default.
 

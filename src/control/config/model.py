@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, model_validator
 
+from mobileip.control.config.challenge import ChallengeConfig
 from mobileip.control.config.filters import ForeignFilterConfig, HomeFilterConfig
 from mobileip.control.config.keys import KeysConfig
 from mobileip.control.config.paths import DEFAULT_NAME, RUN_DIRECTORY, default_socket
@@ -362,6 +363,8 @@ class ForeignAgentConfig(Table):
     """Mobile nodes that we share a key with: their requests are accepted only with their signature for us."""
     home_agents: tuple[PeerAgentConfig, ...] = ()
     """Home agents that we share a key with: requests to them are signed, replies have to be."""
+    challenge: ChallengeConfig | None = None
+    """What nodes are challenged with, so that no recorded request passes (RFC 4721). ``None``: nothing."""
     filters: tuple[ForeignFilterConfig, ...] = ()
     """Whose registrations are relayed, and to where."""
     filter_default: FilterAction = "allow"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
+from mobileip.control.core.challenges import ChallengeSettings
 from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
 from mobileip.control.core.encapsulations import asked as asked_encapsulation
 from mobileip.control.core.events import DatagramReceived
@@ -43,7 +44,8 @@ class ForeignAgentSettings:
 
     ``own_addresses`` are all addresses of this host; ``home_agent`` is the address of a home agent in the same process.
     ``nodes`` are the associations with mobile nodes, by home address or NAI, ``home_agents`` those with home agents.
-    ``care_of_address`` is the first that is advertised, ``more_care_of_addresses`` are the others.
+    ``care_of_address`` is the first that is advertised, ``more_care_of_addresses`` are the others. ``challenge`` says
+    how nodes are challenged (RFC 4721), ``None``: not at all.
     """
 
     care_of_address: IPv4Address
@@ -62,6 +64,7 @@ class ForeignAgentSettings:
     encapsulations: Encapsulations = ONLY_IPIP
     gre_keys: bool = False
     filters: FilterSettings = NO_FILTERS
+    challenge: ChallengeSettings | None = None
 
     def offers(self, care_of_address: IPv4Address) -> bool:
         """Is it one of the addresses that we advertise?"""

@@ -16,6 +16,7 @@ from mobileip.control.reasons import Reason
 from mobileip.control.types import ALL_SYSTEMS, LIMITED_BROADCAST, ZERO_ADDRESS, Lifetime, seconds
 from mobileip.control.wire import (
     NOT_A_DEFAULT_ROUTER,
+    AdvertisedChallenge,
     AgentAdvertisement,
     AgentFlags,
     MobilityAgentAdvertisement,
@@ -24,7 +25,11 @@ from mobileip.control.wire import (
     RouterAddress,
     build_icmp,
 )
-from mobileip.control.wire.advertisement import CODE_COMMON_TRAFFIC, CODE_MOBILE_NODES_ONLY
+from mobileip.control.wire.advertisement import (
+    CODE_COMMON_TRAFFIC,
+    CODE_MOBILE_NODES_ONLY,
+    AdvertisementExtension,
+)
 
 Entropy = Callable[[int], bytes]
 
@@ -81,11 +86,11 @@ class Advertiser:
         limit = self.link.unsolicited
         return not self.link.on_solicitation_only and (limit is None or self._unsolicited < limit)
 
-    def multicast(self, busy: bool) -> list[Action]:
-        """The periodic advertisement, to every system on the link."""
+    def multicast(self, busy: bool, challenge: bytes | None = None) -> list[Action]:
+        """The periodic advertisement, to every system on the link; ``challenge`` is what nodes answer (RFC 4721 s2)."""
         self._unsolicited += 1
         return [
-            self._advertise(self.link.destination, None, busy),
+            self._advertise(self.link.destination, None, busy, challenge),
             Noted(Reason.ADVERTISED, {"interface": self.link.interface}),
         ]
 
@@ -94,7 +99,9 @@ class Advertiser:
         final = self._advertise(self.link.destination, None, busy=False, lifetime=0)
         return [final, Noted(Reason.ADVERTISED, {"interface": self.link.interface})]
 
-    def answer(self, event: IcmpReceived, mono: int, busy: bool) -> list[Action]:
+    def answer(
+        self, event: IcmpReceived, mono: int, busy: bool, challenge: bytes | None = None
+    ) -> list[Action]:
         """The advertisement that answers a solicitation, at once and to the solicitor alone.
 
         RFC 5944 s2.1: the link-layer destination is the solicitation's source, the IP destination the node's home
@@ -108,7 +115,7 @@ class Advertiser:
         astray = event.destination == LIMITED_BROADCAST and self.link.destination.is_multicast
         reason = Reason.SOLICITED_BY_BROADCAST if astray else Reason.SOLICITED
         noted = Noted(reason, {"interface": self.link.interface, "source": event.source})
-        return [self._advertise(destination, event.link_source, busy), noted]
+        return [self._advertise(destination, event.link_source, busy, challenge), noted]
 
     def next_interval(self) -> int:
         """Nanoseconds to the next periodic advertisement: within 0.75 to 1 of the interval (RFC 1256 s4.1, s4.3)."""
@@ -124,6 +131,7 @@ class Advertiser:
         destination: IPv4Address,
         link_destination: bytes | None,
         busy: bool,
+        challenge: bytes | None = None,
         lifetime: int | None = None,
     ) -> SendIcmp:
         link = self.link
@@ -133,7 +141,11 @@ class Advertiser:
             self._sequence, link.registration_lifetime, flags, link.care_of_addresses
         )
         # Everything else is of even length: the prefix length of our one address is what makes it odd (s2.1.3).
-        told = () if link.prefix_length is None else (PrefixLengths((link.prefix_length,)), Padding())
+        told: tuple[AdvertisementExtension, ...] = ()
+        if challenge is not None:
+            told = (AdvertisedChallenge(challenge),)
+        if link.prefix_length is not None:
+            told += (PrefixLengths((link.prefix_length,)), Padding())
         message = AgentAdvertisement(
             lifetime=link.lifetime if lifetime is None else lifetime,
             extensions=(mobility, *told),

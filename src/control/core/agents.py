@@ -192,7 +192,10 @@ class MobilityAgents:
             ]
         if not isinstance(message, AgentSolicitation):
             return []  # another agent's advertisement
-        return advertiser.answer(event, now.mono, self._busy)
+        challenge = None
+        if self.foreign is not None and self._is_visited(event.interface):
+            challenge = self.foreign.challenging.for_station(event.link_source, now.mono)
+        return advertiser.answer(event, now.mono, self._busy, challenge)
 
     def _on_link(self, event: LinkChanged, now: Instant) -> list[Action]:
         """A link that comes up is told at once who serves it; one that is down costs nothing."""
@@ -239,7 +242,10 @@ class MobilityAgents:
         # Last: an advertisement that cannot be sent must not keep what has expired in the kernel.
         for interface in self._schedule.due(now.mono):
             advertiser = self._advertisers[interface]
-            actions += advertiser.multicast(self._busy)
+            challenge = None
+            if self.foreign is not None and self._is_visited(interface):
+                challenge = self.foreign.challenging.for_link(now.mono)
+            actions += advertiser.multicast(self._busy, challenge)
             if advertiser.goes_on:
                 self._schedule.set(interface, now.mono + advertiser.next_interval())
         return actions

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mobileip.control.core.actions import DeliveryStyle
-from mobileip.control.core.admission import ForeignAgentSettings, VisitedLink, is_unicast
+from mobileip.control.core.admission import ForeignAgentSettings, VisitedLink, is_unicast, peer_among
+from mobileip.control.core.challenges import answer_of
 from mobileip.control.core.encapsulations import asked as asked_encapsulation
 from mobileip.control.core.events import DatagramReceived
 from mobileip.control.core.policy import cap_lifetime
@@ -24,9 +25,10 @@ def pending_entry(
     datagram: DatagramReceived,
     link_address: bytes,
     link: VisitedLink,
+    covered: int,
     now: Instant,
 ) -> PendingRegistration:
-    """Of a request that came on ``link`` from ``link_address``."""
+    """Of a request that came on ``link`` from ``link_address``, whose first ``covered`` bytes the home agent gets."""
     nai = request.first(NetworkAccessIdentifier)
     encapsulating = request.first(EncapsulatingDelivery) is not None
     # s3.5.4: never on a deregistration, nor for a care-of address that is not in our advertisement.
@@ -37,6 +39,9 @@ def pending_entry(
     )
     waiting = min(settings.pending_timeout, request.lifetime or settings.pending_timeout)  # s3.7.2.2
     asked = datagram.destination.address
+    answer = answer_of(request)
+    name = None if nai is None else nai.nai
+    known = peer_among(settings.nodes, request.home_address, name) is not None
     return PendingRegistration(
         home_address=request.home_address,
         home_agent=request.home_agent,
@@ -51,11 +56,14 @@ def pending_entry(
         expires=now.mono + seconds(waiting),
         care_of_address=request.care_of_address,
         delivery=DeliveryStyle.ENCAPSULATING if encapsulating else DeliveryStyle.DIRECT,
-        nai=None if nai is None else nai.nai,
+        nai=name,
         authenticated_to_home=to_authenticate
         and settings.home_agents.preferred(request.home_agent) is not None,
         encapsulation=asked_encapsulation(request.flags) or EncapsulationType.IPIP,
         gre_key=_gre_key_sent(settings, request),
+        answer=answer,
+        proven=known and answer is not None and answer.mobile_foreign is not None,
+        relayed_challenge=None if answer is None or answer.offset >= covered else answer.challenge,
     )
 
 

@@ -28,6 +28,8 @@ from mobileip.control.core.admission import (
     reply_refusal,
     request_refusal,
 )
+from mobileip.control.core.challenges import Entropy, answer_of
+from mobileip.control.core.challenging import Challenging
 from mobileip.control.core.entries import pending_entry, visitor_entry
 from mobileip.control.core.events import ActionFailed, ClearVisitor, DatagramReceived, UnreachableReceived
 from mobileip.control.core.filters import Filters
@@ -58,16 +60,24 @@ class _Admission:
     visitor: Visitor
 
 
-class ForeignAgent:
-    """Machine: requests from visited links, replies from home agents, time in; actions out."""
+def _no_chance(_: int) -> bytes:
+    raise ValueError("challenges need randomness")
 
-    def __init__(self, settings: ForeignAgentSettings) -> None:
+
+class ForeignAgent:
+    """Machine: requests from visited links, replies from home agents, time in; actions out.
+
+    ``entropy`` is what challenges are made of.
+    """
+
+    def __init__(self, settings: ForeignAgentSettings, entropy: Entropy = _no_chance) -> None:
         self._settings = settings
         self._links: Mapping[str, VisitedLink] = {link.interface: link for link in settings.links}
         self._visitors = VisitorList()
         self.filters = Filters(settings.filters)
         self._room = VisitorRoom(settings, self._visitors)
-        self._replies = ForeignReplies(settings, self.filters)
+        self.challenging = Challenging(settings, self._visitors, entropy)
+        self._replies = ForeignReplies(settings, self.filters, self.challenging)
         # Failures of an action come back before any other event, so the last admission is the one that failed.
         self._admission: _Admission | None = None
 
@@ -77,6 +87,7 @@ class ForeignAgent:
         self._links = {link.interface: link for link in settings.links}
         self.filters.reconfigure(settings.filters)
         self._room.reconfigure(settings)
+        self.challenging.reconfigure(settings)
         self._replies.reconfigure(settings)
 
     @property
@@ -106,18 +117,36 @@ class ForeignAgent:
         if covered is None:
             # The home agent would have to discard it (s3.8.2.1 a); relaying would only cost a pending entry.
             return [Noted(Reason.NO_AUTHORIZATION_EXTENSION, claimed(request, datagram))]
-        pending = pending_entry(self._settings, request, datagram, datagram.link_source, link, now)
+        if self.challenging.is_discarded(answer_of(request)):
+            return [Noted(Reason.CHALLENGE_UNAUTHENTICATED, claimed(request, datagram))]
+        pending = pending_entry(self._settings, request, datagram, datagram.link_source, link, covered, now)
         refusal = request_refusal(self._settings, request, datagram)
         if refusal is None:
             known = self._visitors.get_pending(pending.key)
             if known is not None and known.link_address != pending.link_address:
                 # Whoever heard the request can repeat it; the answer is for who asked first.
                 return [Noted(Reason.PENDING_COPIED, claimed(request, datagram))]
-            refusal = self._filtered(pending, request.home_address) or self._room.refusal(pending)
+            refusal = (
+                self.challenging.refusal(pending)
+                or self._filtered(pending, request.home_address)
+                or self._room.refusal(pending)
+            )
         if refusal is not None:
             return self._replies.deny(pending, refusal, now)
+        return self._forward(pending, request, covered, datagram, now)
+
+    def _forward(
+        self,
+        pending: PendingRegistration,
+        request: RegistrationRequest,
+        covered: int,
+        datagram: DatagramReceived,
+        now: Instant,
+    ) -> list[Action]:
+        """Everything is in order: the first ``covered`` bytes go to the home agent."""
         crowded_out = self._room.make(pending)
         self._visitors.add_pending(pending)
+        self.challenging.relayed(pending)
         association = None
         if pending.authenticated_to_home:
             association = self._settings.home_agents.preferred(request.home_agent)
@@ -161,9 +190,12 @@ class ForeignAgent:
         if covered is None:
             return self._replies.deny(pending, Reason.FA_POORLY_FORMED_REPLY, now)
         authorized = reply.raw[:covered]
-        error = self._dishonoured(pending, reply)
+        error = self._doubted(pending, reply)
+        if error is None:
+            self.challenging.answered(pending, reply)
+            error = self._dishonoured(pending, reply)
         if error is not None:
-            return self._replies.relay_error(pending, reply, authorized, error)
+            return self._replies.relay_error(pending, reply, authorized, now, error)
         actions: list[Action] = []
         if _accepted(reply):
             if _ends(pending, reply):
@@ -173,18 +205,22 @@ class ForeignAgent:
                     _Admission(pending, reply, authorized, visitor_entry(self._settings, pending, reply, now))
                 )
         # A denial leaves an existing visitor entry as it is (s3.7.2).
-        actions.append(self._replies.relay(pending, reply, authorized))
+        actions.append(self._replies.relay(pending, reply, authorized, now))
         actions.append(relayed(pending, reply))
         return actions
 
-    def _dishonoured(self, pending: PendingRegistration, reply: RegistrationReply) -> Reason | None:
-        """Why this reply cannot be relayed as it is: not the home agent's, or more than we can do."""
+    def _doubted(self, pending: PendingRegistration, reply: RegistrationReply) -> Reason | None:
+        """Why this reply cannot be relayed as it is: not the home agent's."""
         associations = self._settings.home_agents
         if pending.authenticated_to_home:
             named = associations.preferred(reply.home_agent) is not None
             peer = reply.home_agent if named else pending.home_agent
             if not is_authentic(reply, ForeignHomeAuthentication, associations, peer):
                 return Reason.FA_HA_FAILED_AUTHENTICATION
+        return Reason.FA_WRONG_CHALLENGE if self.challenging.is_wrong(pending, reply) else None
+
+    def _dishonoured(self, pending: PendingRegistration, reply: RegistrationReply) -> Reason | None:
+        """Why we do not do what the home agent accepts: it is more than we can."""
         if not _accepted(reply) or _ends(pending, reply):
             return None
         refusal = reply_refusal(self._settings, pending.home_agent, pending.nai, reply)
@@ -220,6 +256,7 @@ class ForeignAgent:
     def on_tick(self, now: Instant) -> list[Action]:
         actions: list[Action] = []
         self._admission = None
+        self.challenging.on_tick(now.mono)
         for visitor in self._visitors.expire(now.mono):
             others = self._visitors.of(visitor.home_address)
             actions += self._arrange([*others, visitor], visitor.home_address)
@@ -251,7 +288,11 @@ class ForeignAgent:
         return [
             *self._remove(admission.visitor.key),
             *self._replies.relay_error(
-                admission.pending, admission.reply, admission.authorized, Reason.FA_INSUFFICIENT_RESOURCES
+                admission.pending,
+                admission.reply,
+                admission.authorized,
+                now,
+                Reason.FA_INSUFFICIENT_RESOURCES,
             ),
         ]
 
@@ -275,7 +316,8 @@ class ForeignAgent:
         return actions
 
     def next_deadline(self) -> int | None:
-        return self._visitors.next_deadline()
+        deadlines = self._visitors.next_deadline(), self.challenging.next_deadline()
+        return min((mono for mono in deadlines if mono is not None), default=None)
 
     # ---- parts
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mobileip.control.core.actions import Action, Noted, SendDatagram
 from mobileip.control.core.admission import ForeignAgentSettings, peer_among
+from mobileip.control.core.challenging import Challenging
 from mobileip.control.core.filters import Filters
 from mobileip.control.core.limits import TokenBucket
 from mobileip.control.core.relay import to_mobile_node
@@ -19,12 +20,13 @@ _REMEMBERED_DENIALS = 1024
 class ForeignReplies:
     """Replies to mobile nodes: relayed, of our own, or relayed with our error behind them.
 
-    ``filters`` are the agent's, which know the rule that decided last.
+    ``filters`` are the agent's, which know the rule that decided last; ``challenging`` says what a node is to answer.
     """
 
-    def __init__(self, settings: ForeignAgentSettings, filters: Filters) -> None:
+    def __init__(self, settings: ForeignAgentSettings, filters: Filters, challenging: Challenging) -> None:
         self._settings = settings
         self._filters = filters
+        self._challenging = challenging
         self._denials: dict[bytes, TokenBucket] = {}  # by link-layer address; the oldest is forgotten first
 
     def reconfigure(self, settings: ForeignAgentSettings) -> None:
@@ -35,14 +37,16 @@ class ForeignReplies:
         pending: PendingRegistration,
         reply: RegistrationReply,
         authorized: bytes,
+        now: Instant,
         error: ReplyCode | None = None,
     ) -> SendDatagram:
         """To the link-layer address the request came from, never by ARP (s3.7.2.3, s4.2.2)."""
         address = LIMITED_BROADCAST if reply.home_address == ZERO_ADDRESS else reply.home_address
         nodes = self._settings.nodes
         peer = peer_among(nodes, pending.home_address, pending.nai)
+        challenge = self._challenging.for_station(pending.link_address, now.mono)
         return SendDatagram(
-            to_mobile_node(authorized, None if peer is None else nodes.preferred(peer), error),
+            to_mobile_node(authorized, None if peer is None else nodes.preferred(peer), error, challenge),
             source=Endpoint(pending.destination, REGISTRATION_PORT),
             destination=Endpoint(address, pending.source.port),
             interface=pending.interface,
@@ -63,13 +67,18 @@ class ForeignReplies:
             home_agent=pending.home_agent,
             identification=pending.identification,
         )
-        return [self.relay(pending, reply, build(reply)), noted]
+        return [self.relay(pending, reply, build(reply), now), noted]
 
     def relay_error(
-        self, pending: PendingRegistration, reply: RegistrationReply, authorized: bytes, reason: Reason
+        self,
+        pending: PendingRegistration,
+        reply: RegistrationReply,
+        authorized: bytes,
+        now: Instant,
+        reason: Reason,
     ) -> list[Action]:
         """The home agent's reply as it is, and why we do not honour it (RFC 4636 s4)."""
-        return [self.relay(pending, reply, authorized, _code(reason)), self._denied(pending, reason)]
+        return [self.relay(pending, reply, authorized, now, _code(reason)), self._denied(pending, reason)]
 
     def _denied(self, pending: PendingRegistration, reason: Reason) -> Noted:
         fields: dict[str, object] = {

@@ -20,6 +20,7 @@ from mobileip.control.wire import (
     Message,
     MobileAaaAuthentication,
     MobileForeignAuthentication,
+    MobileForeignChallenge,
     MobileHomeAuthentication,
 )
 
@@ -76,10 +77,14 @@ def to_mobile_node(
     authorized: bytes,
     association: MobilitySecurityAssociation | None,
     error: ReplyCode | None = None,
+    challenge: bytes | None = None,
 ) -> bytes:
     """A reply to send on. ``error``: we do not honour what the home agent accepted (RFC 4636 s4).
 
-    The home agent's code stays as it was signed, and the node still learns who refuses.
+    The home agent's code stays as it was signed, and the node still learns who refuses. ``challenge`` is for its next
+    request; one that came from the home agent is not among what is ``authorized`` (RFC 4721 s3.3).
     """
-    payload = authorized if error is None else authorized + ForeignAgentError(int(error)).encode()
+    payload = authorized if challenge is None else authorized + MobileForeignChallenge(challenge).encode()
+    if error is not None:
+        payload += ForeignAgentError(int(error)).encode()
     return payload if association is None else sign(association, payload, MobileForeignAuthentication)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from mobileip.control.core.actions import DeliveryStyle
+from mobileip.control.core.challenges import Answer
 from mobileip.control.core.deadlines import Deadlines
 from mobileip.control.types import (
     NANOSECONDS,
@@ -50,6 +51,9 @@ class PendingRegistration:
     authenticated_to_home: bool = False
     encapsulation: EncapsulationType = EncapsulationType.IPIP
     gre_key: int | None = None  # that we sent along; 0: the home agent chooses (RFC 6245)
+    answer: Answer | None = None  # to a challenge (RFC 4721)
+    proven: bool = False  # we have verified ourselves who answers it
+    relayed_challenge: bytes | None = None  # what of it the home agent got
 
     @property
     def key(self) -> PendingKey:
@@ -220,6 +224,20 @@ class VisitorList:
             if pending.home_address == ZERO_ADDRESS:
                 without_address = pending
         return without_address
+
+    def is_repeated(self, pending: PendingRegistration) -> bool:
+        """Whether the node's latest request waits for its answer and asks for the same by the same challenge.
+
+        Identification, time and authenticators do not count: a node that retransmits makes them anew (RFC 4721 s3.2).
+        """
+        key = self._latest.get(pending.asker)
+        before = None if key is None else self._pending.get(key)
+        if before is None or before.answer is None or pending.answer is None:
+            return False
+        changing = replace(
+            before, identification=pending.identification, expires=pending.expires, answer=pending.answer
+        )
+        return changing == pending and before.answer.challenge == pending.answer.challenge
 
     def pending_towards(self, home_agent: IPv4Address) -> list[PendingRegistration]:
         return [pending for pending in self._pending.values() if pending.home_agent == home_agent]

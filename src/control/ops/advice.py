@@ -267,6 +267,26 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "the home agent accepted a node without giving it an address",
         "give the network of the home agent a pool, or the node a home_address",
     ),
+    _R.FA_MISSING_CHALLENGE: (
+        "the node does not answer challenges, or shares no key with this agent or with an AAA server",
+        "give it one, or set foreign_agent.challenge.required = false; a node that has just come asks again by itself",
+    ),
+    _R.FA_UNKNOWN_CHALLENGE: (
+        "the challenge is too old, or of before this agent was started; or somebody repeats an old request",
+        "none needed: the node asks again, by the one in the reply; if often, raise foreign_agent.challenge.window",
+    ),
+    _R.FA_STALE_CHALLENGE: (
+        "somebody repeats a recorded request; or a node whose reply was lost asks again",
+        "none for a node that asks again at once; else find who it is by the link-layer address",
+    ),
+    _R.FA_WRONG_CHALLENGE: (
+        "the home agent is faulty, or somebody forges its replies",
+        "share a key with the home agent: [[foreign_agent.home_agents]]",
+    ),
+    _R.CHALLENGE_UNAUTHENTICATED: (
+        "somebody puts a new challenge behind an old request; or the node is faulty",
+        "find it by the link-layer address",
+    ),
     _R.PENDING_COPIED: (
         "somebody on the link repeats another node's request as its own",
         "find it by the link-layer address; mobileip debug NODE",

@@ -174,6 +174,8 @@ def test_agents_can_be_added_while_it_runs() -> None:
 CHALLENGE = MobileForeignChallenge(b"once only")
 
 
+@pytest.mark.rfc("4721", "3.4", 1, 2, 3)
+@pytest.mark.rfc("4721", "6", 4, 5)
 @pytest.mark.parametrize("association", [ASSOCIATION, WRONG_ASSOCIATION])
 def test_a_challenge_comes_back_behind_the_nodes_authentication_and_is_signed_for_the_agent(
     association: MobilitySecurityAssociation,

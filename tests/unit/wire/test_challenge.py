@@ -72,6 +72,7 @@ def test_an_agent_that_challenges_is_heard() -> None:
     }
 
 
+@pytest.mark.rfc("4721", "5", 1)
 @pytest.mark.parametrize(
     ("extension", "reason", "offset"),
     [
