@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fuzz import aaa, files, foreign, home, messages, mobile, sockets, tunnels
+from tests.fuzz import aaa, files, foreign, home, messages, mobile, sockets, stored, tunnels
 from tests.fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
@@ -12,6 +12,7 @@ TARGETS: Final[dict[str, Target]] = {
     **tunnels.TARGETS,
     **aaa.TARGETS,
     **files.TARGETS,
+    **stored.TARGETS,
     **sockets.TARGETS,
     **foreign.TARGETS,
     **home.TARGETS,

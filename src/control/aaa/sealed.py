@@ -166,7 +166,7 @@ class KeyDirectory:
                 f"{path} does not open: it was damaged, or is the file of another peer under this name;"
                 " restore it, or remove it and give the peer a new key"
             ) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise KeyFileError(f"{path} is no key file of this version of mobileip") from None
 
 

@@ -73,6 +73,8 @@ def examine(path: Path) -> tuple[Config | None, tuple[Problem, ...]]:
     except tomllib.TOMLDecodeError as error:
         # Its message ends in "(at line 3, column 7)".
         return None, (Problem("", f"is not TOML: {error}"),)
+    except ValueError:  # of int(), which takes no more digits than sys.get_int_max_str_digits()
+        return None, (Problem("", "is not TOML: a number in it has more than 64 bits"),)
     except RecursionError:
         return None, (Problem("", "is nested too deeply to be a configuration"),)
     return examine_data(data, path.parent)
@@ -282,6 +284,8 @@ def _shown(value: object) -> str:
             return "a table"
         case list():
             return "a list"
+        case int() if value.bit_length() >= 64:  # which hexadecimal digits can say, and str() may refuse
+            return "a number of more than 64 bits"
         case _:
             text = str(value)
     return text if len(text) <= 60 else text[:56] + '..."'

@@ -328,6 +328,7 @@ def test_load_raises_all_problems(write: Write) -> None:
         (b"[daemon]\n", "has no role"),
         (b"[home_agent\n", "is not TOML: "),
         (b"x = " + b"[" * 5000, "is nested too deeply"),
+        (b"x = " + b"1" * 5000, "a number in it has more than 64 bits"),
         (b"x = 1\nx = 2\n", "(at line 2, column 6)"),
         (b"name = '\xff'\n", "is not UTF-8: byte 0xff at offset 8"),
     ],
@@ -338,6 +339,14 @@ def test_no_configuration(tmp_path: Path, content: bytes, words: str) -> None:
     config, found = examine(path)
     assert config is None
     assert any(problem.key == "" and words in problem.text for problem in found), found
+
+
+def test_a_number_that_no_text_can_hold_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text(HOME.replace("[home_agent]", "[home_agent]\nmax_lifetime = 0x" + "F" * 5000))
+    _, found = examine(path)
+    (problem,) = [one for one in found if one.key == "home_agent.max_lifetime"]
+    assert problem.text.startswith("a number of more than 64 bits must be a whole number from 1 to 65534 s")
 
 
 def test_file_that_cannot_be_read(tmp_path: Path) -> None:
