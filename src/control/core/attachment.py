@@ -106,10 +106,13 @@ class _Candidate:
 def choose(table: AgentTable, rules: ChoiceRules, refusals: Refusals, situation: Situation) -> Choice:
     """The best attachment: links in the configured order; on a link home, then an agent, then our own address there.
 
-    Where a foreign agent refused us we look only if there is nothing else.
+    Where an agent refused us, or let our requests go unanswered, we look only if there is nothing else.
     """
     candidates = [
-        candidate for link in table.links if link.up for candidate in _on_link(link, rules, situation)
+        candidate
+        for link in table.links
+        if link.up
+        for candidate in _on_link(link, rules, refusals, situation)
     ]
     again = {candidate.attachment: _refused_until(candidate.attachment, refusals) for candidate in candidates}
     welcome = [candidate for candidate in candidates if again[candidate.attachment] <= situation.mono]
@@ -172,8 +175,12 @@ def _is_held_down(better: Attachment, current: Attachment | None) -> bool:
 
 
 def _refused_until(attachment: Attachment, refusals: Refusals) -> int:
+    if isinstance(attachment, AtHome):
+        # Home, where nobody answers, on a link that a moment ago was a foreign one: that may be a lie.
+        known = refusals.is_foreign(attachment.interface)
+        return refusals.until(attachment.interface, attachment.agent, None) if known else 0
     relay = relay_of(attachment)
-    if relay is None or isinstance(attachment, AtHome):
+    if relay is None:
         return 0
     return refusals.until(attachment.interface, relay.agent, attachment.care_of_address)
 
@@ -195,11 +202,13 @@ def is_usable(table: AgentTable, attachment: Attachment) -> bool:
 # ---- one link
 
 
-def _on_link(link: Link, rules: ChoiceRules, situation: Situation) -> Iterator[_Candidate]:
+def _on_link(
+    link: Link, rules: ChoiceRules, refusals: Refusals, situation: Situation
+) -> Iterator[_Candidate]:
     """Everything usable on ``link``, the best first."""
     yield from _at_home(link, rules)
     here = situation.current if situation.current and situation.current.interface == link.interface else None
-    agents = _foreign_agents(link, rules, here, situation.mono)
+    agents = _foreign_agents(link, rules, refusals, here, situation.mono)
     through = [
         _Candidate(_through(link, agent, care_of_address), agent.since)
         for agent in agents
@@ -228,9 +237,11 @@ def _at_home(link: Link, rules: ChoiceRules) -> Iterator[_Candidate]:
             return
 
 
-def _foreign_agents(link: Link, rules: ChoiceRules, here: Attachment | None, mono: int) -> list[KnownAgent]:
-    """Those that can be asked, without one that we have moved away from. Preferred ones first, then the one we use
-    already (s3.6: no change for a new one), then those heard first."""
+def _foreign_agents(
+    link: Link, rules: ChoiceRules, refusals: Refusals, here: Attachment | None, mono: int
+) -> list[KnownAgent]:
+    """Those that can be asked, without one that we have moved away from. Preferred ones first, then those that have
+    served us here, then the one we use already (s3.6: no change for a new one), then those heard first."""
     relay = relay_of(here)
     used = None if relay is None else relay.agent
     usable = [
@@ -239,9 +250,10 @@ def _foreign_agents(link: Link, rules: ChoiceRules, here: Attachment | None, mon
         if agent.serves and (agent.address == used or not agent.mobility.flags.busy)
     ]
 
-    def rank(agent: KnownAgent) -> tuple[int, bool]:
-        known = agent.address in rules.agents
-        return rules.agents.index(agent.address) if known else len(rules.agents), agent.address != used
+    def rank(agent: KnownAgent) -> tuple[int, bool, bool]:
+        address = agent.address
+        preference = rules.agents.index(address) if address in rules.agents else len(rules.agents)
+        return preference, not refusals.has_served(link.interface, address), address != used
 
     return sorted(
         (agent for agent in usable if not any(_has_moved(agent, other, mono) for other in usable)), key=rank

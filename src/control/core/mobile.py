@@ -96,7 +96,7 @@ class MobileNode:
         self._identity = Identity(settings, entropy)
         self._around = Surroundings(settings, entropy)
         self._ways = Ways(self._identity, settings)
-        self._registrars = Registrars(settings, self._identity, entropy)
+        self._registrars = Registrars(settings, self._identity, self._around.refusals, entropy)
         self._timers: Deadlines[_Timer] = Deadlines()
         self._ending: State | None = None  # STOPPING or STOPPED
         self._attachment: Attachment | None = None
@@ -241,6 +241,7 @@ class MobileNode:
                     pass  # that is what the tick has done already
         if self._ending is not State.STOPPED:
             actions += self._registrars.on_tick(now)
+        actions += self._reconsider(now)  # who let too many requests go unanswered is left for another
         return actions + self._around.solicit(now)
 
     def _on_action_failed(self, event: ActionFailed, now: Instant) -> list[Action]:
@@ -253,8 +254,7 @@ class MobileNode:
             self._registrar.hold()
             self._timers.set(_Timer.REATTACH, now.mono + FIRST_RETRY)
             self._ways.failed()
-        fields = {"action": type(event.action).__name__, "error": event.error}
-        return [Noted(Reason.ACTION_FAILED, fields)]
+        return [Noted(Reason.ACTION_FAILED, {"action": type(event.action).__name__, "error": event.error})]
 
     def _on_stopping(self, now: Instant) -> list[Action]:
         """Leave service: deregister what is bound, wait a moment for the answer (s3.6.1.2)."""

@@ -17,7 +17,7 @@ from mobileip.control.core.encapsulations import EVERY, worth_asking
 from mobileip.control.core.events import DatagramReceived
 from mobileip.control.core.identity import Identity, MobileNodeSettings
 from mobileip.control.core.mobile_replies import Denial, authentic, denial_of, redirected_to
-from mobileip.control.core.refusals import Place
+from mobileip.control.core.refusals import Place, Refusals
 from mobileip.control.core.repairs import Remedy, Repair, TunnelAsked, Wishes, repair_of
 from mobileip.control.core.request import addressed, care_of_address, compose, names_an_agent
 from mobileip.control.reasons import REASON_BY_CODE, Reason, ReplyCode
@@ -39,7 +39,9 @@ FIRST_RETRY = seconds(
 _LONGEST_RETRY = seconds(60)
 _IMMEDIATE_REPAIRS = 3  # per attachment: a repaired request need not wait, a quarrel must
 _RENEW_FROM, _RENEW_TO = 0.55, 0.70  # of the granted lifetime; spread so that a fleet does not renew as one
-_SILENCES = 4  # unanswered requests after which a home agent that a reply named is sought again
+_SILENCES = (
+    4  # unanswered requests after which another agent is asked, and a home agent sought that a reply named
+)
 
 
 class _Timer(Enum):
@@ -104,9 +106,12 @@ def _goes_the_same_way(one: Attachment, other: Attachment | None) -> bool:
 class Registrar:
     """Asks the home agent for what the node's place needs: a binding away from home, none at home."""
 
-    def __init__(self, settings: MobileNodeSettings, identity: Identity, entropy: Entropy) -> None:
+    def __init__(
+        self, settings: MobileNodeSettings, identity: Identity, refusals: Refusals, entropy: Entropy
+    ) -> None:
         self._settings = settings
         self._identity = identity
+        self._refusals = refusals
         self._entropy = entropy
         self._timers: Deadlines[_Timer] = Deadlines()
         self._attachment: Attachment | None = None
@@ -285,6 +290,9 @@ class Registrar:
         if pending is None:
             return [Noted(Reason.RETRYING, fields), *self.request(now)]
         self._silences += 1
+        asked = pending.attachment if isinstance(pending.attachment, AtHome) else relay_of(pending.attachment)
+        if asked is not None and self._silences >= _SILENCES and self._settled_at is None:
+            self._refusals.add((asked.interface, asked.agent, None), now.mono)
         retransmitted = Noted(Reason.REQUEST_RETRANSMITTED, fields)
         forgotten = self._silences >= _SILENCES and self._identity.forget_home_agent()
         if self._identity.repeats_unchanged and not forgotten:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mobileip.control.core.actions import Action, Noted
 from mobileip.control.core.attachment import Attachment
 from mobileip.control.core.identity import Entropy, Identity, MobileNodeSettings
+from mobileip.control.core.refusals import Refusals
 from mobileip.control.core.registrar import Registrar
 from mobileip.control.core.ways import place
 from mobileip.control.reasons import Reason
@@ -32,9 +33,12 @@ class _Coming:
 class Registrars:
     """The registrar of the ``present`` place, and beside it those of the next and the last one."""
 
-    def __init__(self, settings: MobileNodeSettings, identity: Identity, entropy: Entropy) -> None:
+    def __init__(
+        self, settings: MobileNodeSettings, identity: Identity, refusals: Refusals, entropy: Entropy
+    ) -> None:
         self._settings = settings
         self._identity = identity
+        self._refusals = refusals
         self._entropy = entropy
         self.present = self._new()
         self._coming: _Coming | None = None
@@ -42,7 +46,7 @@ class Registrars:
         self._going: Registrar | None = None  # deregisters the place that was left last
 
     def _new(self) -> Registrar:
-        return Registrar(self._settings, self._identity, self._entropy)
+        return Registrar(self._settings, self._identity, self._refusals, self._entropy)
 
     def __iter__(self) -> Iterator[Registrar]:
         registrars = [self.present]

@@ -28,7 +28,7 @@ class Heard:
 
 
 class Surroundings:
-    """The agent ``table`` of all links, and the ``refusals`` of agents in it."""
+    """The agent ``table`` of all links, and in ``refusals`` what came of asking those agents."""
 
     def __init__(self, settings: MobileNodeSettings, entropy: Entropy) -> None:
         self._settings = settings
