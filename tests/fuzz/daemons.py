@@ -2,8 +2,9 @@
 
 As root. The four daemons run in namespaces, with the node registered through the foreign agent; one of them is sent
 changed registration messages, advertisements, tunnelled packets, ICMP errors and operators' requests, as by a host on
-its link and from far. Afterwards it must be there, have grown by no more than a twentieth, have in it and in the kernel
-what it had before, and serve the node. ``--asan`` loads AddressSanitizer into all, for an extension built with that.
+its link and from far. Afterwards it must be there, have grown by no more than a twentieth, have as many descriptors and
+threads and in it and in the kernel what it had before, and serve the node. ``--asan`` loads AddressSanitizer into all,
+for an extension built with that.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Final
 
 from mobileip.control.lab.daemons import Daemon
@@ -78,7 +80,7 @@ class Assault:
 
     def run(self, datagrams: int, seconds: float = float("inf")) -> Outcome:
         """Until so many were sent or so long has passed; AssertionError says what is wrong."""
-        before = _lasting(State.of(self.daemon))
+        before, handles = _lasting(State.of(self.daemon)), self._handles()
         started, warm, sent = time.monotonic(), 0, 0
         with (
             Frames(self._lab) as frames,
@@ -94,19 +96,25 @@ class Assault:
                 if not warm and (sent >= _WARM * datagrams or time.monotonic() - started > _WARM * seconds):
                     warm = memory(self.daemon)
         outcome = Outcome(sent, time.monotonic() - started, warm, memory(self.daemon))
-        self._judge(before, outcome)
+        self._judge(before, handles, outcome)
         return outcome
 
-    def _judge(self, before: State, outcome: Outcome) -> None:
+    def _handles(self) -> tuple[int, int]:
+        """How many descriptors and threads the daemon has."""
+        assert self.daemon.process is not None
+        process = Path(f"/proc/{self.daemon.process.pid}")
+        return len(list((process / "fd").iterdir())), len(list((process / "task").iterdir()))
+
+    def _judge(self, before: State, handles: tuple[int, int], outcome: Outcome) -> None:
         assert self.daemon.running, self.daemon.explain()
         broken = [
             line for line in self.daemon.log_lines() if line.get("event") in (None, "control-command-failed")
         ]
         assert not broken, broken[:20]
         assert outcome.after <= 1.05 * outcome.before + _SLACK, outcome
-        if self._role != "home":  # whose link the node is on too
-            self._lab.go("foreign2", within=20)  # it may believe that there are agents which there are not
-            self._lab.go("foreign1", within=20)
+        # The node, which is on that link too, may believe that there are agents which there are not. It comes back.
+        self._lab.wait_registered(within=40)
+        eventually(self._handles, lambda now: now == handles, within=30, what=f"{handles} handles")
         eventually(
             lambda: _lasting(State.of(self.daemon)), lambda now: now == before, within=15, what=f"{before}"
         )
@@ -194,11 +202,10 @@ def _lasting(state: State) -> State:
 def _summed(body: bytes) -> bytes:
     if len(body) < 4:
         return body
-    total = sum(body[at] << 8 | (body[at + 1] if at + 1 < len(body) else 0) for at in range(0, len(body), 2))
-    total -= body[2] << 8 | body[3]
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return body[:2] + (~total & 0xFFFF).to_bytes(2) + body[4:]
+    bare = body[:2] + b"\0\0" + body[4:]
+    # 2**16 is 1 modulo 2**16 - 1, so the number that all bytes make has the same rest as the sum of the words.
+    total = int.from_bytes(bare + bytes(len(bare) % 2)) % 0xFFFF
+    return bare[:2] + (~total & 0xFFFF).to_bytes(2) + bare[4:]
 
 
 def _program(asan: bool) -> Sequence[str]:
