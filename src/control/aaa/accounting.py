@@ -19,7 +19,7 @@ from pyrad import packet
 
 from mobileip.control.aaa.attributes import DICTIONARY, Client, Request
 from mobileip.control.aaa.radius import Exchange
-from mobileip.control.aaa.servers import NoAnswer, Note, Patience, Server
+from mobileip.control.aaa.servers import NoAnswer, Note, Patience, Server, ServerStatus
 from mobileip.control.reasons import Reason
 from mobileip.control.security import Secret
 
@@ -147,10 +147,18 @@ class Accountant:
         self._idle: Final = asyncio.Event()
         self._task: Final = asyncio.get_running_loop().create_task(self._run())
 
+    def servers(self) -> tuple[ServerStatus, ...]:
+        return self._exchange.status()
+
+    @property
+    def waiting(self) -> int:
+        """Records that no server has acknowledged."""
+        return len(self._queue) + self._under_way
+
     def put(self, record: Record) -> None:
         """Take ``record`` on, unless too many wait; a report on the way only while half of the queue is free."""
         room = self._most // 2 if record.status is Status.INTERIM else self._most
-        if len(self._queue) + self._under_way >= room:
+        if self.waiting >= room:
             self._lost(1)
             return
         self._queue.append(record)
@@ -161,10 +169,10 @@ class Accountant:
         """Send what waits for at most ``patience`` seconds; what is left then is given up."""
         try:
             async with asyncio.timeout(patience):
-                if self._queue or self._under_way:
+                if self.waiting:
                     await self._idle.wait()
         except TimeoutError:
-            self._lost(len(self._queue) + self._under_way)
+            self._lost(self.waiting)
         finally:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

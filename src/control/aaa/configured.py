@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import Final
 
+from mobileip.control.aaa.servers import ServerStatus
 from mobileip.control.aaa.sources import Answer, Found, Unknown
 from mobileip.control.security import AssociationTable
 from mobileip.control.types import Spi
@@ -17,6 +18,9 @@ class ConfiguredKeys:
 
     def __init__(self, associations: AssociationTable) -> None:
         self._associations: Final = associations
+
+    def servers(self) -> tuple[ServerStatus, ...]:
+        return ()
 
     async def find(self, peer: IPv4Address | str, _spi: Spi) -> Answer:
         found = self._associations.of(peer)

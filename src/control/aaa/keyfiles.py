@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from mobileip.control.aaa.sealed import KeyDirectory, KeyFileError
+from mobileip.control.aaa.servers import ServerStatus
 from mobileip.control.aaa.sources import Answer, Found, Unavailable, Unknown
 from mobileip.control.security.peers import ANY_USER
 from mobileip.control.types import Spi
@@ -30,6 +31,9 @@ class KeyFiles:
     def __init__(self, directory: Path, master: Path, wall: Callable[[], float]) -> None:
         self._directory: Final = KeyDirectory(directory, master)
         self._wall: Final = wall
+
+    def servers(self) -> tuple[ServerStatus, ...]:
+        return ()
 
     async def find(self, peer: IPv4Address | str, _spi: Spi) -> Answer:
         return await asyncio.to_thread(self._find, peer)

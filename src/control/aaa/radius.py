@@ -23,7 +23,7 @@ from mobileip.control.aaa.attributes import (
     conclusion,
 )
 from mobileip.control.aaa.avpairs import Unsaid
-from mobileip.control.aaa.servers import NoAnswer, Note, Patience, Rota, Server
+from mobileip.control.aaa.servers import NoAnswer, Note, Patience, Rota, Server, ServerStatus
 from mobileip.control.aaa.sources import Answer, Unavailable
 from mobileip.control.reasons import Reason
 from mobileip.control.security import Secret
@@ -142,10 +142,12 @@ class Exchange:
     def __init__(self, servers: tuple[Server, ...], patience: Patience, note: Note, what: str) -> None:
         self._servers: Final = servers
         self._patience: Final = patience
-        self._note: Final = note
         self._rota: Final = Rota(servers, patience, note, what)
         self._channels: Final[list[list[_Channel]]] = [[] for _ in servers]
         self._opening: Final = [asyncio.Lock() for _ in servers]
+
+    def status(self) -> tuple[ServerStatus, ...]:
+        return self._rota.status()
 
     async def ask(self, make: Maker) -> tuple[Server, Any]:
         """Who answered first of all, and the verified answer. :raises NoAnswer: nobody does."""
@@ -165,11 +167,12 @@ class Exchange:
                     return channel
             if len(channels) >= _MOST_SOCKETS:
                 raise NoAnswer("too many questions are unanswered")
-            channels.append(await self._open(self._servers[number]))
+            channels.append(await self._open(number))
             return channels[-1]
 
-    async def _open(self, server: Server) -> _Channel:
-        channel, source = _Channel(server, self._note), self._patience.source
+    async def _open(self, number: int) -> _Channel:
+        server, source = self._servers[number], self._patience.source
+        channel = _Channel(server, self._rota.note_of(number))
         try:
             await asyncio.get_running_loop().create_datagram_endpoint(
                 lambda: channel,
@@ -204,6 +207,9 @@ class RadiusKeys:
         self._unsaid: Final = unsaid
         self._note: Final = note
         self._exchange: Final = Exchange(servers, patience, note, "RADIUS server")
+
+    def servers(self) -> tuple[ServerStatus, ...]:
+        return self._exchange.status()
 
     async def find(self, peer: IPv4Address | str, spi: Spi) -> Answer:
         user = str(peer)

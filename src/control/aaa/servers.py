@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Final, TypeVar
 
@@ -44,11 +45,35 @@ class Patience:
     source: IPv4Address | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """How a server has done since we began to ask it. Times in seconds.
+
+    ``timeouts`` are questions that it let pass, ``late`` and ``forged`` answers that were of no use. ``took`` is how
+    long its answers take of late, transmissions before the one that was answered included. ``left_alone``: for how long
+    it is not asked any more; 0: a question is to find out whether it is back; ``None``: it is not known to be away.
+    """
+
+    endpoint: Endpoint
+    questions: int
+    answers: int
+    timeouts: int
+    late: int
+    forged: int
+    took: float | None
+    left_alone: float | None
+
+
 @dataclass(slots=True)
 class _Health:
     answered: float = float("-inf")  # when it last did in time
     dead_until: float | None = None
     probed: bool = False  # one question finds out whether it is back
+    questions: int = 0
+    answers: int = 0
+    timeouts: int = 0
+    took: float | None = None
+    told: Counter[Reason] = field(default_factory=Counter)
 
 
 class Rota:
@@ -76,6 +101,7 @@ class Rota:
         failures = []
         for number in self.usable(clock):
             asked = clock()
+            self._health[number].questions += 1
             try:
                 answer = await ask(number)
             except NoAnswer as error:
@@ -89,9 +115,42 @@ class Rota:
                 raise
             else:
                 self.answered(number, clock())
+                self._health[number].answers += 1
+                self._took(number, clock() - asked)
                 return number, answer
         tried = "; ".join(failures) or "none has answered of late"
         raise NoAnswer(f"no {self._what} answers ({tried})")
+
+    def status(self) -> tuple[ServerStatus, ...]:
+        """Of every server, in their order; inside an event loop, whose clock it is."""
+        now = asyncio.get_running_loop().time()
+        return tuple(
+            ServerStatus(
+                server.endpoint,
+                health.questions,
+                health.answers,
+                health.timeouts,
+                health.told[Reason.AAA_ANSWER_LATE],
+                health.told[Reason.AAA_ANSWER_FORGED],
+                health.took,
+                None if health.dead_until is None else max(0.0, health.dead_until - now),
+            )
+            for server, health in zip(self._servers, self._health, strict=True)
+        )
+
+    def note_of(self, number: int) -> Note:
+        """Tells what is noted of one server, and counts it."""
+
+        def note(reason: Reason, fields: Mapping[str, object]) -> None:
+            self._health[number].told[reason] += 1
+            self._note(reason, fields)
+
+        return note
+
+    def _took(self, number: int, seconds: float) -> None:
+        """The usual smoothing (RFC 6298 s2): one late answer does not make a slow server."""
+        health = self._health[number]
+        health.took = seconds if health.took is None else health.took + (seconds - health.took) / 8
 
     def usable(self, now: Callable[[], float]) -> Iterator[int]:
         """Numbers of the servers to ask, one after the other until one answers.
@@ -116,6 +175,7 @@ class Rota:
         """It did not answer a question of time ``asked``; one that answered others since has only lost that one."""
         health = self._health[number]
         health.probed = False
+        health.timeouts += 1
         if health.answered > asked:
             return
         if health.dead_until is None:

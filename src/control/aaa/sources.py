@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Protocol
 
+from mobileip.control.aaa.servers import ServerStatus
 from mobileip.control.security import MobilitySecurityAssociation
 from mobileip.control.types import Spi
 
@@ -53,6 +54,10 @@ class KeySource(Protocol):
     @property
     def name(self) -> str:
         """As in the configuration: ``radius``."""
+        ...
+
+    def servers(self) -> tuple[ServerStatus, ...]:
+        """Whom it asks, in this order; none if it looks for itself."""
         ...
 
     async def find(self, peer: IPv4Address | str, spi: Spi) -> Answer:

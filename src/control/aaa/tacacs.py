@@ -9,7 +9,7 @@ from typing import Final
 
 from mobileip.control.aaa import tacacs_packets as packets
 from mobileip.control.aaa.avpairs import Unsaid
-from mobileip.control.aaa.servers import NoAnswer, Note, Patience, Rota, Server
+from mobileip.control.aaa.servers import NoAnswer, Note, Patience, Rota, Server, ServerStatus
 from mobileip.control.aaa.sources import Answer, Found, Unavailable, Unknown
 from mobileip.control.aaa.tacacs_packets import BadPacket, Reply, Status
 from mobileip.control.reasons import Reason
@@ -183,7 +183,13 @@ class TacacsKeys:
         self._unsaid: Final = unsaid
         self._note: Final = note
         self._rota: Final = Rota(servers, patience, note, "TACACS+ server")
-        self._asked: Final = [_Asked(server, patience, note) for server in servers]
+        notes = map(self._rota.note_of, range(len(servers)))
+        self._asked: Final = [
+            _Asked(server, patience, note) for server, note in zip(servers, notes, strict=True)
+        ]
+
+    def servers(self) -> tuple[ServerStatus, ...]:
+        return self._rota.status()
 
     async def find(self, peer: IPv4Address | str, _spi: Spi) -> Answer:
         try:

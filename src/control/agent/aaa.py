@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 from mobileip.control.aaa.chain import KeyChain, KeyEvent
-from mobileip.control.aaa.servers import Note
+from mobileip.control.aaa.servers import Note, ServerStatus
 from mobileip.control.agent import keys
 from mobileip.control.agent.accounting import BindingAccounts, open_accounts
 from mobileip.control.config.model import HomeAgentConfig
@@ -14,6 +14,8 @@ from mobileip.control.core.actions import InstallTunnel, LookupKey, RemoveTunnel
 from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.security import AssociationTable
 from mobileip.control.tunnels import Tunnels
+
+Row = dict[str, Any]
 
 
 class Authorities:
@@ -52,8 +54,36 @@ class Authorities:
         """Perform ``action``, and give account of it."""
         (self._accounts or self._tunnels).perform(action)
 
+    def rows(self) -> Iterator[Row]:
+        """Every server, by what it is asked for and in the order in which it is asked."""
+        if self._keys is not None:
+            for source in self._keys.sources:
+                for one in source.servers():
+                    yield row("keys", source.name, one, len(self._keys.under_way))
+        if self._accounts is not None:
+            for one in self._accounts.accountant.servers():
+                yield row("accounting", "radius", one, self._accounts.accountant.waiting)
+
     async def close(self) -> None:
         if self._keys is not None:
             await self._keys.close()
         if self._accounts is not None:
             await self._accounts.close()
+
+
+def row(use: str, protocol: str, one: ServerStatus, waiting: int) -> Row:
+    """A server as ``mobileip show aaa`` has it; ``waiting`` is what waits for any server of this use."""
+    return {
+        "use": use,
+        "protocol": protocol,
+        "server": one.endpoint,
+        "state": "unused" if not one.questions else "answering" if one.left_alone is None else "silent",
+        "left_alone_s": None if one.left_alone is None else round(one.left_alone, 1),
+        "questions": one.questions,
+        "answers": one.answers,
+        "timeouts": one.timeouts,
+        "late": one.late,
+        "forged": one.forged,
+        "answer_ms": None if one.took is None else round(1000 * one.took, 1),
+        "waiting": waiting,
+    }

@@ -17,10 +17,18 @@ from mobileip.control.agent.keys import servers
 from mobileip.control.config.model import HomeAgentConfig
 from mobileip.control.core.actions import InstallTunnel, RemoveTunnel, TunnelSide
 from mobileip.control.core.agents import MobilityAgents
+from mobileip.control.reasons import Reason
 from mobileip.control.security import Secret
 from mobileip.control.tunnels import Tunnels
 
-_NAS_REQUEST: Final = 10  # Acct-Terminate-Cause of what ends with the agent (RFC 2866 s5.10)
+_ADMIN_REBOOT: Final = 7  # Acct-Terminate-Cause of what ends with the agent (RFC 2866 s5.10)
+_CAUSES: Final = {
+    Reason.DEREGISTERED: 1,  # User Request
+    Reason.BINDING_IDLE: 4,  # Idle Timeout
+    Reason.BINDING_EXPIRED: 5,  # Session Timeout
+    Reason.BINDING_CLEARED: 6,  # Admin Reset
+    Reason.HA_INSUFFICIENT_RESOURCES: 9,  # NAS Error
+}
 _SWEEP: Final = 1.0  # s between two searches for reports that are due
 _MOST_REPORTS: Final = 1000  # a sweep
 _NO_PASSWORD: Final = Secret(b"")
@@ -52,7 +60,7 @@ class BindingAccounts:
         name_of: Callable[[IPv4Address], str | None],
     ) -> None:
         self._tunnels: Final = tunnels
-        self._accountant: Final = accountant
+        self.accountant: Final = accountant
         self._interval: Final = interval
         self._name_of: Final = name_of
         self._loop: Final = asyncio.get_running_loop()
@@ -81,7 +89,8 @@ class BindingAccounts:
             self._installed(home, action.remote, session)
         elif after is None and session is not None:
             del self._sessions[home]
-            self._tell(Status.STOP, home, session, Amounts())
+            cause = None if action.why is None else _CAUSES.get(action.why)
+            self._tell(Status.STOP, home, session, Amounts(), cause)
 
     def _installed(self, home: IPv4Address, care_of_address: IPv4Address, session: _Session | None) -> None:
         if session is not None:
@@ -119,7 +128,7 @@ class BindingAccounts:
         cause: int | None = None,
     ) -> None:
         now = time()
-        self._accountant.put(
+        self.accountant.put(
             Record(
                 status,
                 session.name,
@@ -134,7 +143,7 @@ class BindingAccounts:
         )
 
     def _tell_of_agent(self, status: Status) -> None:
-        self._accountant.put(Record(status, self._boot, int(time())))
+        self.accountant.put(Record(status, self._boot, int(time())))
 
     def _sweep(self) -> None:
         now = self._loop.time()
@@ -151,10 +160,10 @@ class BindingAccounts:
         """Every session ends with the agent; what servers do not take within a second is lost."""
         self._sweeper.cancel()
         for home, session in self._sessions.items():
-            self._tell(Status.STOP, home, session, self._carried(home) or Amounts(), _NAS_REQUEST)
+            self._tell(Status.STOP, home, session, self._carried(home) or Amounts(), _ADMIN_REBOOT)
         self._sessions.clear()
         self._tell_of_agent(Status.OFF)
-        await self._accountant.close(_FAREWELL)
+        await self.accountant.close(_FAREWELL)
 
 
 def open_accounts(

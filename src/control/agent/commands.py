@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any, Protocol
 
 from mobileip.control.agent import clock, configured, trial, views
+from mobileip.control.agent.aaa import Authorities
 from mobileip.control.agent.debug import MOST_FOLLOWERS, Followers, Node, TooManyFollowers
 from mobileip.control.captures import LONGEST_PACKET
 from mobileip.control.config.model import Config
@@ -34,6 +35,7 @@ class Daemon(Protocol):
     followers: Followers
     mobile: MobileNode | None
     agents: MobilityAgents | None
+    authorities: Authorities | None
 
     @property
     def tunnels(self) -> Tunnels: ...
@@ -86,6 +88,7 @@ def _views(daemon: Daemon) -> dict[str, Callable[[], object]]:
         "associations": lambda: chain(
             configured.associations(daemon.config), [] if home is None else configured.learned(home.keys)
         ),
+        "aaa": lambda: [] if daemon.authorities is None else daemon.authorities.rows(),
         "violations": daemon.journal.violations.rows,
         "tunnels": lambda: views.tunnels(daemon.tunnels.status(), daemon.tunnels.underlay, daemon.paths, now),
         "drops": lambda: views.drops(daemon.tunnels.drops()),

@@ -99,7 +99,7 @@ class _Daemon:
         self.followers = Followers(clock.now)
         self.mobile: MobileNode | None = None
         self.agents: MobilityAgents | None = None
-        self._authorities: Authorities | None = None  # of a home agent
+        self.authorities: Authorities | None = None  # of a home agent
         self._groups: GroupTraffic | None = None  # of a home agent that forwards multicasts
         self.paths = TunnelStates()
         self._capacity = settings.tunnel_capacity(config)
@@ -185,10 +185,10 @@ class _Daemon:
             host.require_own(self._netlink, config.home_agent.address, "home_agent.address")
             self._open_groups(config.home_agent)
             name, known = config.daemon.name, home.associations
-            self._authorities = Authorities(
+            self.authorities = Authorities(
                 config.home_agent, known, name, self._tunnels, lambda: self.agents, self.submit, self._note
             )
-            self._stack.push_async_callback(self._authorities.close)
+            self._stack.push_async_callback(self.authorities.close)
             polls = TrafficPolls(self._tunnels, self.submit, self._may_be_idle)
             self._stack.enter_context(closing(polls))
             if self._hops is not None:
@@ -354,10 +354,10 @@ class _Daemon:
             case Noted():
                 self._note(action.reason, action.fields)
             case LookupKey():
-                assert self._authorities is not None  # only a home agent asks
-                self._authorities.ask(action)
+                assert self.authorities is not None  # only a home agent asks
+                self.authorities.ask(action)
             case InstallTunnel() | RemoveTunnel():
-                (self._authorities or self._tunnels).perform(action)
+                (self.authorities or self._tunnels).perform(action)
                 if self._hops is not None and isinstance(action, InstallTunnel):
                     self._hops.want(action.local, action.remote)
             case InstallMulticastTunnel() | RemoveMulticastTunnel():

@@ -114,11 +114,15 @@ class InstallTunnel:
 
 @dataclass(frozen=True, slots=True)
 class RemoveTunnel:
-    """Every entry of a home address and side, or only the one towards ``remote``."""
+    """Every entry of a home address and side, or only the one towards ``remote``.
+
+    ``why`` a home agent's ends is for those who give account of it; it is the same action whatever it says.
+    """
 
     home_address: IPv4Address
     side: TunnelSide
     remote: IPv4Address | None = None
+    why: Reason | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,29 +99,33 @@ class Binder:
     ) -> list[Action]:
         """Back to the bindings ``previous``, or none: what was made of another one is refused."""
         if not previous:
-            return self.withdraw(home_address, None, now)
+            return self.withdraw(home_address, None, now, Reason.HA_INSUFFICIENT_RESOURCES)
         self._bindings.restore(home_address, previous)  # a tunnel that is refused leaves the others
         latest = max(previous, key=lambda one: one.registered.mono)
         return self._join_groups(latest, now, moved=True) or self._leave_groups(home_address)
 
-    def end(self, home_address: IPv4Address, care_of_address: IPv4Address, now: Instant) -> list[Action]:
+    def end(
+        self, home_address: IPv4Address, care_of_address: IPv4Address, now: Instant, why: Reason
+    ) -> list[Action]:
         """Remove one binding, if it is there."""
         gone = self._bindings.remove(home_address, care_of_address)
-        return [] if gone is None else self._after_removal(gone, now)
+        return [] if gone is None else self._after_removal(gone, now, why)
 
     def expire(self, now: Instant) -> Iterator[tuple[MobilityBinding, list[Action]]]:
         """Remove the bindings whose lifetime is over; each with what follows."""
         for gone in self._bindings.expire(now.mono):
-            yield gone, self._after_removal(gone, now)
+            yield gone, self._after_removal(gone, now, Reason.BINDING_EXPIRED)
 
-    def _after_removal(self, gone: MobilityBinding, now: Instant) -> list[Action]:
+    def _after_removal(self, gone: MobilityBinding, now: Instant, why: Reason) -> list[Action]:
         """What follows a binding that is off the list: its tunnel only, or with the last one everything."""
         home_address = gone.home_address
         if self._bindings.get(home_address) is not None:
-            return [RemoveTunnel(home_address, TunnelSide.HOME, gone.care_of_address)]
-        return self.withdraw(home_address, None, now)
+            return [RemoveTunnel(home_address, TunnelSide.HOME, gone.care_of_address, why)]
+        return self.withdraw(home_address, None, now, why)
 
-    def withdraw(self, home_address: IPv4Address, link_address: bytes | None, now: Instant) -> list[Action]:
+    def withdraw(
+        self, home_address: IPv4Address, link_address: bytes | None, now: Instant, why: Reason
+    ) -> list[Action]:
         """The actions of :meth:`bind` backwards. ``link_address``: announce the node that came home (s4.6)."""
         self._bindings.pop(home_address)
         self._nodes.pool.release(home_address, now.mono)
@@ -129,7 +133,7 @@ class Binder:
         link = self._networks.link(home_address)
         if link is not None:
             actions += [RemoveBindingRoute(home_address), ReleaseAddress(home_address, link, link_address)]
-        actions.append(RemoveTunnel(home_address, TunnelSide.HOME))
+        actions.append(RemoveTunnel(home_address, TunnelSide.HOME, why=why))
         return actions
 
     # ---- groups

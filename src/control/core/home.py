@@ -254,7 +254,7 @@ class HomeAgent:
         return actions
 
     def _end(self, binding: MobilityBinding, reason: Reason, now: Instant) -> list[Action]:
-        removal = self._binder.end(binding.home_address, binding.care_of_address, now)
+        removal = self._binder.end(binding.home_address, binding.care_of_address, now, reason)
         return [*removal, Noted(reason, describe(binding))]
 
     # ---- checks
@@ -337,9 +337,9 @@ class HomeAgent:
             # At home it is announced without a binding too (s4.6): we may have lost it.
             if asked.previous or at_home:
                 link_address = asked.datagram.link_source if at_home else None
-                actions += self._binder.withdraw(home_address, link_address, now)
+                actions += self._binder.withdraw(home_address, link_address, now, Reason.DEREGISTERED)
         else:
-            actions += self._binder.end(home_address, care_of_address, now)
+            actions += self._binder.end(home_address, care_of_address, now, Reason.DEREGISTERED)
         actions.append(self._reply(asked, Reason.DEREGISTERED, Lifetime(0), identification))
         fields = {"home_address": home_address, "care_of_address": care_of_address}
         actions.append(Noted(Reason.DEREGISTERED, fields))

@@ -158,6 +158,23 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "stale": "whether that source is asked again before it is used",
         },
     ),
+    "aaa": Noun(
+        "home agent: AAA servers for keys and accounting, and how they answer",
+        {
+            "use": "keys or accounting: what it is there for",
+            "protocol": "radius or tacacs",
+            "server": "its address and port",
+            "state": "answering, silent (it has let a question pass), or unused until now",
+            "left_alone_s": "silent: seconds until a question is to find out whether it is back; 0: the next one will",
+            "questions": "questions, or records, that it was asked to answer, each counted once",
+            "answers": "how many of these it has answered in time",
+            "timeouts": "how many it has let pass, or could not be reached for",
+            "late": "answers that came too late",
+            "forged": "answers that were not believed: another secret, no signature, or somebody else's",
+            "answer_ms": "how many milliseconds its answers take of late, or null before the first",
+            "waiting": "what waits for an answer of any server of this use; of accounting, all records",
+        },
+    ),
     "filters": Noun(
         "agents: who may register from where, and how often each rule has decided",
         {

@@ -11,6 +11,7 @@ import pytest
 from mobileip.control.lab.lab import Lab
 from mobileip.control.lab.topology import CORRESPONDENT, FOREIGN1, FOREIGN2, HOME, HOME_ADDRESS, HOME_AGENT
 from mobileip.control.lab.waiting import eventually
+from mobileip.control.ops.control_socket import call
 from tests.netns.aaa.freeradius import NEEDED, SECRET, FreeRadius
 
 pytestmark = [pytest.mark.netns, NEEDED]
@@ -75,6 +76,7 @@ def test_a_node_that_leaves_moves_and_returns(lab: Lab) -> None:
     lab.go("home", within=10)
     stop = wait("Stop")
     assert stop["Acct-Session-Id"] == start["Acct-Session-Id"]
+    assert stop["Acct-Terminate-Cause"] == "User-Request", "it deregistered"
     assert int(stop["Acct-Output-Packets"]) >= 5 and int(stop["Acct-Input-Packets"]) >= 3
     assert int(stop["Acct-Output-Octets"]) >= 5 * (SIZE + HEADERS)
     assert 3 * (SIZE + HEADERS) <= int(stop["Acct-Input-Octets"]) < 2**20
@@ -83,6 +85,23 @@ def test_a_node_that_leaves_moves_and_returns(lab: Lab) -> None:
 
     lab.go("foreign1", within=10)
     wait("Start", 2)
+    call(home.socket, "clear", what="binding", home_address=str(HOME_ADDRESS.ip))
+    assert wait("Stop", 2)["Acct-Terminate-Cause"] == "Admin-Reset"
+
+    # A home agent that was killed says nothing of its sessions: that it is on again ends them all (RFC 2866 s2).
+    lab.go("foreign2", within=10)
+    lost = wait("Start", 3)
+    home.kill()
+    home.start()
+    wait("Accounting-On", 2)
+    lab.go("foreign1", within=10)
+    again = wait("Start", 4)
+    assert again["Acct-Session-Id"] != lost["Acct-Session-Id"]
+    assert again["Tunnel-Client-Endpoint:0"] == str(FOREIGN1.care_of_address)
+    stopped = [one["Acct-Session-Id"] for one in told() if one["Acct-Status-Type"] == "Stop"]
+    assert lost["Acct-Session-Id"] not in stopped
+    (shown,) = home.show("aaa")
+    assert (shown["use"], shown["state"], shown["waiting"]) == ("accounting", "answering", 0)
     server.kill()
     home.stop()
     assert "accounting-lost" in home.log.read_text(), (

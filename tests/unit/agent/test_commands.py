@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-from mobileip.control.agent import commands, settings
+from mobileip.control.aaa.servers import ServerStatus
+from mobileip.control.agent import aaa, commands, settings
 from mobileip.control.agent.debug import MOST_FOLLOWERS, Followers
 from mobileip.control.config.load import examine_data
 from mobileip.control.config.model import Config
@@ -28,7 +29,7 @@ from mobileip.control.ops.nouns import NOUNS
 from mobileip.control.ops.plain import plain
 from mobileip.control.reasons import Reason
 from mobileip.control.tunnels import Tunnels
-from mobileip.control.types import Lifetime
+from mobileip.control.types import Endpoint, Lifetime
 from mobileip.control.wire import MembershipReport, RequestFlags, build_igmp
 from mobileip.dataplane import (
     Amount,
@@ -95,6 +96,13 @@ class Engine:
         return {"forwarded": 3}
 
 
+class Servers:
+    """Stands for those who are asked for keys."""
+
+    def rows(self) -> Iterator[aaa.Row]:
+        yield aaa.row("keys", "radius", ServerStatus(Endpoint(AGENT, 1812), 3, 1, 1, 1, 0, 0.0021, 9.87), 1)
+
+
 @dataclass
 class Daemon:
     """Machines without a kernel: every action is done."""
@@ -102,6 +110,7 @@ class Daemon:
     config: Config
     agents: MobilityAgents | None = None
     mobile: MobileNode | None = None
+    authorities: aaa.Authorities | None = None
     journal: Journal = field(default_factory=lambda: Journal(lambda: 0, lambda: 0, 0))
     followers: Followers = field(default_factory=lambda: Followers(lambda: factory.at(0)))
     paths: TunnelStates = field(default_factory=TunnelStates)
@@ -141,7 +150,7 @@ def agents() -> Daemon:
         links=(),
         entropy=lambda size: b"\x5a" * size,
     )
-    daemon = Daemon(known, agents=machine)
+    daemon = Daemon(known, agents=machine, authorities=cast(aaa.Authorities, Servers()))
     for care_of in (CARE_OF, OTHER_CARE_OF):
         daemon.time += 1
         asked = factory.request(daemon.time, care_of=care_of, flags=BESIDE)

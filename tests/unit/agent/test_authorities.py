@@ -1,0 +1,210 @@
+"""Whom a home agent asks for keys and gives account to: what is shown of them, and what an account says of an end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from mobileip.control.aaa.accounting import Accountant, Record, Status
+from mobileip.control.aaa.servers import Server
+from mobileip.control.agent.aaa import Authorities
+from mobileip.control.agent.accounting import BindingAccounts
+from mobileip.control.config.load import examine_data
+from mobileip.control.config.model import HomeAgentConfig
+from mobileip.control.config.servers import ServerConfig
+from mobileip.control.core.actions import Action, ClaimAddress, InstallTunnel, LookupKey, RemoveTunnel
+from mobileip.control.core.agents import MobilityAgents
+from mobileip.control.core.events import ActionFailed, ClearBinding, Event, Tick, TunnelTraffic
+from mobileip.control.core.home import HomeAgent
+from mobileip.control.security import AssociationTable
+from mobileip.control.tunnels import Tunnels
+from mobileip.control.types import Endpoint, Spi
+from mobileip.dataplane import Encapsulation, Flag, Side, Traffic, Tunnel, TunnelStatus
+from tests.unit.aaa.radius import LOOPBACK, SECRET, Radius, accept
+from tests.unit.aaa.told import Told
+from tests.unit.core.factory import CARE_OF, HOME, HOME_AGENT, at, datagram, request
+from tests.unit.core.homes import SETTINGS
+
+NODE = IPv4Address("10.1.0.5")
+PAIR = "mobileip:spi#0=spi 100 key hex 00112233445566778899aabbccddeeff"
+USER_REQUEST, IDLE_TIMEOUT, SESSION_TIMEOUT, ADMIN_RESET, ADMIN_REBOOT, NAS_ERROR = 1, 4, 5, 6, 7, 9
+
+
+class Engine:
+    """Stands for the data plane: which tunnels there are, each with some traffic."""
+
+    def __init__(self) -> None:
+        self.remotes: dict[IPv4Address, list[IPv4Address]] = {}
+
+    def perform(self, action: InstallTunnel | RemoveTunnel) -> None:
+        ends = self.remotes.setdefault(action.home_address, [])
+        if isinstance(action, InstallTunnel):
+            ends[:] = [*(ends if action.beside else ()), action.remote]
+        else:
+            ends[:] = [one for one in ends if action.remote not in (None, one)]
+
+    def home_tunnels(self, home: IPv4Address) -> list[TunnelStatus]:
+        return [
+            TunnelStatus(
+                Tunnel(home, Side.HOME, HOME_AGENT, remote, 1480, Encapsulation.IPIP, Flag.NONE),
+                Traffic(1, 100, 0),
+                Traffic(2, 200, 0),
+            )
+            for remote in self.remotes.get(home, ())
+        ]
+
+
+class Book:
+    """Stands for the servers: what they are told."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def put(self, record: Record) -> None:
+        self.records.append(record)
+
+    async def close(self, _patience: float) -> None:
+        pass
+
+
+class Agent:
+    """A home agent whose tunnels are accounted for, with one node away."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+        engine = cast(Tunnels, Engine())
+        self.accounts = BindingAccounts(engine, cast(Accountant, self.book), None, lambda home: None)
+        settings = replace(SETTINGS, idle_timeout=60, shortest_idle_timeout=60)
+        self._agents = MobilityAgents(home=HomeAgent(settings), foreign=None, links=(), entropy=bytes)
+        self.register(0)
+
+    def register(self, time: float, **fields: Any) -> list[Action]:
+        return self.hear(datagram(request(time, **fields)), time)
+
+    def hear(self, event: Event, time: float) -> list[Action]:
+        actions = self._agents.handle(event, at(time))
+        for action in actions:
+            if isinstance(action, InstallTunnel | RemoveTunnel):
+                self.accounts.perform(action)
+        return actions
+
+    def fall_silent(self) -> None:
+        """Nothing goes through its tunnel for longer than it may be idle."""
+        for time in (1, 70):
+            self.hear(TunnelTraffic(((int(HOME), int(CARE_OF), 5),), True), time)
+
+    def refuse(self) -> None:
+        """The kernel does not let the address of a node that comes again be claimed."""
+        self.hear(ClearBinding(HOME), 1)
+        (claim,) = [one for one in self.register(2) if isinstance(one, ClaimAddress)]
+        self.hear(ActionFailed(claim, "no"), 2)
+
+
+ENDS = {
+    "deregistered": (lambda agent: agent.register(1, lifetime=0), USER_REQUEST),
+    "deregistered at home": (lambda agent: agent.register(1, lifetime=0, care_of=HOME), USER_REQUEST),
+    "expired": (lambda agent: agent.hear(Tick(), 100_000), SESSION_TIMEOUT),
+    "idle": (Agent.fall_silent, IDLE_TIMEOUT),
+    "cleared": (lambda agent: agent.hear(ClearBinding(HOME), 1), ADMIN_RESET),
+    "refused by the kernel": (Agent.refuse, NAS_ERROR),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_an_account_says_why_a_session_ended(how: str) -> None:
+    """Acct-Terminate-Cause, RFC 2866 s5.10."""
+    end, cause = ENDS[how]
+
+    async def run() -> list[Record]:
+        agent = Agent()
+        end(agent)
+        await agent.accounts.close()
+        return agent.book.records
+
+    on, start, *_, stop, off = asyncio.run(run())
+    assert (on.status, start.status, stop.status, off.status) == (
+        Status.ON,
+        Status.START,
+        Status.STOP,
+        Status.OFF,
+    )
+    assert stop.cause == cause and start.cause is None
+    assert stop.amounts is not None and stop.amounts.octets_out == 100
+
+
+def test_what_ends_with_the_agent() -> None:
+    async def run() -> list[Record]:
+        agent = Agent()
+        await agent.accounts.close()
+        return agent.book.records
+
+    assert [one.cause for one in asyncio.run(run())] == [None, None, ADMIN_REBOOT, None]
+
+
+def home_agent(ports: list[int]) -> HomeAgentConfig:
+    """Asks two RADIUS servers of loopback, which no configuration file may name; the first is told of accounts too."""
+    data = {
+        "home_agent": {
+            "address": "192.0.2.1",
+            "networks": [{"prefix": "10.1.0.0/24"}],
+            "nodes": [],
+            "keys": {
+                "sources": ["radius"],
+                "radius": {"timeout": 0.1, "tries": 1, "servers": [_server(port) for port in ports]},
+            },
+            "accounting": {"timeout": 0.1, "tries": 1, "servers": [_server(ports[0])]},
+        }
+    }
+    config, problems = examine_data(data, Path("."))
+    assert config is not None and config.home_agent is not None, problems
+    return config.home_agent
+
+
+def _server(port: int) -> dict[str, Any]:
+    return {"address": "192.0.2.10", "port": port, "secret": SECRET.decode()}
+
+
+def on_loopback(tables: Iterable[ServerConfig]) -> tuple[Server, ...]:
+    return tuple(Server(Endpoint(LOOPBACK, table.port), table.secret) for table in tables)
+
+
+def test_servers_are_shown_as_they_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mobileip.control.agent.keys.servers", on_loopback)
+    monkeypatch.setattr("mobileip.control.agent.accounting.servers", on_loopback)
+
+    async def run() -> list[dict[str, Any]]:
+        keeper, silent = Radius(lambda asked: [accept(asked, PAIR)]), Radius(lambda asked: [])
+        ports = [(await one.start()).endpoint.port for one in (silent, keeper)]
+        home = home_agent(ports)
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        authorities = Authorities(
+            home,
+            AssociationTable(),
+            "agent",
+            cast(Tunnels, Engine()),
+            lambda: None,
+            events.put_nowait,
+            Told(),
+        )
+        assert {row["state"] for row in authorities.rows()} == {"unused"}
+        authorities.ask(LookupKey(NODE, Spi(256)))
+        await asyncio.wait_for(events.get(), 5)
+        rows = list(authorities.rows())
+        await authorities.close()
+        for one in (keeper, silent):
+            one.close()
+        return rows
+
+    first, second, accounting = asyncio.run(run())
+    assert (first["use"], first["protocol"], first["state"]) == ("keys", "radius", "silent")
+    assert (first["questions"], first["answers"], first["timeouts"]) == (1, 0, 1)
+    assert 0 < first["left_alone_s"] <= 10 and first["answer_ms"] is None
+    assert (second["state"], second["answers"], second["left_alone_s"]) == ("answering", 1, None)
+    assert second["answer_ms"] > 0
+    assert (accounting["use"], accounting["waiting"]) == ("accounting", 1), "Accounting-On, which nobody took"
