@@ -43,7 +43,8 @@ def accountant(servers: tuple[Server, ...], told: Told, most: int = 1000, timeou
 def sent(*records: Record) -> list[Any]:
     async def run() -> list[Any]:
         radius, told = Radius(acknowledge), Told()
-        accounts = accountant((await radius.start(),), told, timeout=5)  # it answers, however busy the machine is
+        # It answers, however busy the machine is.
+        accounts = accountant((await radius.start(),), told, timeout=5)
         for record in records:
             accounts.put(record)
         await accounts.close(5)
