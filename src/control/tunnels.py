@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from mobileip.control.captures import Captures
@@ -28,7 +28,6 @@ from mobileip.control.reasons import Reason
 from mobileip.control.types import EncapsulationType
 from mobileip.control.wire.icmp_error import TunnelError
 from mobileip.dataplane import (
-    MTU_MAX,
     MTU_MIN,
     DropCount,
     Encapsulation,
@@ -38,6 +37,7 @@ from mobileip.dataplane import (
     Install,
     NextHop,
     Place,
+    Quote,
     Remove,
     Side,
     Tunnel,
@@ -45,12 +45,14 @@ from mobileip.dataplane import (
     igmp,
     overhead,
     port_lost,
+    width,
 )
 from mobileip.dataplane.probe import AskFarEnd, probe
 
 __all__ = ["DropCount", "PathMtu", "Tunnel", "TunnelEntry", "TunnelStatus", "Tunnels", "device_mtu"]
 
 OUTER_HEADER = 20  # bytes of IP-in-IP overhead (RFC 2003)
+_ANY = 65535  # bytes: the longest datagram
 
 _SIDES = {TunnelSide.HOME: Side.HOME, TunnelSide.CARE_OF: Side.CARE_OF}
 
@@ -205,40 +207,25 @@ class Tunnels:
         return self._underlay
 
     def fit(self, remote: IPv4Address) -> int:
-        """Make the tunnels to ``remote`` as wide as its path is now; how many were not."""
-        changed = 0
-        for status in self._engine.tunnels(remote):
-            tunnel = status.tunnel
-            mtu = self._mtu_of(tunnel.remote, tunnel.encapsulation, tunnel.flags)
-            if tunnel.side is Side.NODE or mtu == tunnel.mtu:
-                continue
-            shared = self._shared.get((tunnel.home_address, tunnel.remote))
-            if Flag.SHARED in tunnel.flags and shared is not None:
-                self.perform(shared)
-            else:
-                beside = tunnel.side is Side.HOME
-                self._engine.apply([Install(replace(tunnel, mtu=mtu), beside)])
-            changed += 1
-        return changed
+        """Make the tunnels to ``remote`` as wide as its path is now; how many were not. Others are not looked at."""
+        return self._engine.fit(remote, self._path(remote), self._mtu)
 
     def entry(self, error: TunnelError) -> TunnelEntry | None:
         """Where what ``error`` quotes went into its tunnel; the widest, if several may have been it.
 
         ``None`` if there is no such tunnel: then the error is forged, or about one that is gone.
         """
-        found = [one.tunnel for one in self._candidates(error) if _sends(one.tunnel, error)]
-        if not found:
+        inner = (error.source, error.destination) if error.inner else None
+        quote = Quote(error.local, error.remote, error.encapsulation, error.keyed, error.key, inner)
+        tunnel = self._engine.sender(quote)
+        if tunnel is None:
             return None
-        tunnel = max(found, key=lambda tunnel: tunnel.mtu)
-        return TunnelEntry(tunnel.mtu, tunnel.mtu + _overhead(tunnel), Flag.SHARED in tunnel.flags)
+        path = tunnel.mtu + overhead(tunnel.encapsulation, tunnel.flags)
+        return TunnelEntry(tunnel.mtu, path, Flag.SHARED in tunnel.flags)
 
-    def _candidates(self, error: TunnelError) -> list[TunnelStatus]:
-        """At once those of the quoted inner addresses; all towards the far end if there is none, or only a group's."""
-        named = []
-        if error.inner:
-            named += self._engine.tunnels_of(error.destination, Side.HOME)
-            named += self._engine.tunnels_of(error.source, Side.CARE_OF)
-        return named or self._engine.tunnels(error.remote)
+    def unreached(self, remote: IPv4Address, code: int, seconds: float) -> None:
+        """For so long, tell who sends into a tunnel to ``remote`` that it is unreachable, with this ICMP code."""
+        self._engine.unreached(remote, code, seconds)
 
     def probe(
         self, remote: IPv4Address, home_address: IPv4Address, size: int, ask: AskFarEnd
@@ -434,10 +421,12 @@ class Tunnels:
         return self._mtu_of(action.remote, _encapsulation(action), self._options(action))
 
     def _mtu_of(self, remote: IPv4Address, encapsulation: Encapsulation, flags: Flag) -> int:
-        path = self._path_mtu(remote)
-        more = overhead(encapsulation, flags)
-        mtu = self._mtu if path is None else min(self._mtu, path - more)
-        return max(MTU_MIN, min(mtu, MTU_MAX - max(0, more - OUTER_HEADER)))
+        return width(encapsulation, flags, self._path(remote), self._mtu)
+
+    def _path(self, remote: IPv4Address) -> int:
+        """Bytes that the path to ``remote`` carries, as far as we know."""
+        mtu = self._path_mtu(remote)
+        return _ANY if mtu is None else mtu
 
     def _options(self, action: InstallTunnel) -> Flag:
         if action.encapsulation is not EncapsulationType.GRE:
@@ -453,25 +442,6 @@ def _at_node(
         if tunnel.home_address == key:
             return Install(tunnel)
     return Remove(key, Side.NODE)
-
-
-def _sends(tunnel: Tunnel, error: TunnelError) -> bool:
-    """Whether what ``error`` quotes may have come from ``tunnel`` (RFC 1191 s8: who forges one must guess more)."""
-    if (tunnel.local, tunnel.remote) != (error.local, error.remote) or tunnel.side is Side.NODE:
-        return False
-    if tunnel.encapsulation != error.encapsulation:
-        # RFC 2004 s3: fragments go the other way.
-        return (tunnel.encapsulation, error.encapsulation) == (Encapsulation.MINIMAL, Encapsulation.IPIP)
-    if error.keyed != (Flag.GRE_KEY in tunnel.flags) or error.key not in (None, tunnel.key_out):
-        return False
-    if not error.inner or Flag.NESTED in tunnel.flags:
-        return True
-    inside = error.destination if tunnel.side is Side.HOME else error.source
-    return inside == tunnel.home_address or bool(tunnel.flags & (Flag.BROADCAST | Flag.MULTICAST))
-
-
-def _overhead(tunnel: Tunnel) -> int:
-    return overhead(tunnel.encapsulation, tunnel.flags)
 
 
 def _gre_options(checksum: bool, sequence: bool) -> Flag:

@@ -27,6 +27,8 @@ from mobileip.dataplane._core import (
     fragment,
     icmp_fragmentation_needed,
     port_lost,
+    sends,
+    width,
 )
 from mobileip.dataplane.model import (
     MTU_MAX,
@@ -39,6 +41,7 @@ from mobileip.dataplane.model import (
     Install,
     NextHop,
     Place,
+    Quote,
     Remove,
     Side,
     Traffic,
@@ -70,6 +73,7 @@ __all__ = [
     "Install",
     "NextHop",
     "Place",
+    "Quote",
     "Remove",
     "Side",
     "Traffic",
@@ -84,4 +88,6 @@ __all__ = [
     "icmp_fragmentation_needed",
     "overhead",
     "port_lost",
+    "sends",
+    "width",
 ]

@@ -75,6 +75,22 @@ cdef extern from "mip_encap.h" nogil:
         mip_packet *p, const mip_ipv4 *inner, const mip_tunnel *t, uint16_t ident) noexcept
     int mip_decapsulate(mip_packet *p, mip_encap kind, mip_decap *out) noexcept
 
+    uint16_t mip_tunnel_width(const mip_tunnel *t, uint32_t path, uint32_t widest) noexcept
+
+cdef extern from "mip_path.h" nogil:
+    struct mip_quote:
+        uint32_t local_be
+        uint32_t remote_be
+        uint8_t encap
+        bint keyed
+        bint has_key
+        bint has_inner
+        uint32_t key
+        uint32_t src_be
+        uint32_t dst_be
+
+    bint mip_path_sends(const mip_tunnel *t, const mip_quote *q) noexcept
+
 cdef extern from "mip_frag.h" nogil:
     struct mip_frag:
         pass
@@ -218,9 +234,12 @@ cdef extern from "mip_engine.h" nogil:
     bint mip_engine_leave(mip_engine *e, uint32_t group_be, uint32_t home_be) noexcept
     int mip_engine_igmp_fd(const mip_engine *e) noexcept
     size_t mip_engine_tunnels(
-        mip_engine *e, uint32_t remote_be, uint32_t *cursor, mip_status *out, size_t cap) noexcept
+        mip_engine *e, uint32_t *cursor, mip_status *out, size_t cap) noexcept
     size_t mip_engine_tunnels_of(
         mip_engine *e, uint32_t home_be, int side, mip_status *out) noexcept
+    size_t mip_engine_fit(mip_engine *e, uint32_t remote_be, uint32_t path, uint32_t widest) noexcept
+    bint mip_engine_sender(mip_engine *e, const mip_quote *q, mip_tunnel *out) noexcept
+    void mip_engine_unreached(mip_engine *e, uint32_t remote_be, uint8_t code, uint64_t ns) noexcept
     struct mip_amount:
         uint64_t packets
         uint64_t bytes

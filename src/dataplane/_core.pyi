@@ -13,10 +13,12 @@ from mobileip.dataplane.model import (
     Capture,
     Decapsulated,
     Encapsulation,
+    Flag,
     Install,
     Named,
     NextHop,
     Place,
+    Quote,
     Remove,
     Side,
     Tunnel,
@@ -109,15 +111,16 @@ class Counter(Named):
     MULTICAST_LIMITED = 25
     IGMP_RECEIVED = 26
     ICMP_SENT = 27
-    ICMP_FORBIDDEN = 28
-    ICMP_LIMITED = 29
-    ICMP_FAILED = 30
-    ECN_UNUSED = 31
-    PROBES_RECEIVED = 32
-    MSS_CLAMPED = 33
-    CHECKSUM_PENDING = 34
-    MERGED_RECEIVED = 35
-    EVENTS_LOST = 36
+    UNREACHABLE_SENT = 28
+    ICMP_FORBIDDEN = 29
+    ICMP_LIMITED = 30
+    ICMP_FAILED = 31
+    ECN_UNUSED = 32
+    PROBES_RECEIVED = 33
+    MSS_CLAMPED = 34
+    CHECKSUM_PENDING = 35
+    MERGED_RECEIVED = 36
+    EVENTS_LOST = 37
 
 class EventType(Named):
     """What the engine tells without being asked."""
@@ -172,6 +175,8 @@ def decapsulate(datagram: Buffer, encapsulation: Encapsulation = ...) -> Decapsu
 def decapsulate_into(
     buffer: Buffer, offset: int, size: int, rounds: int = 1, encapsulation: Encapsulation = ...
 ) -> tuple[int, int, int | None, int | None]: ...
+def width(encapsulation: Encapsulation, flags: Flag, path: int, widest: int) -> int: ...
+def sends(tunnel: Tunnel, quote: Quote) -> bool: ...
 def icmp_fragmentation_needed(
     packet: Buffer, source: IPv4Address, mtu: int, ident: int = 0
 ) -> bytes | None: ...
@@ -226,9 +231,12 @@ class Engine:
     @property
     def igmp_fd(self) -> int: ...
     def apply(self, changes: Iterable[Install | Remove]) -> None: ...
-    def tunnels(self, remote: IPv4Address | None = None) -> list[TunnelStatus]: ...
+    def tunnels(self) -> list[TunnelStatus]: ...
     def tunnels_of(self, home_address: IPv4Address, side: Side) -> list[TunnelStatus]: ...
     def carried(self, cursor: int = 0) -> tuple[int, list[tuple[int, int, int]]]: ...
+    def fit(self, remote: IPv4Address, path: int, widest: int) -> int: ...
+    def sender(self, quote: Quote) -> Tunnel | None: ...
+    def unreached(self, remote: IPv4Address, code: int, seconds: float) -> None: ...
     def counters(self) -> dict[str, int]: ...
     def drops(self) -> list[DropCount]: ...
     def capture(self, address: IPv4Address | None = None, snap: int = ...) -> Capture: ...

@@ -71,27 +71,6 @@ class Drop(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class EngineEvent:
-    """An event: what ``address``, ``value`` and ``inner`` mean is in ``type.meaning``."""
-
-    type: EventType
-    address: IPv4Address
-    value: int
-    inner: IPv4Address = IPv4Address(0)
-
-
-def port_lost(event) -> tuple:
-    """The index of an interface and, as one sentence, why it has no port of AF_XDP: of an event PORT_LOST."""
-    cdef int64_t stage = int(event.inner)
-    cdef mip_stage_name where
-
-    if event.type != EventType.PORT_LOST or stage >= <int64_t>MIP_STAGE_END:
-        raise ValueError(f"not of a port: {event!r}")
-    where = mip_stage_names[stage]
-    return int(event.address), port_error(where.name.decode(), where.meaning.decode(), event.value)
-
-
 cdef int _check(int drop) except -1:
     if drop != MIP_OK:
         raise Drop(DropReason(drop))
@@ -106,41 +85,8 @@ cdef object _address(uint32_t address_be):
     return IPv4Address(ntohl(address_be))
 
 
-cdef int _fill_tunnel(mip_tunnel *t, object tunnel) except -1:
-    memset(t, 0, sizeof(t[0]))
-    t.home_be = _address_be(tunnel.home_address)
-    t.local_be = _address_be(tunnel.local)
-    t.remote_be = _address_be(tunnel.remote)
-    t.flags = int(tunnel.flags)
-    t.mtu = tunnel.mtu
-    t.side = int(tunnel.side)
-    t.encap = int(tunnel.encapsulation)
-    t.key_out = tunnel.key_out
-    t.key_in = tunnel.key_in
-    # The copy in the engine is prepared again; this one is to refuse early and for the pure functions.
-    if not mip_tunnel_prepare(t):
-        raise ValueError(f"impossible tunnel: {tunnel}")
-    return 0
-
-
-cdef int _fill_spot(mip_spot *spot, object place) except -1:
-    cdef const uint8_t *address
-
-    if place is not None:
-        address = <bytes>place.link_address
-        spot.ifindex = place.interface
-        spot.own_be = _address_be(place.agent)
-        memcpy(spot.address, address, MIP_LINK_ADDRESS)
-    return 0
-
-
-cdef object _tunnel(const mip_tunnel *t):
-    return Tunnel(
-        _address(t.home_be), Side(t.side), _address(t.local_be), _address(t.remote_be), t.mtu,
-        Encapsulation(t.encap), Flag(t.flags), t.key_out, t.key_in,
-    )
-
-
+include "_values.pxi"
+include "_events.pxi"
 include "_functions.pxi"
 include "_packets.pxi"
 
@@ -372,12 +318,8 @@ cdef class Engine:
         """
         self._apply(list(changes))
 
-    def tunnels(self, remote=None) -> list:
-        """Every tunnel, or those towards ``remote``, with what it carried.
-
-        Changes made meanwhile may or may not be in it.
-        """
-        cdef uint32_t remote_be = 0 if remote is None else _address_be(remote)
+    def tunnels(self) -> list:
+        """Every tunnel, with what it carried; changes made meanwhile may or may not be in it."""
         cdef mip_status chunk[64]
         cdef uint32_t cursor = 0
         cdef size_t count = 0, i
@@ -387,7 +329,7 @@ cdef class Engine:
             with self._lock:
                 engine = self._open()
                 with nogil:
-                    count = mip_engine_tunnels(engine, remote_be, &cursor, chunk, 64)
+                    count = mip_engine_tunnels(engine, &cursor, chunk, 64)
             if not count:
                 return found
             for i in range(count):
@@ -420,13 +362,48 @@ cdef class Engine:
         with self._lock:
             engine = self._open()
             with nogil:
-                count = mip_engine_tunnels(engine, 0, &cursor, chunk, 256)
+                count = mip_engine_tunnels(engine, &cursor, chunk, 256)
         for i in range(count):
             if chunk[i].tunnel.side == <int>Side.HOME:
                 found.append((
                     ntohl(chunk[i].tunnel.home_be), ntohl(chunk[i].tunnel.remote_be),
                     chunk[i].direction[<int>MIP_OUT].packets + chunk[i].direction[<int>MIP_IN].packets))
         return (cursor if count == 256 else 0), found
+
+    def fit(self, remote not None, uint32_t path, uint32_t widest) -> int:
+        """Makes the tunnels to ``remote`` fit a path that carries ``path`` bytes; how many were not.
+
+        ``widest``: what the device takes, bytes.  Those of side NODE stay as they are.
+        """
+        cdef uint32_t remote_be = _address_be(remote)
+        cdef size_t changed = 0
+
+        with self._lock:
+            engine = self._open()
+            with nogil:
+                changed = mip_engine_fit(engine, remote_be, path, widest)
+        return changed
+
+    def sender(self, quote not None):
+        """The Tunnel that an ICMP error with this Quote is about, the widest if several may be; or None.
+
+        Costs a look at the tunnels of the quoted inner addresses, or, without such, at those to the far end.
+        """
+        cdef mip_quote q
+        cdef mip_tunnel t
+        cdef bint found
+
+        _fill_quote(&q, quote)
+        with self._lock:
+            engine = self._open()
+            with nogil:
+                found = mip_engine_sender(engine, &q, &t)
+        return _tunnel(&t) if found else None
+
+    def unreached(self, remote not None, uint8_t code, double seconds) -> None:
+        """For so long, who sends into a tunnel to ``remote`` is told that it is unreachable (RFC 2003 5)."""
+        with self._lock:
+            mip_engine_unreached(self._open(), _address_be(remote), code, <uint64_t>(seconds * 1e9))
 
     def counters(self) -> dict:
         """Every counter and every drop reason by label, from the engine's opening on, zeros included."""
@@ -490,11 +467,3 @@ cdef class Engine:
                     events.append(EngineEvent(
                         EventType(<int>chunk[i].type), _address(chunk[i].address_be), chunk[i].value,
                         _address(chunk[i].inner_be)))
-
-
-cdef object _traffic(const mip_sum *s):
-    return Traffic(s.packets, s.bytes, s.dropped, s.dropped_bytes)
-
-
-cdef object _amount(const mip_amount *a):
-    return Amount(a.packets, a.bytes)

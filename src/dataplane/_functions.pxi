@@ -99,6 +99,25 @@ def decapsulate(const uint8_t[::1] datagram not None, encapsulation=Encapsulatio
     return Decapsulated(bytes(buffer[offset:offset + size]), source, destination, key, sequence)
 
 
+def width(encapsulation, flags, uint32_t path, uint32_t widest) -> int:
+    """The MTU of a tunnel over a path that carries ``path`` bytes, from a device that takes ``widest``."""
+    cdef mip_tunnel t
+
+    memset(&t, 0, sizeof(t))
+    t.encap, t.flags = int(encapsulation), int(flags)
+    return mip_tunnel_width(&t, path, widest)
+
+
+def sends(tunnel not None, quote not None) -> bool:
+    """Whether the datagram of a Quote may have come from this tunnel."""
+    cdef mip_tunnel t
+    cdef mip_quote q
+
+    _fill_tunnel(&t, tunnel)
+    _fill_quote(&q, quote)
+    return mip_path_sends(&t, &q)
+
+
 def icmp_fragmentation_needed(const uint8_t[::1] packet not None, source, uint16_t mtu, uint16_t ident=0):
     """The ICMP datagram (RFC 1191 4) from ``source`` to the sender of ``packet``: at most ``mtu`` bytes fit.
 

@@ -236,6 +236,22 @@ class Capture:
 
 
 @dataclass(frozen=True, slots=True)
+class Quote:
+    """What an ICMP error quotes of a datagram that is said to be a tunnel's.
+
+    ``local``, ``remote`` and ``encapsulation``, the IP protocol, are of its outer header. ``keyed``: a GRE key is in
+    it; ``key`` is None, and so are the addresses of the inner packet, source first, if the quote ends before them.
+    """
+
+    local: IPv4Address
+    remote: IPv4Address
+    encapsulation: int
+    keyed: bool = False
+    key: int | None = None
+    inner: tuple[IPv4Address, IPv4Address] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NextHop:
     """Where datagrams from ``local`` to ``remote`` go next: the index of an Ethernet-like interface, the address there.
 

@@ -49,6 +49,10 @@ static void message(void)
 	CHECK(make(&c) == 28 + 70 && out[98] == POISON);
 	CHECK(check_checksum(out + 20, 78) == 0);
 	CHECK(mip_icmp_frag_needed(out, 97, packet, 70, source_be, 1380, 77) == 0);
+
+	CHECK(mip_icmp_unreachable(out, MIP_ICMP_MAX, packet, 70, source_be, 1, 0, 77) == 28 + 70);
+	CHECK(out[20] == 3 && out[21] == 1 && (out[26] | out[27]) == 0);
+	CHECK(check_checksum(out + 20, 78) == 0);
 }
 
 static void forbidden(void)

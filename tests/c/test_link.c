@@ -19,6 +19,7 @@ static struct mip_worker worker;
 static struct mip_table table;
 static struct mip_traffic traffic[INDEX + 1];
 static struct mip_place places[INDEX + 1];
+static struct mip_unreached unreached;
 static uint8_t room[MIP_ROOM];
 static const uint8_t visitor[MIP_LINK_ADDRESS] = { 2, 0, 0, 0, 0, 9 };
 static uint32_t home_be, tunnelled, ttl, link_mtu;
@@ -106,6 +107,17 @@ void mip_worker_too_big(struct mip_worker *w, const struct mip_packet *p, const 
 	(void)p;
 	(void)t;
 	CHECK(false && "nothing here is too big");
+}
+
+void mip_worker_tell_unreached(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *inner,
+			       const struct mip_super *super, const struct mip_tunnel *t)
+{
+	(void)w;
+	(void)p;
+	(void)inner;
+	(void)super;
+	(void)t;
+	CHECK(false && "no far end is out of reach");
 }
 
 static void visit(uint16_t flags)
@@ -224,6 +236,7 @@ int main(void)
 	memset(memory, 0, mip_table_bytes(4));
 	mip_table_init(&table, memory, 4, 1);
 	home_be = check_address(10, 9, 9, 9);
+	worker.unreached = &unreached;
 	worker.table = &table;
 	worker.traffic = traffic;
 	worker.places = places;

@@ -243,7 +243,7 @@ static void look(struct mip_engine *e, uint64_t counters[MIP_COUNTER_END])
 	uint64_t drops[MIP_DROP_END];
 	uint32_t cursor = 0;
 
-	while (mip_engine_tunnels(e, 0, &cursor, status, 64))
+	while (mip_engine_tunnels(e, &cursor, status, 64))
 		;
 	while (mip_engine_events(e, events, 16))
 		;

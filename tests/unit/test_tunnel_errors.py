@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
 from scapy.layers.inet import ICMP, IP
 
-from mobileip.control.core.actions import TunnelSide, VisitorPlace
 from mobileip.control.tunnels import TunnelEntry
 from mobileip.control.wire.icmp_echo import write_echo_request
 from mobileip.control.wire.icmp_error import TunnelError
-from mobileip.dataplane import Encapsulation, Flag, Install, Side, Tunnel, decapsulate
-from tests.unit.test_tunnels import HOME, LOCAL, REMOTE, action, opened
+from mobileip.dataplane import Encapsulation, Flag, Side, Tunnel, decapsulate
+from tests.unit.test_tunnels import HOME, LOCAL, REMOTE, opened
 
 
 def quoting(
@@ -68,28 +66,18 @@ def test_an_error_is_believed_if_it_quotes_what_a_tunnel_sends(
     assert made.entry(error) == entry
 
 
-def test_all_tunnels_of_a_path_are_made_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_makes_the_tunnels_of_a_path_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     made, engine = opened(monkeypatch, path_mtu=1006)
-    visitor = Tunnel(NOBODY, Side.CARE_OF, LOCAL, REMOTE, 1480)
-    fits = Tunnel(SENDER, Side.HOME, LOCAL, REMOTE, 986)
-    engine.held = [PLAIN, KEYED, visitor, fits, replace(PLAIN, remote=NOBODY)]
     assert made.fit(REMOTE) == 3
-    assert engine.take() == [
-        Install(replace(PLAIN, mtu=986), beside=True),
-        Install(replace(KEYED, mtu=978), beside=True),
-        Install(replace(visitor, mtu=986)),
-    ]
+    unknown, other = opened(monkeypatch, path_mtu=None)
+    unknown.fit(REMOTE)
+    assert (engine.fitted, other.fitted) == ([(REMOTE, 1006, 1480)], [(REMOTE, 65535, 1480)])
 
 
-def test_a_visitor_with_a_shared_address_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "if_nametoindex", lambda _name: 3)
+def test_whom_a_lost_far_end_concerns_is_told_by_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     made, engine = opened(monkeypatch)
-    place = VisitorPlace("lan0", b"\2\0\0\0\0\1", LOCAL)
-    made.perform(replace(action(), side=TunnelSide.CARE_OF, place=place))
-    (before,) = engine.take()
-    engine.held = [replace(before.tunnel, mtu=1400)]
-    assert made.fit(REMOTE) == 1
-    assert engine.take() == [before]
+    made.unreached(REMOTE, 1, 10.0)
+    assert engine.lost == [(REMOTE, 1, 10.0)]
 
 
 @pytest.mark.parametrize(
@@ -127,14 +115,3 @@ def test_a_node_that_tunnels_with_its_home_address_does_not_probe(monkeypatch: p
     made, engine = opened(monkeypatch)
     engine.held = [Tunnel(HOME, Side.CARE_OF, HOME, REMOTE, 1480, flags=Flag.ENCAPSULATED_DELIVERY)]
     assert made.probe(REMOTE, HOME, 1500, lambda *_: b"") is None
-
-
-def test_an_error_that_quotes_the_inner_addresses_costs_no_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, engine = opened(monkeypatch)
-    engine.held = [PLAIN]
-    own = engine.tunnels_of(HOME, Side.HOME)
-    monkeypatch.setattr(engine, "tunnels", lambda *_: pytest.fail("walked through all tunnels"))
-    monkeypatch.setattr(
-        engine, "tunnels_of", lambda home, side: own if (home, side) == (HOME, Side.HOME) else []
-    )
-    assert made.entry(quoting(inner(SENDER, HOME))) == TunnelEntry(1480, 1500, False)

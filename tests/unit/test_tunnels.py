@@ -38,12 +38,13 @@ from mobileip.dataplane import (
     Install,
     NextHop,
     Place,
+    Quote,
     Remove,
     Side,
     Traffic,
     Tunnel,
     TunnelStatus,
-    port_lost,
+    sends,
 )
 
 HOME, LOCAL, REMOTE = IPv4Address("10.1.0.5"), IPv4Address("192.0.2.1"), IPv4Address("198.51.100.1")
@@ -64,6 +65,8 @@ class Scripted:
         self.room = 2
         self.ports: set[int] = set()
         self.held: list[Tunnel] = []
+        self.fitted: list[tuple[IPv4Address, int, int]] = []
+        self.lost: list[tuple[IPv4Address, int, float]] = []
 
     def tunnels_of(self, home_address: IPv4Address, side: Side) -> list[TunnelStatus]:
         return [
@@ -72,9 +75,19 @@ class Scripted:
             if (one.tunnel.home_address, one.tunnel.side) == (home_address, side)
         ]
 
-    def tunnels(self, remote: IPv4Address | None = None) -> list[TunnelStatus]:
+    def tunnels(self) -> list[TunnelStatus]:
         nothing = Traffic(0, 0, 0)
-        return [TunnelStatus(one, nothing, nothing) for one in self.held if remote in (None, one.remote)]
+        return [TunnelStatus(one, nothing, nothing) for one in self.held]
+
+    def sender(self, quote: Quote) -> Tunnel | None:
+        return max((one for one in self.held if sends(one, quote)), key=lambda one: one.mtu, default=None)
+
+    def fit(self, remote: IPv4Address, path: int, widest: int) -> int:
+        self.fitted.append((remote, path, widest))
+        return 3
+
+    def unreached(self, remote: IPv4Address, code: int, seconds: float) -> None:
+        self.lost.append((remote, code, seconds))
 
     def apply(self, changes: Iterable[Install | Remove]) -> None:
         if self.failure is not None:
@@ -480,12 +493,3 @@ def test_of_af_xdp_each_interface_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 def stage(name: str) -> int:
     return STAGES.index(name)
-
-
-def test_only_events_of_ports_tell_of_ports() -> None:
-    for event in (
-        EngineEvent(EventType.WRONG_SOURCE, HOME, 1, HOME),
-        EngineEvent(EventType.PORT_LOST, IPv4Address(1), 1, IPv4Address(len(STAGES))),
-    ):
-        with pytest.raises(ValueError, match="not of a port"):
-            port_lost(event)

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 
 from mobileip.control.agent import clock
 from mobileip.control.core.limits import TokenBucket
-from mobileip.control.core.tunnel_state import TunnelStates, relayed
+from mobileip.control.core.tunnel_state import REFLECTED, TunnelStates, reflected, relayed
 from mobileip.control.net import bpf
 from mobileip.control.net.raw_icmp import RawIcmpSocket
 from mobileip.control.reasons import Reason
@@ -18,8 +18,8 @@ from mobileip.control.wire.cursor import WireError
 from mobileip.control.wire.icmp_error import TOO_BIG, TunnelError, read_tunnel_error, write_unreachable
 
 _RATE, _BURST = 10.0, 20  # errors a second that are looked at
-# An error may cost a walk through all tunnels, and anybody can send one: after each they rest, this many times as long
-# as it took, so that among a million tunnels too nineteen twentieths of the loop are for registrations.
+# An error may cost a walk through all tunnels to one far end, and anybody can send one: after each they rest, this many
+# times as long as it took, so that nineteen twentieths of the loop are for registrations whatever it costs.
 _REST = 19
 
 Note = Callable[[Reason, Mapping[str, object]], None]
@@ -86,10 +86,12 @@ class TunnelErrors:
             self._tunnels.fit(error.remote)
             fields = {"remote": error.remote, "before": entry.path, "mtu": self._paths[error.remote].mtu}
             self._note(Reason.TUNNEL_PATH_MTU, fields)
+        if (code := reflected(error)) is not None:
+            self._tunnels.unreached(error.remote, code, REFLECTED)
         self.arm()
 
     def _tell(self, error: TunnelError) -> IPv4Address | None:
-        """Who has been told, if the quote names the sender; else it hears of it at its next packet that is too big."""
+        """Who has been told, if the quote names the sender; else it hears of it at its next packet (RFC 2003 s5)."""
         code, entry = relayed(error), self._tunnels.entry(error)
         if code is None or not error.inner or entry is None or entry.shared:
             return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final
 
-from mobileip.control.types import Instant, seconds
+from mobileip.control.types import EncapsulationType, Instant, seconds
 from mobileip.control.wire.icmp_error import (
     HOST_UNREACHABLE,
     TIME_EXCEEDED,
@@ -24,12 +24,17 @@ FLOOR: Final = 576
 PLATEAUS: Final = (65535, 32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68)
 """RFC 1191 table 7-1: what links carry, for routers that do not say (their Next-Hop MTU is 0)."""
 
+REFLECTED: Final = 10.0
+"""Seconds for which senders are told that a far end is out of reach. Their packets still go there, so while that is
+true, and they send, routers say it again: RFC 1812 s4.3.2.8 has them slow down, commonly to once a second."""
+
 _LEAST: Final = 68  # RFC 1191 s3: no link carries less, so what says so is forged or broken
 _MTU_AGE: Final = seconds(
     601
 )  # RFC 1191 s6.3: ten minutes; the kernel's own memory of a path ends just before
 _UNREACHABLE_AGE: Final = seconds(60)
 _REMEMBERED: Final = 4096
+_MINIMAL: Final = EncapsulationType.MINIMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class TunnelStates:
                 return False
             self._remember(error.remote, PathState(mtu, now.mono, before.unreachable_at))
             return mtu < believed
-        if relayed(error) == HOST_UNREACHABLE:
+        if reflected(error) is not None:
             self._remember(error.remote, PathState(before.mtu, before.mtu_at, now.mono))
         return False
 
@@ -126,6 +131,19 @@ def relayed(error: TunnelError) -> int | None:
             return HOST_UNREACHABLE  # s4.1: never "protocol", of which the sender knows nothing
         case _:
             return None  # s4.1: neither ports nor source routes are the sender's
+
+
+def reflected(error: TunnelError) -> int | None:
+    """As :func:`relayed`, for whoever sends into the tunnel next (RFC 2003 s5); ``None`` if it says nothing of that.
+
+    "Too big" is the MTU's. A datagram whose fragments did not all come was lost alone, and with minimal encapsulation,
+    which has one TTL for both headers, so was one that had too few hops left.
+    """
+    if error.too_big or (
+        error.kind == TIME_EXCEEDED and (error.code != 0 or error.encapsulation == _MINIMAL)
+    ):
+        return None
+    return relayed(error)
 
 
 def _told(error: TunnelError, believed: int) -> int | None:

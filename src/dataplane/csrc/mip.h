@@ -95,6 +95,8 @@
 	X(MULTICAST_LIMITED, "multicast-rate-limited", "multicasts some nodes missed: over the limit")     \
 	X(IGMP_RECEIVED, "igmp-received", "IGMP messages that nodes sent through their tunnels")           \
 	X(ICMP_SENT, "icmp-sent", "fragmentation-needed messages sent")                                    \
+	X(UNREACHABLE_SENT, "unreachable-sent",                                                            \
+	  "senders told that the tunnel's other end is out of reach (RFC 2003 5)")                         \
 	X(ICMP_FORBIDDEN, "icmp-forbidden", "messages RFC 1812 4.3.2.7 does not let us send")              \
 	X(ICMP_LIMITED, "icmp-rate-limited", "messages over the rate limit (RFC 1812 4.3.2.8)")            \
 	X(ICMP_FAILED, "icmp-failed", "messages the kernel would not send")                                \

@@ -24,6 +24,21 @@ static uint32_t room_for(const struct mip_tunnel *t, uint32_t overhead)
 	return t->encap == MIP_ENCAP_MINIMAL ? MIP_IPV4_HEADER : overhead;
 }
 
+uint16_t mip_tunnel_width(const struct mip_tunnel *t, uint32_t path, uint32_t widest)
+{
+	uint32_t overhead = mip_tunnel_overhead(t), most = MIP_PACKET_MAX - overhead;
+	uint32_t mtu = path > overhead ? path - overhead : 0;
+
+	/* Minimal encapsulation has fragments go by IP-in-IP. */
+	if (most > MIP_PACKET_MAX - MIP_IPV4_HEADER)
+		most = MIP_PACKET_MAX - MIP_IPV4_HEADER;
+	if (mtu > widest)
+		mtu = widest;
+	if (mtu > most)
+		mtu = most;
+	return (uint16_t)(mtu < MIP_MTU_MIN ? MIP_MTU_MIN : mtu);
+}
+
 static const uint16_t allowed_flags[MIP_SIDES] = {
 	[MIP_HOME] = MIP_F_REVERSE | MIP_F_ECN_COMPAT | MIP_F_BROADCAST | MIP_F_NESTED | MIP_F_MULTICAST,
 	[MIP_CARE_OF] = MIP_F_REVERSE | MIP_F_ECN_COMPAT | MIP_F_DELIVERY | MIP_F_SHARED,

@@ -25,6 +25,9 @@ struct mip_tunnel mip_tunnel_nested(const struct mip_tunnel *t);
 /* Bytes the encapsulation adds to a packet that is no fragment; 0 if it is not known. */
 uint32_t mip_tunnel_overhead(const struct mip_tunnel *t);
 
+/* The mtu of t over a path that carries so many bytes, from a device that takes at most widest. */
+uint16_t mip_tunnel_width(const struct mip_tunnel *t, uint32_t path, uint32_t widest);
+
 /* The largest inner packet.  Minimal encapsulation has a smaller one for fragments: they go by IP-in-IP. */
 static inline uint16_t mip_tunnel_fits(const struct mip_tunnel *t, bool fragment)
 {

@@ -51,6 +51,7 @@ static size_t lay_out(struct mip_engine *e, uint8_t *base, uint32_t capacity, ui
 	e->broadcast.asked.place = carve(base, &used, capacity * sizeof(uint32_t));
 	e->links.shared.items = carve(base, &used, capacity * sizeof(uint32_t));
 	e->links.shared.place = carve(base, &used, capacity * sizeof(uint32_t));
+	mip_far_init(&e->far, carve(base, &used, mip_far_bytes(capacity)), capacity, seed);
 	e->links.places = carve(base, &used, capacity * sizeof(struct mip_place));
 	mip_members_init(&e->broadcast.members, carve(base, &used, mip_members_bytes(MIP_MEMBERSHIPS)),
 			 MIP_MEMBERSHIPS);
@@ -134,6 +135,7 @@ static void set_up_workers(struct mip_engine *e, const struct mip_config *config
 
 		w->table = &e->table;
 		w->captures = &e->captures;
+		w->unreached = &e->unreached;
 		w->number = (uint8_t)d;
 		w->traffic = e->stats.traffic[d];
 		w->sent = e->stats.traffic[d == MIP_IN ? (int)MIP_DELIVERY : d];
@@ -160,6 +162,7 @@ static void set_up_workers(struct mip_engine *e, const struct mip_config *config
 			      &e->xdp);
 		mip_bucket_init(&w->icmp, config->icmp_rate, config->icmp_rate * ICMP_BURST_SECONDS,
 				mip_now_ns());
+		w->unreachable = w->icmp; /* apart, so that neither keeps the other from being told */
 	}
 }
 
@@ -290,6 +293,7 @@ static void release(struct mip_engine *e, uint32_t index)
 {
 	mip_list_remove(&e->broadcast.asked, index);
 	mip_links_remove(&e->links, index);
+	mip_far_remove(&e->far, index);
 	mip_stats_release(&e->stats, index);
 }
 
@@ -383,6 +387,7 @@ static int install(struct mip_engine *e, const struct mip_change *c)
 	for (uint32_t i = 0; i < count; i++)
 		if ((!c->beside || i == same) && old[i].index != t.index)
 			release(e, old[i].index);
+	mip_far_put(&e->far, t.index, t.remote_be);
 	if (!(t.flags & MIP_F_SHARED))
 		mip_links_remove(&e->links, t.index);
 	if (t.flags & MIP_F_BROADCAST)

@@ -4,6 +4,7 @@
 
 #include "mip_group.h"
 #include "mip_io.h"
+#include "mip_path.h"
 #include "mip_place.h"
 #include "mip_ring.h"
 #include "mip_stats.h"
@@ -60,13 +61,27 @@ int mip_engine_event_fd(const struct mip_engine *e);
 int mip_engine_apply(struct mip_engine *e, const struct mip_change *changes, size_t count, size_t *done,
 		     size_t *removed);
 
-/* The next at most cap tunnels, only those towards remote_be if it is not 0; *cursor is 0 at first.  0 at the end. */
-size_t mip_engine_tunnels(struct mip_engine *e, uint32_t remote_be, uint32_t *cursor, struct mip_status *out,
-			  size_t cap);
+/* The next at most cap tunnels; *cursor is 0 at first.  0 at the end. */
+size_t mip_engine_tunnels(struct mip_engine *e, uint32_t *cursor, struct mip_status *out, size_t cap);
 
 /* The tunnels of one home address and side; at most MIP_GROUP_MAX. */
 size_t mip_engine_tunnels_of(struct mip_engine *e, uint32_t home_be, enum mip_side side,
 			     struct mip_status out[MIP_GROUP_MAX]);
+
+/*
+ * Makes the tunnels to remote_be, but those of side MIP_NODE, fit a path that carries so many bytes; widest: what
+ * the device takes.  How many were not.  Looks at none to another far end.
+ */
+size_t mip_engine_fit(struct mip_engine *e, uint32_t remote_be, uint32_t path, uint32_t widest);
+
+/*
+ * The tunnel that an ICMP error is about, the widest if several may be; false if there is none.  Looks at
+ * those of the quoted inner addresses, or if there are no such at those to the quoted far end.
+ */
+bool mip_engine_sender(struct mip_engine *e, const struct mip_quote *q, struct mip_tunnel *out);
+
+/* For so long, whoever sends into a tunnel to remote_be is told that it is unreachable, with this code (RFC 2003 5). */
+void mip_engine_unreached(struct mip_engine *e, uint32_t remote_be, uint8_t code, uint64_t ns);
 
 /*
  * For underlays that need a next hop; how many were taken.  At most MIP_HOPS_MAX are to be

@@ -91,8 +91,7 @@ int mip_engine_igmp_fd(const struct mip_engine *e)
 	return e->broadcast.pairs[MIP_CONTROL][0];
 }
 
-size_t mip_engine_tunnels(struct mip_engine *e, uint32_t remote_be, uint32_t *cursor, struct mip_status *out,
-			  size_t cap)
+size_t mip_engine_tunnels(struct mip_engine *e, uint32_t *cursor, struct mip_status *out, size_t cap)
 {
 	size_t count = 0;
 
@@ -104,8 +103,6 @@ size_t mip_engine_tunnels(struct mip_engine *e, uint32_t remote_be, uint32_t *cu
 			continue;
 		if (!mip_group_find_index(&e->table, owner->home_be, (enum mip_side)owner->side, *cursor,
 					  &out[count].tunnel))
-			continue;
-		if (remote_be && out[count].tunnel.remote_be != remote_be)
 			continue;
 		mip_stats_read(&e->stats, *cursor, &out[count++]);
 	}
@@ -127,6 +124,73 @@ size_t mip_engine_tunnels_of(struct mip_engine *e, uint32_t home_be, enum mip_si
 	}
 	pthread_mutex_unlock(&e->lock);
 	return count;
+}
+
+/* The tunnel of this index, which a ring has. */
+static bool read_tunnel(const struct mip_engine *e, uint32_t index, struct mip_tunnel *out)
+{
+	const struct mip_owner *owner = &e->stats.owners[index];
+
+	return mip_group_find_index(&e->table, owner->home_be, (enum mip_side)owner->side, index, out);
+}
+
+size_t mip_engine_fit(struct mip_engine *e, uint32_t remote_be, uint32_t path, uint32_t widest)
+{
+	struct mip_tunnel t;
+	uint32_t first, i;
+	size_t changed = 0;
+
+	pthread_mutex_lock(&e->lock);
+	first = mip_far_first(&e->far, remote_be);
+	for (i = first; i != MIP_FAR_END; i = mip_far_next(&e->far, first, i)) {
+		uint16_t mtu;
+
+		if (!read_tunnel(e, i, &t) || t.side == MIP_NODE)
+			continue;
+		mtu = mip_tunnel_width(&t, path, widest);
+		if (t.mtu == mtu)
+			continue;
+		t.mtu = mtu;
+		/* In its own place: of how many there are, nothing changes. */
+		mip_table_put(&e->table, &t);
+		changed++;
+	}
+	pthread_mutex_unlock(&e->lock);
+	return changed;
+}
+
+static void widest_sender(const struct mip_tunnel *t, const struct mip_quote *q, struct mip_tunnel *out)
+{
+	if (mip_path_sends(t, q) && t->mtu > out->mtu)
+		*out = *t;
+}
+
+bool mip_engine_sender(struct mip_engine *e, const struct mip_quote *q, struct mip_tunnel *out)
+{
+	struct mip_tunnel named[2 * MIP_GROUP_MAX], t;
+	uint32_t count = 0, first, i;
+
+	out->mtu = 0;
+	pthread_mutex_lock(&e->lock);
+	if (q->has_inner) {
+		count = mip_group_find(&e->table, q->dst_be, MIP_HOME, named);
+		count += mip_group_find(&e->table, q->src_be, MIP_CARE_OF, named + count);
+	}
+	for (i = 0; i < count; i++)
+		widest_sender(&named[i], q, out);
+	first = count ? (uint32_t)MIP_FAR_END : mip_far_first(&e->far, q->remote_be);
+	for (i = first; i != MIP_FAR_END; i = mip_far_next(&e->far, first, i))
+		if (read_tunnel(e, i, &t))
+			widest_sender(&t, q, out);
+	pthread_mutex_unlock(&e->lock);
+	return out->mtu != 0;
+}
+
+void mip_engine_unreached(struct mip_engine *e, uint32_t remote_be, uint8_t code, uint64_t ns)
+{
+	pthread_mutex_lock(&e->lock);
+	mip_unreached_put(&e->unreached, remote_be, code, mip_now_ns() + ns);
+	pthread_mutex_unlock(&e->lock);
 }
 
 void mip_engine_counters(const struct mip_engine *e, uint64_t drops[MIP_DROP_END],

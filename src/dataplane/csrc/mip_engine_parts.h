@@ -4,6 +4,7 @@
 
 #include "mip_broadcast.h"
 #include "mip_engine.h"
+#include "mip_far.h"
 #include "mip_links.h"
 
 struct mip_engine {
@@ -21,6 +22,8 @@ struct mip_engine {
 	struct mip_ring told; /* what no thread tells; under the lock */
 	bool has_xdp;
 	struct mip_captures captures;
+	struct mip_far far;             /* under the lock */
+	struct mip_unreached unreached; /* written under the lock */
 	int tun_fd, link_fd, own_fd, stop_fd, event_fd;
 
 	/* All the memory, mapped at once; pages come when they are touched. */

@@ -7,7 +7,6 @@
 enum {
 	ICMP_HEADER = 8,
 	UNREACHABLE = 3,
-	FRAGMENTATION_NEEDED = 4,
 	/* RFC 1812 4.3.2.5: precedence 6 (internetwork control), the ToS bits of the cause. */
 	PRECEDENCE = 0xc0,
 	TOS_BITS = 0x1c,
@@ -38,8 +37,8 @@ static bool may_report(const uint8_t *orig, const struct mip_ipv4 *ip)
 	return ip->total > ip->header && !is_error_type(orig[ip->header]);
 }
 
-size_t mip_icmp_frag_needed(uint8_t *out, size_t cap, const uint8_t *orig, size_t len, uint32_t source_be,
-			    uint16_t mtu, uint16_t id)
+size_t mip_icmp_unreachable(uint8_t *out, size_t cap, const uint8_t *orig, size_t len, uint32_t source_be,
+			    uint8_t code, uint16_t mtu, uint16_t id)
 {
 	struct mip_ipv4 cause, reply = { 0 };
 	size_t quoted, room = MIP_ICMP_MAX - MIP_IPV4_HEADER - ICMP_HEADER;
@@ -52,7 +51,7 @@ size_t mip_icmp_frag_needed(uint8_t *out, size_t cap, const uint8_t *orig, size_
 		return 0;
 
 	icmp[0] = UNREACHABLE;
-	icmp[1] = FRAGMENTATION_NEEDED;
+	icmp[1] = code;
 	mip_store16(icmp + 2, 0);
 	mip_store16(icmp + 4, 0);
 	mip_store16(icmp + 6, mtu);

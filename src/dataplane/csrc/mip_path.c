@@ -100,6 +100,21 @@ bool mip_path_is_probe(const uint8_t *packet, const struct mip_decap *d)
 	       inner->total - inner->header >= ICMP_HEADER && packet[inner->header] == ECHO_REQUEST;
 }
 
+bool mip_path_sends(const struct mip_tunnel *t, const struct mip_quote *q)
+{
+	if (t->side == MIP_NODE || t->local_be != q->local_be || t->remote_be != q->remote_be)
+		return false;
+	/* RFC 2004 3: fragments go the other way. */
+	if (t->encap != q->encap)
+		return t->encap == MIP_ENCAP_MINIMAL && q->encap == MIP_ENCAP_IPIP;
+	if (q->keyed != !!(t->flags & MIP_F_GRE_KEY) || (q->has_key && q->key != t->key_out))
+		return false;
+	if (!q->has_inner || t->flags & MIP_F_NESTED)
+		return true;
+	return t->home_be == (t->side == MIP_HOME ? q->dst_be : q->src_be) ||
+	       t->flags & (MIP_F_BROADCAST | MIP_F_MULTICAST);
+}
+
 /* What a mobile node has to do with; drop is the verdict if it is neither. */
 static __attribute__((noinline)) enum mip_drop check_node(const struct mip_table *table, enum mip_encap type,
 							  const struct mip_decap *d, struct mip_tunnel *t,

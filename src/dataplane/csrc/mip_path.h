@@ -35,6 +35,20 @@ enum mip_drop mip_path_delivery(const struct mip_tunnel *t, enum mip_encap type,
  */
 bool mip_path_is_probe(const uint8_t *packet, const struct mip_decap *d);
 
+/*
+ * What an ICMP error quotes of a datagram that is said to be ours: the outer header; a GRE key, if one is in it and the
+ * quote does not end before; the addresses of the inner packet, likewise.
+ */
+struct mip_quote {
+	uint32_t local_be, remote_be;
+	uint8_t encap;
+	bool keyed, has_key, has_inner;
+	uint32_t key, src_be, dst_be;
+};
+
+/* Whether it may have come from t (RFC 1191 8: who forges one must guess all this). */
+bool mip_path_sends(const struct mip_tunnel *t, const struct mip_quote *q);
+
 /* Whether what mip_path_inbound() accepted goes into t again, and not to the TUN device (RFC 3024 5.2). */
 static inline bool mip_path_is_delivery(const struct mip_decap *d, const struct mip_tunnel *t)
 {

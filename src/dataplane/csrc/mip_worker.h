@@ -22,6 +22,7 @@
 #include "mip_stats.h"
 #include "mip_table.h"
 #include "mip_underlay.h"
+#include "mip_unreached.h"
 
 /* One packet's room: headroom and the longest packet, in whole cache lines. */
 enum { MIP_ROOM = MIP_HEADROOM + 65536 + 64 };
@@ -65,6 +66,7 @@ struct mip_worker {
 	const struct mip_place *places;       /* mip_links.h */
 	struct mip_xdp *xdp;                  /* inward: whose ports receive too, or null */
 	struct mip_captures *captures;
+	struct mip_unreached *unreached;
 	uint8_t number; /* of the thread: enum mip_direction, MIP_BROADCAST or MIP_LINK */
 	int tun_fd, send_fd, stop_fd, event_fd, link_fd;
 	int own_fd;   /* outward: sends as any socket of the node's home address */
@@ -78,7 +80,7 @@ struct mip_worker {
 	struct mip_send send;
 	_Alignas(64) uint8_t headers[MIP_BATCH][MIP_HEADERS_ROOM]; /* of the segments in the send queue */
 	struct mip_coalescer coalescer;
-	struct mip_bucket icmp, large_told;
+	struct mip_bucket icmp, unreachable, large_told;
 	struct mip_large large[MIP_LARGE_SLOTS];
 	uint64_t told_ns[MIP_EVENT_END];
 	uint64_t wrong_sources; /* not told yet */
@@ -119,6 +121,12 @@ void mip_worker_tunnel_super(struct mip_worker *w, const struct mip_packet *p, c
  * could only be dropped on the way, so it is dropped here.
  */
 void mip_worker_too_big(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t);
+/*
+ * Before a packet, or a super-packet, goes into t: its sender is told if a router said that the other end cannot be
+ * reached (RFC 2003 5).  The packet goes all the same, as it may be the one that gets there again.
+ */
+void mip_worker_tell_unreached(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *inner,
+			       const struct mip_super *super, const struct mip_tunnel *t);
 /* Sends what is queued. */
 void mip_worker_flush(struct mip_worker *w);
 /* The reason for which the kernel did not take a packet. */
@@ -129,8 +137,18 @@ enum mip_drop mip_worker_refusal(int error);
 /* Puts a decapsulated packet on the link of its visitor, as the kernel would: TTL, MTU and counters. */
 void mip_worker_link_deliver(struct mip_worker *w, struct mip_packet *p, const struct mip_decap *d,
 			     const struct mip_tunnel *t);
-/* mip_worker_too_big() for those: no route leads to them. */
-void mip_worker_link_too_big(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t);
+/* The agent's address on that link; and sends an ICMP message of at most MIP_ICMP_MAX bytes there, to whom no route leads. */
+uint32_t mip_worker_link_address(const struct mip_worker *w, const struct mip_tunnel *t);
+bool mip_worker_link_send(struct mip_worker *w, const uint8_t *message, size_t len,
+			  const struct mip_tunnel *t);
+
+static inline void mip_worker_check_reach(struct mip_worker *w, const struct mip_packet *p,
+					  const struct mip_ipv4 *inner, const struct mip_super *super,
+					  const struct mip_tunnel *t)
+{
+	if (mip_unreached_any(w->unreached))
+		mip_worker_tell_unreached(w, p, inner, super, t);
+}
 
 /* With the switch on: what a TCP SYN of either direction announces fits the tunnel. */
 static inline void mip_worker_clamp(struct mip_worker *w, const struct mip_packet *p,

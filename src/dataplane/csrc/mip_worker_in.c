@@ -96,8 +96,11 @@ static int deliver(struct mip_worker *w, const struct mip_packet *p, const struc
 static void deliver_to_home_agent(struct mip_worker *w, struct mip_packet *p, struct mip_decap *d,
 				  const struct mip_tunnel *t)
 {
+	const struct mip_super alone = { .count = 1 };
 	enum mip_drop drop = mip_encap_forward(p->data, &d->inner);
 
+	if (!drop)
+		mip_worker_check_reach(w, p, &d->inner, &alone, t);
 	if (drop)
 		mip_worker_drop(w, drop, t, p);
 	else if (mip_worker_tunnel(w, p, &d->inner, t, false) == MIP_DROP_TOO_BIG)

@@ -142,21 +142,19 @@ static bool find_visitor(const struct mip_worker *w, uint32_t home_be, const str
 	return false;
 }
 
-void mip_worker_link_too_big(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t)
+uint32_t mip_worker_link_address(const struct mip_worker *w, const struct mip_tunnel *t)
 {
-	uint8_t message[FRONT + MIP_ICMP_MAX] = { 0 };
-	struct mip_spot spot = mip_place_read(&w->places[t->index]);
-	size_t len = mip_icmp_frag_needed(message + FRONT, MIP_ICMP_MAX, p->data, p->len, spot.own_be, t->mtu,
-					  mip_worker_id(w));
+	return mip_place_read(&w->places[t->index]).own_be;
+}
 
-	if (len == 0)
-		mip_add(&w->counters[MIP_COUNTER_ICMP_FORBIDDEN], 1);
-	else if (!mip_bucket_take(&w->icmp, mip_now_ns()))
-		mip_add(&w->counters[MIP_COUNTER_ICMP_LIMITED], 1);
-	else if (put_on_link(w, message, len, &spot))
-		mip_add(&w->counters[MIP_COUNTER_ICMP_FAILED], 1);
-	else
-		mip_add(&w->counters[MIP_COUNTER_ICMP_SENT], 1);
+bool mip_worker_link_send(struct mip_worker *w, const uint8_t *message, size_t len,
+			  const struct mip_tunnel *t)
+{
+	uint8_t frame[FRONT + MIP_ICMP_MAX] = { 0 };
+	struct mip_spot spot = mip_place_read(&w->places[t->index]);
+
+	memcpy(frame + FRONT, message, len);
+	return put_on_link(w, frame, len, &spot) == 0;
 }
 
 static void tunnel(struct mip_worker *w, struct mip_packet *p, struct mip_ipv4 *ip,
@@ -168,6 +166,7 @@ static void tunnel(struct mip_worker *w, struct mip_packet *p, struct mip_ipv4 *
 		mip_worker_drop_super(w, drop, t, p, ip, super);
 		return;
 	}
+	mip_worker_check_reach(w, p, ip, super, t);
 	if (super->count > 1)
 		mip_worker_tunnel_super(w, p, ip, super, t);
 	else if (mip_worker_tunnel(w, p, ip, t, false) == MIP_DROP_TOO_BIG)

@@ -24,6 +24,7 @@ static void out_tunnel(struct mip_worker *w, struct taken *taken, const struct m
 	struct mip_packet *p = &taken->packet;
 	enum mip_drop drop = MIP_OK;
 
+	mip_worker_check_reach(w, p, &taken->inner, &taken->super, t);
 	if (taken->super.count > 1)
 		mip_worker_tunnel_super(w, p, &taken->inner, &taken->super, t);
 	else

@@ -224,33 +224,58 @@ void mip_worker_tunnel_super(struct mip_worker *w, const struct mip_packet *p, c
 }
 
 /*
- * By the raw socket, not the TUN device: there the kernel would take a packet from
- * one of its own addresses for a forged one.
+ * Sends "destination unreachable" to the sender of p; whether it went.  By the raw socket, not the TUN device:
+ * there the kernel would take a packet from one of its own addresses for a forged one.
  */
-void mip_worker_too_big(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t)
+static bool send_unreachable(struct mip_worker *w, struct mip_bucket *bucket, const struct mip_packet *p,
+			     const struct mip_tunnel *t, uint8_t code, uint16_t mtu)
 {
+	bool on_link = t->flags & MIP_F_SHARED;
+	uint32_t source_be = on_link ? mip_worker_link_address(w, t) : t->local_be;
 	uint8_t message[MIP_ICMP_MAX];
 	struct mip_ipv4 ip;
 	struct sockaddr_in to = { .sin_family = AF_INET };
-	size_t len;
+	size_t len = mip_icmp_unreachable(message, sizeof(message), p->data, p->len, source_be, code, mtu,
+					  mip_worker_id(w));
+	bool sent;
 
-	if (t->flags & MIP_F_SHARED) {
-		mip_worker_link_too_big(w, p, t);
-		return;
-	}
-	len = mip_icmp_frag_needed(message, sizeof(message), p->data, p->len, t->local_be, t->mtu,
-				   mip_worker_id(w));
 	if (len == 0 || mip_ipv4_parse(message, len, MIP_OUTER, &ip)) {
 		mip_add(&w->counters[MIP_COUNTER_ICMP_FORBIDDEN], 1);
-		return;
+		return false;
 	}
-	if (!mip_bucket_take(&w->icmp, mip_now_ns())) {
+	if (!mip_bucket_take(bucket, mip_now_ns())) {
 		mip_add(&w->counters[MIP_COUNTER_ICMP_LIMITED], 1);
-		return;
+		return false;
 	}
 	to.sin_addr.s_addr = ip.dst_be;
-	if (sendto(w->send_fd, message, len, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
-		mip_add(&w->counters[MIP_COUNTER_ICMP_FAILED], 1);
-	else
+	sent = on_link ? mip_worker_link_send(w, message, len, t)
+		       : sendto(w->send_fd, message, len, 0, (struct sockaddr *)&to, sizeof(to)) >= 0;
+	mip_add(&w->counters[MIP_COUNTER_ICMP_FAILED], !sent);
+	return sent;
+}
+
+void mip_worker_too_big(struct mip_worker *w, const struct mip_packet *p, const struct mip_tunnel *t)
+{
+	if (send_unreachable(w, &w->icmp, p, t, MIP_ICMP_FRAG_NEEDED, t->mtu))
 		mip_add(&w->counters[MIP_COUNTER_ICMP_SENT], 1);
+}
+
+void mip_worker_tell_unreached(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *inner,
+			       const struct mip_super *super, const struct mip_tunnel *t)
+{
+	uint8_t headers[MIP_HEADERS_ROOM], code;
+	struct mip_packet told = *p;
+	struct mip_segmenter s;
+
+	if (!mip_unreached_find(w->unreached, t->remote_be, mip_now_ns(), &code))
+		return;
+	if (super->count > 1) {
+		told = (struct mip_packet){ .data = headers + MIP_HEADROOM, .headroom = MIP_HEADROOM };
+		mip_segment_begin(&s, p->data, inner, super);
+		if (!mip_segment_next(&s, &told))
+			return;
+		told = whole(w, &told);
+	}
+	if (send_unreachable(w, &w->unreachable, &told, t, code, 0))
+		mip_add(&w->counters[MIP_COUNTER_UNREACHABLE_SENT], 1);
 }

@@ -16,6 +16,7 @@ from mobileip.control.lab.lab import Lab
 from mobileip.control.lab.topology import (
     CORRESPONDENT,
     FOREIGN1,
+    FOREIGN2,
     FOREIGN3,
     HOME,
     HOME_ADDRESS,
@@ -23,6 +24,7 @@ from mobileip.control.lab.topology import (
     SITES,
 )
 from mobileip.control.lab.waiting import eventually
+from mobileip.dataplane import checksum
 
 pytestmark = pytest.mark.netns
 
@@ -115,6 +117,43 @@ def test_the_sender_hears_that_the_other_end_is_out_of_reach(lab: Lab, kind: str
         assert eventually(heard, bool, what="an ICMP error") == errno.EHOSTUNREACH
         (row,) = lab.home.show("tunnels")
         assert 0 <= row["unreachable_s"] < 60
+
+
+@pytest.mark.rfc("5944", "4.2.3", 5)
+def test_a_router_that_quotes_28_bytes_is_understood_at_the_next_packet(lab: Lab) -> None:
+    """RFC 792's least: no inner header is in it, so who sent it is not known, but who sends next (RFC 2003 s5)."""
+    lab.go("foreign2")
+    core = lab.topology.core
+    with (
+        route(lab, "blackhole", FOREIGN2.prefix),
+        core.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as wire,
+        core.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as router,
+        lab.correspondent.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        sender.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+        sender.connect((str(NODE), 9))
+        wire.bind(("home", 0x0800))
+        wire.settimeout(3.0)
+        sender.send(b"anybody there?")
+        while (outer := wire.recv(65536))[9] != 4:
+            continue
+        told = lab.home.show("counters")["data_plane"]["unreachable-sent"]
+        message = b"\3\1\0\0" + bytes(4) + outer[:28]
+        router.sendto(message[:2] + checksum(message).to_bytes(2, "big") + message[4:], (str(HOME_AGENT), 0))
+        (row,) = eventually(
+            lambda: lab.home.show("tunnels"),
+            lambda rows: rows[0]["unreachable_s"] is not None,
+            what="the home agent to remember it",
+        )
+        assert row["unreachable_s"] < 60
+        assert sender.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+        sender.send(b"and now?")
+
+        def heard() -> int:
+            return sender.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+        assert eventually(heard, bool, what="an ICMP error") == errno.EHOSTUNREACH
+        assert lab.home.show("counters")["data_plane"]["unreachable-sent"] == told + 1
 
 
 @pytest.mark.parametrize("end", ["home agent", "node"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import IPv4Address
@@ -11,8 +12,9 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.packet import Raw
 
 from mobileip.control.agent import clock, tunnel_errors
-from mobileip.control.core.tunnel_state import TunnelStates
+from mobileip.control.core.tunnel_state import REFLECTED, TunnelStates
 from mobileip.control.reasons import Reason
+from mobileip.control.tunnels import TunnelEntry
 from mobileip.control.types import NANOSECONDS, Instant
 from mobileip.dataplane import Side, Tunnel, encapsulate
 
@@ -29,14 +31,20 @@ class World:
         self.mono = 0
         self.walk = 0
         self.looked = 0
+        self.found: TunnelEntry | None = None
+        self.lost: list[tuple[IPv4Address, int, float]] = []
         self.notes: list[tuple[Reason, object]] = []
 
     def now(self) -> Instant:
         return Instant(self.mono, 0)
 
-    def entry(self, error: object) -> None:
+    def entry(self, error: object) -> TunnelEntry | None:
         self.looked += 1
         self.mono += self.walk
+        return self.found
+
+    def unreached(self, remote: IPv4Address, code: int, seconds: float) -> None:
+        self.lost.append((remote, code, seconds))
 
     def note(self, reason: Reason, fields: Mapping[str, object]) -> None:
         self.notes.append((reason, fields.get("why")))
@@ -47,6 +55,9 @@ class Socket:
         self, receive: Callable[[IPv4Address, bytes], None], wanted: object, mark: int | None
     ) -> None:
         self.receive = partial(receive, ROUTER)
+
+    def close(self) -> None:
+        return
 
 
 @pytest.fixture
@@ -82,3 +93,19 @@ def test_ten_a_second_are_looked_at_when_looking_costs_nothing(world: World) -> 
         receive(ERROR)
         world.mono += NANOSECONDS // 100
     assert 100 <= world.looked <= 120 + 1
+
+
+@pytest.mark.parametrize(("code", "told"), [(0, 0), (1, 1), (2, 1), (3, None), (4, None), (5, None), (13, 1)])
+def test_the_data_plane_tells_the_next_sender_where_the_quote_names_none(
+    world: World, code: int, told: int | None
+) -> None:
+    async def hear() -> None:
+        states = TunnelStates()
+        errors = tunnel_errors.TunnelErrors(states, world, world.note, lambda: None, None)  # type: ignore[arg-type]
+        outer = encapsulate(INNER, Tunnel(HOME, Side.HOME, LOCAL, REMOTE, 1480), 1)
+        errors._socket.receive(bytes(ICMP(type=3, code=code, nexthopmtu=1500) / Raw(outer[:28])))  # type: ignore[attr-defined]
+        errors.close()
+
+    world.found = TunnelEntry(1480, 1500, False)
+    asyncio.run(hear())
+    assert world.lost == ([] if told is None else [(REMOTE, told, REFLECTED)])

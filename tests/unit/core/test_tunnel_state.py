@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from mobileip.control.core.tunnel_state import FLOOR, PLATEAUS, PathState, TunnelStates, relayed
+from mobileip.control.core.tunnel_state import FLOOR, PLATEAUS, PathState, TunnelStates, reflected, relayed
 from mobileip.control.types import Instant, seconds
 from mobileip.control.wire.icmp_error import TunnelError
 
@@ -121,6 +121,21 @@ TOLD = {
 def test_the_sender_is_told_as_rfc_2003_says(kind: int) -> None:
     for code in range(256):
         assert relayed(replace(TOO_BIG, kind=kind, code=code)) == TOLD.get((kind, code)), code
+
+
+@pytest.mark.rfc("5944", "4.2.3", 5)
+@pytest.mark.parametrize("kind", [3, 4, 5, 11, 12])
+@pytest.mark.parametrize("encapsulation", [4, 47, 55])
+def test_the_next_sender_is_told_what_is_the_tunnels_and_not_one_datagrams(
+    kind: int, encapsulation: int
+) -> None:
+    for code in range(256):
+        error = replace(TOO_BIG, kind=kind, code=code, encapsulation=encapsulation)
+        lost_alone = (kind, code) == (3, 4) or (kind == 11 and (code > 0 or encapsulation == 55))
+        assert reflected(error) == (None if lost_alone else TOLD.get((kind, code))), code
+        states = TunnelStates()
+        states.on_error(error, 1500, at(1))
+        assert (states[REMOTE].unreachable_at is None) == (reflected(error) is None), code
 
 
 def test_what_probes_found_is_believed_as_long_as_it_is_found_again() -> None:

@@ -15,8 +15,11 @@ from scapy.layers.inet import defragment
 from scapy.utils import checksum as scapy_checksum
 
 from mobileip.dataplane import (
+    STAGES,
     Drop,
     DropReason,
+    EngineEvent,
+    EventType,
     Flag,
     Tunnel,
     checksum,
@@ -24,6 +27,7 @@ from mobileip.dataplane import (
     encapsulate,
     fragment,
     icmp_fragmentation_needed,
+    port_lost,
 )
 from mobileip.dataplane._core import decapsulate_into, encapsulate_into
 from tests.unit.dataplane.packets import AGENT, CARE_OF, HOME, ICMP, IP, home_end, inner, outer
@@ -234,3 +238,12 @@ def test_the_stub_lists_what_the_c_header_lists() -> None:
         listed = re.findall(r"^    ([A-Z0-9_]+) = (\d+)$", body[1], re.MULTILINE)
         assert [(name, int(value)) for name, value in listed] == [(m.name, int(m)) for m in enum]
         assert all(member.label and member.meaning for member in enum)
+
+
+def test_only_events_of_ports_tell_of_ports() -> None:
+    for event in (
+        EngineEvent(EventType.WRONG_SOURCE, HOME, 1, HOME),
+        EngineEvent(EventType.PORT_LOST, IPv4Address(1), 1, IPv4Address(len(STAGES))),
+    ):
+        with pytest.raises(ValueError, match="not of a port"):
+            port_lost(event)
