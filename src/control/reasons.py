@@ -302,6 +302,7 @@ class Reason(Named):
     REDIRECTED = _r("the home agent sends us to another one: that is asked", "4433 s4.2", _I)
     REDIRECT_REFUSED = _r("redirected to where we do not go", "4433 s4.2", _W)
     HOME_ADDRESS_ASSIGNED = _r("the home agent gave us a home address", "2794 s3", _I)
+    CHALLENGE_AWAITED = _r("the agent has to tell another challenge: it is solicited", "4721 s3.3", _I)
     REGISTERING_BESIDE = _r(
         "registering over a better link while the present one still works", "5944 s3.6.1.2", _I
     )

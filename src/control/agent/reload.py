@@ -72,6 +72,7 @@ IN_PLACE: Final = frozenset(
         "mobile_node.solicitation_delay",
         "mobile_node.simultaneous",
         "mobile_node.foreign_agents",
+        "mobile_node.aaa",
     }
 )
 """Keys, each with all below it, that a running daemon can change. Everything else needs a restart."""

@@ -28,6 +28,7 @@ from mobileip.control.core.multicast import MulticastSettings
 from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
 from mobileip.control.ports import ActionError
 from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, PeerMap
+from mobileip.control.security.mobile_aaa import MobileAaaAssociation
 from mobileip.control.security.peers import normalised
 from mobileip.control.types import ALL_SYSTEMS, LIMITED_BROADCAST, EncapsulationType, Lifetime
 from mobileip.control.wire import AgentFlags
@@ -205,6 +206,7 @@ def mobile_node(config: MobileNodeConfig) -> MobileNodeSettings:
         foreign_agents={agent.address: _association(agent) for agent in config.foreign_agents},
         encapsulations=config.encapsulation,
         home_agents=config.home_agents,
+        aaa=None if config.aaa is None else MobileAaaAssociation(config.aaa.spi, config.aaa.secret),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
-from mobileip.control.config.challenge import check_challenge
+from mobileip.control.config.challenge import check_challenge, check_node_aaa
 from mobileip.control.config.filters import check_filters
 from mobileip.control.config.keys import check_keys
 from mobileip.control.config.model import (
@@ -366,6 +366,8 @@ def _mobile_node(node: MobileNodeConfig) -> Iterator[Problem]:
     if node.replay is ReplayMethod.NONE:
         yield Problem("mobile_node.replay", '"none" is the home agent\'s: a node uses timestamps or nonces')
     yield from _key("mobile_node.key", node.key)
+    if node.aaa is not None:
+        yield from check_node_aaa("mobile_node.aaa", node.aaa)
     seen: dict[IPv4Address, int] = {}
     for index, agent in enumerate(node.foreign_agents):
         where = f"mobile_node.foreign_agents[{index}]"

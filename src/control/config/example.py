@@ -156,6 +156,8 @@ key = "{key}"   # CHANGE at both ends: openssl rand -hex 16
 # encapsulating_delivery = false # tunnel to the foreign agent what it is to tunnel on: broadcasts and multicasts from
                                  # here can go home through an agent in no other way
 # With nai ("user@example.org") the home agent may know this node by a name; home_address can then be left out.
+# Foreign agents that set challenges want an answer: the table [mobile_node.aaa] with spi = 2 and secret, the password
+# that an AAA server (RADIUS) has for this node; or a key that is shared with the agent itself:
 # A foreign agent that shares a key with this node is a [[mobile_node.foreign_agents]] table: address, spi, key.
 
 {daemon}"""

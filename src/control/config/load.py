@@ -162,6 +162,9 @@ def _tables_with_secret(data: Table) -> Iterator[tuple[str, Table]]:
             for index, element in enumerate(_elements({"": found}, "", "servers")):
                 if isinstance(element, dict):
                     yield f"{'.'.join(place)}.servers[{index}]", element
+    node = data.get("mobile_node")
+    if isinstance(node, dict) and isinstance(aaa := node.get("aaa"), dict):
+        yield "mobile_node.aaa", aaa
 
 
 def _tables_with_key(data: Table) -> Iterator[tuple[str, Table]]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, model_validator
 
-from mobileip.control.config.challenge import ChallengeConfig
+from mobileip.control.config.challenge import ChallengeConfig, NodeAaaConfig
 from mobileip.control.config.filters import ForeignFilterConfig, HomeFilterConfig
 from mobileip.control.config.keys import KeysConfig
 from mobileip.control.config.paths import DEFAULT_NAME, RUN_DIRECTORY, default_socket
@@ -441,6 +441,8 @@ class MobileNodeConfig(Table):
     """Whether to register over a better link before leaving the present one (S bit, RFC 5944 s3.6.1.2)."""
     foreign_agents: tuple[PeerAgentConfig, ...] = ()
     """Foreign agents that we share a key with (RFC 5944 s3.5.3)."""
+    aaa: NodeAaaConfig | None = None
+    """What we prove ourselves by to an AAA server, which answers the challenges of foreign agents (RFC 4721)."""
 
 
 class Config(Table):

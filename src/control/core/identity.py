@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface
 
 from mobileip.control.core.actions import MulticastWay, Noted
+from mobileip.control.core.heard_challenges import HeardChallenges
 from mobileip.control.reasons import Reason
 from mobileip.control.security import MobilitySecurityAssociation, Nonces, ReplayMethod, Timestamps
+from mobileip.control.security.mobile_aaa import MobileAaaAssociation
 from mobileip.control.types import (
     NANOSECONDS,
     ZERO_ADDRESS,
@@ -34,7 +36,7 @@ class MobileNodeSettings:
     Without ``home_address`` the node is known by its ``nai`` and is given one (RFC 2794); without ``home_agent`` it
     asks who is one on its home network (s3.6.1.2). ``interfaces``, ``agents`` and ``encapsulations`` have the preferred
     one first; IP-in-IP is asked for behind the last. ``home_agents`` share the association, and are asked when a home
-    agent sends us there (RFC 4433).
+    agent sends us there (RFC 4433). ``aaa`` is for an AAA server (RFC 4721).
     """
 
     home_address: IPv4Interface | None
@@ -59,6 +61,11 @@ class MobileNodeSettings:
     foreign_agents: Mapping[IPv4Address, MobilitySecurityAssociation] = field(default_factory=dict)
     encapsulations: tuple[EncapsulationType, ...] = ()
     home_agents: tuple[IPv4Address, ...] = ()
+    aaa: MobileAaaAssociation | None = None
+
+    def can_answer(self, agent: IPv4Address) -> bool:
+        """Whether there is something to answer a foreign agent's challenge by (RFC 4721 s3.1)."""
+        return self.aaa is not None or agent in self.foreign_agents
 
     @property
     def fixed(self) -> tuple[object, ...]:
@@ -84,6 +91,7 @@ class Identity:
         self._wall_ahead: int | None = None  # wall less monotonic clock when the offset was learned
         self.home = settings.home_address
         self.home_agent = settings.home_agent
+        self.challenges = HeardChallenges()
         self._redirected_by: set[IPv4Address] = set()  # since the last acceptance
         self.reverse_tunnel = (
             settings.reverse_tunnel

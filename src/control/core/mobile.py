@@ -46,14 +46,9 @@ from mobileip.control.core.events import (
     Tick,
 )
 from mobileip.control.core.identity import Entropy, Identity, MobileNodeSettings
-from mobileip.control.core.registrar import (
-    FIRST_RETRY,
-    PendingRegistration,
-    Registrar,
-    Registration,
-    Verdict,
-)
+from mobileip.control.core.registrar import FIRST_RETRY, Registrar
 from mobileip.control.core.registrars import Registrars
+from mobileip.control.core.registration import PendingRegistration, Registration, Verdict
 from mobileip.control.core.repairs import TunnelAsked
 from mobileip.control.core.surroundings import Surroundings, unreadable
 from mobileip.control.core.ways import Ways
@@ -94,7 +89,7 @@ class MobileNode:
     def __init__(self, settings: MobileNodeSettings, entropy: Entropy) -> None:
         self._settings = settings
         self._identity = Identity(settings, entropy)
-        self._around = Surroundings(settings, entropy)
+        self._around = Surroundings(settings, entropy, self._identity.challenges)
         self._ways = Ways(self._identity, settings)
         self._registrars = Registrars(settings, self._identity, self._around.refusals, entropy)
         self._timers: Deadlines[_Timer] = Deadlines()
@@ -186,6 +181,11 @@ class MobileNode:
     # ---- events
 
     def handle(self, event: Event, now: Instant) -> list[Action]:
+        actions = self._handle(event, now)
+        self._around.seek_challenges(now)
+        return actions
+
+    def _handle(self, event: Event, now: Instant) -> list[Action]:
         if self._ending is State.STOPPED:
             return []
         match event:
@@ -218,7 +218,7 @@ class MobileNode:
         heard = self._around.hear(event, now)
         if not heard.is_news:
             return [*heard.noted]
-        actions = [*heard.noted, *self._reconsider(now)]
+        actions = [*heard.noted, *self._reconsider(now), *self._registrars.on_challenge(now)]
         relay = relay_of(self._attachment)
         ours = relay is not None and (relay.interface, relay.agent) == (event.interface, event.source)
         if heard.rebooted and ours and self.pending is None:

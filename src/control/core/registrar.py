@@ -6,25 +6,27 @@ The registrar knows one attachment at a time and neither links nor routes; :mod:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import Enum
 from ipaddress import IPv4Address
 
-from mobileip.control.core.actions import Action, Noted, SendDatagram
+from mobileip.control.core.actions import Action, Noted
+from mobileip.control.core.answering import can_mend, challenger, hear_reply
 from mobileip.control.core.attachment import AtHome, Attachment, ThroughAgent, is_same_place, relay_of
 from mobileip.control.core.deadlines import Deadlines
 from mobileip.control.core.encapsulations import EVERY, worth_asking
 from mobileip.control.core.events import DatagramReceived
+from mobileip.control.core.heard_challenges import AgentPlace
 from mobileip.control.core.identity import Identity, MobileNodeSettings
 from mobileip.control.core.mobile_replies import Denial, authentic, denial_of, redirected_to
-from mobileip.control.core.refusals import Place, Refusals
+from mobileip.control.core.refusals import Refusals
+from mobileip.control.core.registration import PendingRegistration, Registration, Verdict
 from mobileip.control.core.repairs import Remedy, Repair, TunnelAsked, Wishes, repair_of
 from mobileip.control.core.request import addressed, care_of_address, compose, names_an_agent
 from mobileip.control.reasons import REASON_BY_CODE, Reason, ReplyCode
 from mobileip.control.types import (
     NANOSECONDS,
     ZERO_ADDRESS,
-    Identification,
     Instant,
     Lifetime,
     seconds,
@@ -48,53 +50,6 @@ class _Timer(Enum):
     RETRY = "retry"
     RENEW = "renew"
     EXPIRE = "expire"
-
-
-@dataclass(frozen=True, slots=True)
-class PendingRegistration:
-    """The one request whose reply we wait for (s3.6)."""
-
-    attachment: Attachment
-    identification: Identification
-    lifetime: Lifetime
-    care_of_address: IPv4Address
-    sent: Instant
-    simultaneous: bool
-    datagram: SendDatagram
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What the home agent granted; timed from the sending of the request (s3.6.2.2)."""
-
-    attachment: Attachment
-    care_of_address: IPv4Address
-    lifetime: Lifetime
-    sent: Instant
-    accepted: Instant
-    code: int
-    answered_by: IPv4Address  # source of the reply
-    beside: bool = False  # earlier bindings were asked to stay, and do
-
-    @property
-    def expires(self) -> int | None:
-        return None if self.lifetime.is_infinite else self.sent.mono + self.lifetime * NANOSECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a reply led to. ``denial``: not repaired and not logged yet; ``refused``: the foreign agent will not have us
-    there; ``assigned``: a new home address."""
-
-    actions: list[Action] = field(default_factory=list)
-    denial: Denial | None = None
-    refused: Place | None = None
-    assigned: bool = False
-
-    @property
-    def denied(self) -> list[Action]:
-        """The log line of a denial that stays one."""
-        return [] if self.denial is None else [self.denial.said()]
 
 
 def _goes_the_same_way(one: Attachment, other: Attachment | None) -> bool:
@@ -125,6 +80,7 @@ class Registrar:
         self._repairs_left = _IMMEDIATE_REPAIRS
         self._repaired: set[str] = set()  # causes that were in the way since the last acceptance
         self._silences = 0
+        self._awaits_challenge = False  # no request is sent before the agent has told another one
         self._last_sent: tuple[Attachment, int] | None = None  # the latest request: from where, when (mono)
 
     @property
@@ -182,6 +138,7 @@ class Registrar:
         self._repairs_left = _IMMEDIATE_REPAIRS
         self._repaired.clear()
         self._silences = 0
+        self._awaits_challenge = False
         self._wishes = self._first_wishes(attachment)
 
     def _first_wishes(self, attachment: Attachment | None) -> Wishes:
@@ -236,20 +193,31 @@ class Registrar:
                 return []
         return self.request(now)
 
-    def request(self, now: Instant) -> list[Action]:
-        """Send a request for where we are; its reply, or the retry timer, comes back."""
+    def request(self, now: Instant, again: bool = False) -> list[Action]:
+        """Send a request for where we are; its reply, or the retry timer, comes back. ``again``: as nobody answered."""
         if self._attachment is None:
             return []
         give_up = isinstance(self._attachment, AtHome) or self._leaving
-        return self._ask(self._attachment, Lifetime(0) if give_up else self._wishes.lifetime, now)
+        return self._ask(self._attachment, Lifetime(0) if give_up else self._wishes.lifetime, now, again)
 
-    def _ask(self, attachment: Attachment, lifetime: Lifetime, now: Instant) -> list[Action]:
+    def _ask(
+        self, attachment: Attachment, lifetime: Lifetime, now: Instant, again: bool = False
+    ) -> list[Action]:
         identity, wishes = self._identity, self._wishes
+        place = self._challenger(attachment)
+        challenge = None if place is None else identity.challenges.pick(place, again)
+        if place is not None and challenge is None:
+            return self._await_challenge(place, now)
+        self._awaits_challenge = False
         notes = identity.check_clock(now)
         home = identity.home_address
         care_of = home if self._all else care_of_address(attachment, home)
         identification = identity.next_identification(now)
-        payload = compose(self._settings, identity, attachment, wishes, care_of, lifetime, identification)
+        payload = compose(
+            self._settings, identity, attachment, wishes, care_of, lifetime, identification, challenge
+        )
+        if place is not None and challenge is not None:
+            identity.challenges.use(place, challenge)
         datagram = addressed(payload, identity, attachment)
         beside = wishes.simultaneous and lifetime > 0
         self._pending = PendingRegistration(
@@ -268,6 +236,26 @@ class Registrar:
             "interface": pending.attachment.interface,
         }
         return [pending.datagram, Noted(Reason.REQUEST_SENT, fields)]
+
+    # ---- challenges (RFC 4721 s3.1, s3.5)
+
+    def _challenger(self, attachment: Attachment) -> AgentPlace | None:
+        return challenger(self._settings, self._identity.challenges, attachment)
+
+    def _await_challenge(self, place: AgentPlace, now: Instant) -> list[Action]:
+        """All that were told have been answered."""
+        self._identity.challenges.want(place)
+        self._awaits_challenge = True
+        self._pending = None
+        self._timers.set(_Timer.RETRY, now.mono + self._retry_after)
+        return [Noted(Reason.CHALLENGE_AWAITED, {"interface": place[0], "agent": place[1]})]
+
+    def on_challenge(self, now: Instant) -> list[Action]:
+        """An agent may have told another one."""
+        place = None if self._attachment is None else self._challenger(self._attachment)
+        if not self._awaits_challenge or place is None:
+            return []
+        return [] if self._identity.challenges.pick(place) is None else self.request_soon(now)
 
     # ---- time
 
@@ -288,7 +276,7 @@ class Registrar:
         pending = self._pending
         self._retry_after = min(self._retry_after * 2, self._longest_retry())
         if pending is None:
-            return [Noted(Reason.RETRYING, fields), *self.request(now)]
+            return [Noted(Reason.RETRYING, fields), *self.request(now, again=True)]
         self._silences += 1
         asked = pending.attachment if isinstance(pending.attachment, AtHome) else relay_of(pending.attachment)
         if asked is not None and self._silences >= _SILENCES and self._settled_at is None:
@@ -297,7 +285,7 @@ class Registrar:
         forgotten = self._silences >= _SILENCES and self._identity.forget_home_agent()
         if self._identity.repeats_unchanged and not forgotten:
             return [retransmitted, *self._send(pending, now)]
-        return [retransmitted, *self.request(now)]
+        return [retransmitted, *self.request(now, again=True)]
 
     def _longest_retry(self) -> int:
         """s3.6.3: the wait should not grow beyond the requested lifetime."""
@@ -335,6 +323,7 @@ class Registrar:
         self._pending = None
         self._silences = 0
         self._timers.cancel(_Timer.RETRY)
+        hear_reply(self._identity.challenges, pending.attachment, reply)
         if denial is None or not denial.by_foreign_agent or denial.accepted_by_home_agent:
             self._identity.hear(reply.identification)
         if denial is not None:
@@ -443,6 +432,8 @@ class Registrar:
                 return True, [Noted(Reason.HOME_AGENT_DISCOVERED, {"home_agent": reply.home_agent})]
             case Remedy.REDIRECTION:
                 return self._redirected(reply)
+            case Remedy.CHALLENGE:
+                return can_mend(self._settings, identity.challenges, pending.attachment), []
             case Remedy.RETURN:
                 # With a binding there we stay (RFC 4433 s5.1), until it has run out.
                 return self._registration is None and identity.return_to_configured(), []

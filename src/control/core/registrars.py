@@ -87,6 +87,10 @@ class Registrars:
             self._going = None  # the binding runs out by itself
         return actions
 
+    def on_challenge(self, now: Instant) -> list[Action]:
+        """An agent may have told a challenge that one of them waits for."""
+        return [action for registrar in self for action in registrar.on_challenge(now)]
+
     # ---- moves
 
     def move(self, target: Attachment | None, now: Instant) -> list[Action]:

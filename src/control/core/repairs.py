@@ -51,6 +51,7 @@ class Remedy(Enum):
     HOME_ADDRESS = "home address"  # ask for another one, if it was assigned
     REDIRECTION = "redirection"  # ask the home agent to which the reply redirects
     RETURN = "return"  # ask the configured home agent, if we were sent to another; else as ELSEWHERE
+    CHALLENGE = "challenge"  # answer another challenge
     ELSEWHERE = "elsewhere"  # another care-of address, agent or link; here again only after a while
     LATER = "later"  # the same again, with growing waits
 
@@ -85,6 +86,7 @@ _REVERSE: Final = _change("with reverse tunnel", lambda wishes, _: replace(wishe
 _NAMED_AGENT: Final = Repair(Remedy.HOME_AGENT, "at the home agent named")
 _RETURN: Final = Repair(Remedy.RETURN, "at the home agent configured")
 _RESYNCHRONISE: Final = Repair(Remedy.RESYNCHRONISE, "with the home agent's clock or nonce")
+_CHALLENGE: Final = Repair(Remedy.CHALLENGE, "by a new challenge")
 _ELSEWHERE: Final = Repair(Remedy.ELSEWHERE, "elsewhere")
 _LATER: Final = Repair(Remedy.LATER, "later")
 
@@ -102,6 +104,10 @@ REPAIRS: Final[Mapping[ReplyCode, Repair]] = {
     ReplyCode.FA_HOME_AGENT_HOST_UNREACHABLE: _RETURN,
     ReplyCode.FA_HOME_AGENT_PORT_UNREACHABLE: _RETURN,
     ReplyCode.FA_HOME_AGENT_UNREACHABLE: _RETURN,
+    ReplyCode.FA_UNKNOWN_CHALLENGE: _CHALLENGE,
+    ReplyCode.FA_MISSING_CHALLENGE: _CHALLENGE,
+    ReplyCode.FA_STALE_CHALLENGE: _CHALLENGE,
+    ReplyCode.HA_WRONG_CHALLENGE: _CHALLENGE,
     ReplyCode.HA_PROHIBITED: Repair(Remedy.HOME_ADDRESS, "for another home address"),
     ReplyCode.HA_IDENTIFICATION_MISMATCH: _RESYNCHRONISE,
     ReplyCode.HA_TOO_MANY_BINDINGS: _change(
@@ -115,6 +121,19 @@ REPAIRS: Final[Mapping[ReplyCode, Repair]] = {
     ReplyCode.HA_REVERSE_TUNNEL_MANDATORY: _REVERSE,
     ReplyCode.HA_ENCAPSULATION_UNAVAILABLE: _ANOTHER_TUNNEL,
 }
+
+# RFC 4721 s10: after one of these no request answers the same challenge (s3.5).
+CHALLENGE_ERRORS: Final = frozenset(
+    {
+        ReplyCode.FA_MN_FAILED_AUTHENTICATION,
+        ReplyCode.FA_UNKNOWN_CHALLENGE,
+        ReplyCode.FA_MISSING_CHALLENGE,
+        ReplyCode.FA_STALE_CHALLENGE,
+        ReplyCode.FA_BAD_AAA_AUTH,
+        ReplyCode.HA_WRONG_CHALLENGE,
+        ReplyCode.HA_BAD_AAA_AUTH,
+    }
+)
 
 
 def repair_of(code: ReplyCode | None, by_foreign_agent: bool) -> Repair:

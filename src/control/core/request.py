@@ -23,6 +23,7 @@ from mobileip.control.wire import (
     EncapsulatingDelivery,
     Extension,
     MobileForeignAuthentication,
+    MobileForeignChallenge,
     MobileHomeAuthentication,
     NetworkAccessIdentifier,
     RegistrationRequest,
@@ -47,9 +48,11 @@ def compose(
     care_of: IPv4Address,
     lifetime: Lifetime,
     identification: Identification,
+    challenge: bytes | None = None,
 ) -> bytes:
     """The signed message. Extensions in the order of s3.6.1.3: for the home agent, authorization, for the foreign
-    agent, Mobile-Foreign authentication."""
+    agent, Mobile-Foreign authentication. The ``challenge`` that is answered comes after the authorization, and before
+    what answers it; without a foreign agent there is none, and only CHAP proves something then (RFC 4721 s3.1)."""
     extensions: tuple[Extension, ...] = ()
     if settings.nai is not None:
         extensions = (NetworkAccessIdentifier(settings.nai),)
@@ -72,7 +75,11 @@ def compose(
         extensions=extensions,
     )
     payload = sign(settings.association, build(request), MobileHomeAuthentication)
-    relay = relay_of(attachment)
+    relay, aaa = relay_of(attachment), settings.aaa
+    if challenge is not None:
+        payload += MobileForeignChallenge(challenge).encode()
+    if aaa is not None and (challenge is not None or (relay is None and aaa.is_chap)):
+        payload = aaa.sign(payload, challenge)
     if relay is None:
         return payload
     if wishes.encapsulating_delivery and wishes.reverse_tunnel:

@@ -11,11 +11,19 @@ from ipaddress import IPv4Address
 from mobileip.control.core.actions import Action, Noted, SendIcmp
 from mobileip.control.core.discovery import AgentNews, AgentTable, Link, roles
 from mobileip.control.core.events import IcmpReceived, LinkChanged
+from mobileip.control.core.heard_challenges import HeardChallenges
 from mobileip.control.core.identity import Entropy, MobileNodeSettings
 from mobileip.control.core.refusals import Refusals
 from mobileip.control.reasons import Reason
 from mobileip.control.types import ALL_ROUTERS, LIMITED_BROADCAST, ZERO_ADDRESS, Instant, seconds
-from mobileip.control.wire import AgentAdvertisement, AgentSolicitation, WireError, build_icmp, parse_icmp
+from mobileip.control.wire import (
+    AdvertisedChallenge,
+    AgentAdvertisement,
+    AgentSolicitation,
+    WireError,
+    build_icmp,
+    parse_icmp,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +36,11 @@ class Heard:
 
 
 class Surroundings:
-    """The agent ``table`` of all links, and in ``refusals`` what came of asking those agents."""
+    """The agent ``table`` of all links, in ``refusals`` what came of asking them, in ``challenges`` what they told."""
 
-    def __init__(self, settings: MobileNodeSettings, entropy: Entropy) -> None:
+    def __init__(self, settings: MobileNodeSettings, entropy: Entropy, challenges: HeardChallenges) -> None:
         self._settings = settings
+        self._challenges = challenges
         self.table = AgentTable(settings.interfaces, entropy, settings.no_router_discovery)
         self.refusals = Refusals()
 
@@ -82,6 +91,8 @@ class Surroundings:
             return Heard()
         self.table.hear_routers(link, message.router_addresses, message.lifetime, now.mono)
         news = self.table.hear(link, event.source, event.link_source, message, now.mono)
+        told = (one.challenge for one in message.extensions if isinstance(one, AdvertisedChallenge))
+        self._challenges.hear((link.interface, event.source), next(told, None))
         noted: tuple[Noted, ...] = ()
         if news is AgentNews.NEW:
             fields = {"interface": link.interface, "agent": event.source, "roles": roles(message)}
@@ -103,6 +114,13 @@ class Surroundings:
         """There is no place to be at: solicit wherever no agent is known."""
         for link in self.table.links:
             if link.up and not link.agents and not self.table.is_soliciting(link):
+                self.table.solicit_now(link, now.mono)
+
+    def seek_challenges(self, now: Instant) -> None:
+        """Solicit where a challenge is wanted that no reply has told (RFC 4721 s3.3)."""
+        for interface, _ in self._challenges.take_wanted():
+            link = self.table.link(interface)
+            if link is not None and link.up:
                 self.table.solicit_now(link, now.mono)
 
     def solicit(self, now: Instant) -> list[Action]:

@@ -301,6 +301,10 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         "an agent refused what was asked, as the line says, and something else may be had; or nobody answered",
         "none needed",
     ),
+    _R.CHALLENGE_AWAITED: (
+        "the foreign agent's reply held no challenge, and what it advertises was answered already",
+        "none needed: it goes on with the next advertisement",
+    ),
     _R.CLOCK_JUMPED: ("the clock of this host was set", "none needed"),
     # AAA servers
     _R.AAA_SERVER_SILENT: (

@@ -27,6 +27,7 @@ from mobileip.control.lab.waiting import eventually
 from mobileip.control.security import sign
 from mobileip.control.types import REGISTRATION_PORT, Identification, Lifetime
 from mobileip.control.wire import (
+    AdvertisedChallenge,
     AgentAdvertisement,
     AgentFlags,
     EncapsulatingDelivery,
@@ -48,10 +49,10 @@ pytestmark = pytest.mark.netns
 HOME = HOME_ADDRESS.ip
 ANOTHER_HOME_AGENT = HOME_AGENT + 1
 MENDED = (69, 72, 74, 75, 79, 133, 135, 136, 137, 138, 139)
-LATER = (128, 129, 130, 131, 134)
+LATER = (128, 129, 130, 131, 134, 144)
 NAMED = (132,)
 """By these two tuples and the one below the tests go; tests/arch/test_codes.py sees that no code is missing."""
-ELSEWHERE = (64, 65, 66, 67, 68, 70, 71, 73, 76, 77, 78, 80, 81, 82, 88, 96, 97, 98, 99, 116, 194)
+ELSEWHERE = (64, 65, 66, 67, 68, 70, 71, 73, 76, 77, 78, 80, 81, 82, 88, 96, 97, 98, 99, 107, 108, 116, 194)
 ICMP, UDP, TTL = 1, 17, 255
 PATIENCE = 6.0  # s
 
@@ -85,11 +86,12 @@ class Agents:
             for host, interface in ((space, ACCESS_INTERFACE), (lab.node.namespace, interface))
         )
 
-    def advertise(self, *which: IPv4Address, lifetime: int = 60) -> None:
+    def advertise(self, *which: IPv4Address, lifetime: int = 60, challenge: bytes | None = None) -> None:
         for address in which:
             flags = AgentFlags(foreign_agent=True, reverse_tunnel=True, gre=True, minimal=True)
             extension = MobilityAgentAdvertisement(0, Lifetime(300), flags, (address,))
-            payload = build_icmp(AgentAdvertisement(lifetime, (extension,)))
+            told = () if challenge is None else (AdvertisedChallenge(challenge),)
+            payload = build_icmp(AgentAdvertisement(lifetime, (extension, *told)))
             self._frame(ip(address, IPv4Address("224.0.0.1"), ICMP, payload, 1))
 
     def hears(self, agent: IPv4Address) -> bool:

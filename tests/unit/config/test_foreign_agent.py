@@ -10,6 +10,7 @@ import pytest
 from mobileip.control.agent import settings
 from mobileip.control.config.load import examine, load
 from mobileip.control.config.problem import Severity
+from mobileip.control.core.challenges import ChallengeSettings
 from mobileip.control.core.encapsulations import EVERY, ONLY_IPIP, offered
 from mobileip.control.ports import ActionError
 from mobileip.control.security import Algorithm
@@ -177,3 +178,19 @@ def test_an_agent_that_only_answers_and_is_soon_forgotten_is_warned_of(write: Wr
     assert config is not None
     assert problem.severity is Severity.WARNING
     assert problem.key == "foreign_agent.interfaces[1].advertise.lifetime"
+
+
+def test_challenges_reach_the_core_and_a_window_of_one_is_warned_of(write: Write) -> None:
+    table = "[foreign_agent.challenge]\nwindow = 1\ninterval = 2.5\nrequired = false\n"
+    config, found = examine(write(AGENT + table))
+    assert config is not None and config.foreign_agent is not None
+    made = settings.foreign_agent(
+        config.foreign_agent, None, lambda _: IPv4Interface("203.0.113.1/24"), [FIRST, SECOND, THIRD]
+    )
+    assert made.challenge == ChallengeSettings(window=1, interval=2.5, required=False)
+    assert ("foreign_agent.challenge.window", Severity.WARNING) in [(one.key, one.severity) for one in found]
+    empty = load(write(AGENT + "[foreign_agent.challenge]\n")).foreign_agent
+    assert empty is not None and empty.challenge is not None
+    assert ChallengeSettings(**dict(empty.challenge)) == ChallengeSettings()
+    config, (problem, *_) = examine(write(AGENT + "[foreign_agent.challenge]\nwindow = 0\n"))
+    assert config is None and problem.key == "foreign_agent.challenge.window"

@@ -38,6 +38,34 @@ algorithm = "keyed-md5"
 """
 
 
+def test_what_is_shared_with_an_aaa_server(write: Write) -> None:
+    config = load(write(f'{MOBILE}\n[mobile_node.aaa]\nsecret = "a long enough password"\n')).mobile_node
+    assert config is not None
+    aaa = settings.mobile_node(config).aaa
+    assert aaa is not None and aaa.is_chap and aaa.secret.reveal() == b"a long enough password"
+    hmac = load(
+        write(f'{MOBILE}\n[mobile_node.aaa]\nspi = 256\nsecret = "a long enough password"\n')
+    ).mobile_node
+    assert hmac is not None and hmac.aaa is not None and hmac.aaa.spi == 256
+    (path := write("").parent / "aaa.secret").write_text("from a file, long\n")
+    path.chmod(0o600)
+    read = load(write(f'{MOBILE}\n[mobile_node.aaa]\nsecret_file = "aaa.secret"\n')).mobile_node
+    assert read is not None and read.aaa is not None and read.aaa.secret.reveal() == b"from a file, long"
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ('spi = 3\nsecret = "a long enough password"', "mobile_node.aaa.spi"),
+        ('secret = "short"', "mobile_node.aaa.secret"),
+        ("", "mobile_node.aaa.secret"),
+        ('key = "00112233445566778899"\nsecret = "a long enough password"', "mobile_node.aaa.key"),
+    ],
+)
+def test_what_is_wrong_with_it(write: Write, table: str, key: str) -> None:
+    assert key in problems(write(f"{MOBILE}\n[mobile_node.aaa]\n{table}\n"))
+
+
 def test_everything_reaches_the_node(write: Write) -> None:
     config = load(write(EVERYTHING)).mobile_node
     assert config is not None

@@ -20,6 +20,7 @@ from mobileip.control.types import (
     seconds,
 )
 from mobileip.control.wire import (
+    AdvertisedChallenge,
     AgentAdvertisement,
     AgentFlags,
     AgentSolicitation,
@@ -159,6 +160,7 @@ def advertisement(
     routers: tuple[IPv4Address, ...] = (),
     minimal: bool = False,
     gre: bool = False,
+    challenge: bytes | None = None,
 ) -> IcmpReceived:
     flags = AgentFlags(
         registration_required=required,
@@ -172,7 +174,8 @@ def advertisement(
     mobility = MobilityAgentAdvertisement(
         sequence, Lifetime(registration_lifetime), flags, care_of if foreign else ()
     )
-    message = AgentAdvertisement(lifetime, (mobility,), tuple(map(RouterAddress, routers)))
+    told = () if challenge is None else (AdvertisedChallenge(challenge),)
+    message = AgentAdvertisement(lifetime, (mobility, *told), tuple(map(RouterAddress, routers)))
     return IcmpReceived(build_icmp(message), source, IPv4Address("224.0.0.1"), interface, mac)
 
 
