@@ -148,6 +148,10 @@ class Reason(Named):
         _C.HA_MN_FAILED_AUTHENTICATION,
         cure="check that key, spi and algorithm are the same at both ends",
     )
+    HA_BAD_AAA_AUTH = _r("the Mobile-AAA authentication is wrong", "4721 s3.4", _S, _C.HA_BAD_AAA_AUTH)
+    HA_MISSING_AAA_AUTH = _r(
+        "no Mobile-AAA authentication, and it is required", "4721 s3.4", _W, _C.HA_BAD_AAA_AUTH
+    )
     FA_FAILED_AUTHENTICATION = _r(
         "foreign agent failed authentication: extension 34 is missing, double or wrong",
         "5944 s3.8.2.1",
@@ -313,6 +317,14 @@ class Reason(Named):
     AAA_ANSWER_LATE = _r("an AAA server answered too late: ignored", "2865 s2.5", _D)
     AAA_ANSWER_FORGED = _r("forged answer of an AAA server: ignored", "3579 s3.2", _S)
     AAA_KEY_MALFORMED = _r("unusable association of an AAA server", "2865 s5", _W)
+    AAA_PROOF_ACCEPTED = _r("an AAA server finds a node's proof right", "4721 s8", _D)
+    AAA_PROOF_REJECTED = _r("an AAA server finds a node's proof wrong", "4721 s8")
+    AAA_PROOF_UNVERIFIED = _r(
+        "no AAA server can be asked about a node's proof: it is not let in", "4721 s8", _W
+    )
+    AAA_QUESTIONS_LIMITED = _r(
+        "more proofs to ask AAA servers about than the limits allow: request discarded", "4721 s3.2", _W
+    )
     ACCOUNTING_LOST = _r("accounting records were given up", "2866 s2", _W)
 
     # the kernel

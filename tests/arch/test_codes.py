@@ -32,7 +32,6 @@ NOT_PRODUCED = {
     108: "the foreign agent asks no AAA server",
     128: "every refusal of ours has a reason of its own",
     142: "UDP tunnels (RFC 3519) are not built",
-    144: "the home agent asks no AAA server for proofs",
 }
 OTHER_RFCS = frozenset({142})  # than RFC 5944, 3024, 2794, 4433 and 4721
 

@@ -129,14 +129,24 @@ def access_request(identifier: int, secret: Secret, user: str, client: Client, s
 
 
 def chap_request(
-    identifier: int, secret: Secret, user: str, chap: Chap, home_address: IPv4Address | None, client: Client
+    identifier: int,
+    secret: Secret,
+    user: str,
+    chap: Chap,
+    client: Client,
+    home_address: IPv4Address | None = None,
+    spi: Spi | None = None,
 ) -> Request:
-    """Asks whether ``user`` has made ``chap`` (RFC 4721 s8); ``home_address`` is the one that it asks for."""
+    """Asks whether ``user``, who wants to register ``home_address``, has made ``chap`` (RFC 4721 s8); with ``spi`` also
+    for the key that it names.
+    """
     made = _asking(identifier, secret, user, client)
     made["CHAP-Password"] = bytes((chap.identifier,)) + chap.response
     made["CHAP-Challenge"] = chap.challenge
     if home_address is not None:
         made["Framed-IP-Address"] = str(home_address)
+    if spi is not None:
+        made["3GPP2-MN-HA-SPI"] = spi
     return Request(made)
 
 

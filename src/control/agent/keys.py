@@ -18,7 +18,7 @@ from mobileip.control.ports import ActionError
 from mobileip.control.security import AssociationTable
 from mobileip.control.types import Endpoint
 
-_SERVICE_TYPES: Final = {"outbound": 5, "framed": 2, "call-check": 10, "none": None}  # RFC 2865 s5.6
+SERVICE_TYPES: Final = {"outbound": 5, "framed": 2, "call-check": 10, "none": None}  # RFC 2865 s5.6
 
 
 def settings(config: KeysConfig) -> KeySettings:
@@ -76,21 +76,21 @@ def _radius(config: RadiusConfig, home_agent: IPv4Address, name: str, note: Note
 
     patience = Patience(config.timeout, config.tries, config.dead_time, config.source)
     client = Client(
-        config.nas_identifier or name, config.password, home_agent, _SERVICE_TYPES[config.service_type]
+        config.nas_identifier or name, config.password, home_agent, SERVICE_TYPES[config.service_type]
     )
-    return RadiusKeys(servers(config.servers), patience, client, _unsaid(config), note)
+    return RadiusKeys(servers(config.servers), patience, client, unsaid(config), note)
 
 
 def _tacacs(config: TacacsConfig, note: Note) -> KeySource:
     from mobileip.control.aaa.tacacs import TacacsKeys
 
     patience = Patience(config.timeout, 1, config.dead_time, config.source)
-    return TacacsKeys(servers(config.servers), patience, _unsaid(config), note)
+    return TacacsKeys(servers(config.servers), patience, unsaid(config), note)
 
 
 def servers(tables: Iterable[ServerConfig]) -> tuple[Server, ...]:
     return tuple(Server(Endpoint(table.address, table.port), table.secret) for table in tables)
 
 
-def _unsaid(config: RadiusConfig | TacacsConfig) -> Unsaid:
+def unsaid(config: RadiusConfig | TacacsConfig) -> Unsaid:
     return Unsaid(config.algorithm, config.replay, config.replay_tolerance)

@@ -20,6 +20,7 @@ from mobileip.control.agent.idle import HOPS_PERIOD, HopsInUse, TrafficPolls
 from mobileip.control.agent.path_prober import path_discovery
 from mobileip.control.agent.reloading import Reloader, Reread
 from mobileip.control.agent.runner import Runner
+from mobileip.control.agent.verifiers import Verifiers
 from mobileip.control.config.model import Config, HomeAgentConfig
 from mobileip.control.core.actions import (
     Action,
@@ -36,6 +37,7 @@ from mobileip.control.core.actions import (
     SendDatagram,
     SendIcmp,
     SendQuery,
+    VerifyProof,
 )
 from mobileip.control.core.agents import MobilityAgents
 from mobileip.control.core.events import (
@@ -199,6 +201,8 @@ class _Daemon:
             host.require_own(
                 self._netlink, config.foreign_agent.care_of_address, "foreign_agent.care_of_address"
             )
+        self._verifiers = Verifiers(config, self.submit, self._note)
+        self._stack.push_async_callback(self._verifiers.close)
         foreign = self._foreign_settings(config)
         self.agents = MobilityAgents(
             home=None if home is None else HomeAgent(home, self._accepted()),
@@ -356,6 +360,8 @@ class _Daemon:
             case LookupKey():
                 assert self.authorities is not None  # only a home agent asks
                 self.authorities.ask(action)
+            case VerifyProof():
+                self._verifiers.ask(action)
             case InstallTunnel() | RemoveTunnel():
                 (self.authorities or self._tunnels).perform(action)
                 if self._hops is not None and isinstance(action, InstallTunnel):

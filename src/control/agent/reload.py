@@ -40,6 +40,7 @@ IN_PLACE: Final = frozenset(
         "home_agent.foreign_agents",
         "home_agent.networks.advertise",
         "home_agent.nodes",
+        "home_agent.aaa.authenticate",
         "home_agent.filters",
         "home_agent.filter_default",
         "foreign_agent.max_lifetime",

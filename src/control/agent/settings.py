@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 
-from mobileip.control.agent import keys
+from mobileip.control.agent import keys, verifiers
 from mobileip.control.config.model import (
     AdvertiseConfig,
     Config,
@@ -109,6 +109,7 @@ def home_agent(config: HomeAgentConfig) -> HomeAgentSettings:
         max_new_rate=config.max_new_rate,
         redirect_to=config.redirect_to,
         keys=None if config.keys is None else keys.settings(config.keys),
+        proofs=verifiers.settings(config),
         reject_static_addresses=config.reject_static_addresses,
         filters=filters(config),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
+from mobileip.control.config.aaa import check_home_aaa
 from mobileip.control.config.challenge import check_challenge, check_node_aaa
 from mobileip.control.config.filters import check_filters
 from mobileip.control.config.keys import check_keys
@@ -234,6 +235,8 @@ def _home_agent(home: HomeAgentConfig) -> Iterator[Problem]:
         )
     if home.accounting is not None:
         yield from check_servers("home_agent.accounting", home.accounting)
+    if home.aaa is not None:
+        yield from check_home_aaa(home.aaa, home.keys)
     if home.keys is not None:
         yield from check_keys(home.keys)
     elif not home.nodes:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, model_validator
 
+from mobileip.control.config.aaa import HomeAaaConfig
 from mobileip.control.config.challenge import ChallengeConfig, NodeAaaConfig
 from mobileip.control.config.filters import ForeignFilterConfig, HomeFilterConfig
 from mobileip.control.config.keys import KeysConfig
@@ -291,6 +292,8 @@ class HomeAgentConfig(Table):
     """Where the keys of nodes are that are not in ``nodes``. ``None``: nowhere."""
     accounting: AccountingConfig | None = None
     """Who is told what bindings there are and what they carry. ``None``: nobody."""
+    aaa: HomeAaaConfig | None = None
+    """Who says whether nodes are who they say they are. ``None``: nobody; Mobile-AAA authentications are ignored."""
     foreign_agents: tuple[PeerAgentConfig, ...] = ()
     """Foreign agents that we share a key with: requests through them are accepted only with their signature."""
     filters: tuple[HomeFilterConfig, ...] = ()

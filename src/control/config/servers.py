@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
@@ -136,9 +136,16 @@ class AccountingConfig(Table):
     beyond half of it."""
 
 
-def check_servers(
-    where: str, table: RadiusConfig | TacacsConfig | AccountingConfig, limit: float = math.inf
-) -> Iterator[Problem]:
+class WithServers(Protocol):
+    """A table that has servers, and how they are asked."""
+
+    @property
+    def servers(self) -> tuple[ServerConfig, ...]: ...
+    @property
+    def timeout(self) -> float: ...
+
+
+def check_servers(where: str, table: WithServers, limit: float = math.inf) -> Iterator[Problem]:
     """``limit``: how long, in seconds, all sources have for a question."""
     seen: dict[tuple[object, int], int] = {}
     for index, server in enumerate(table.servers):
@@ -153,7 +160,7 @@ def check_servers(
                 " (openssl rand -base64 24)",
                 Severity.WARNING,
             )
-    tries = 1 if isinstance(table, TacacsConfig) else table.tries
+    tries = getattr(table, "tries", 1)
     longest = table.timeout * tries * len(table.servers)
     if longest > limit:
         yield Problem(

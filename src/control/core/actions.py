@@ -13,6 +13,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from mobileip.control.reasons import Reason
+from mobileip.control.security import Chap
 from mobileip.control.types import EncapsulationType, Endpoint, GreKeys, Spi
 
 
@@ -335,6 +336,29 @@ class LookupKey:
     spi: Spi
 
 
+class Asker(Enum):
+    """The agent whose AAA servers are asked."""
+
+    HOME_AGENT = "home_agent"
+    FOREIGN_AGENT = "foreign_agent"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyProof:
+    """An agent: ask its AAA servers whether ``user``, a home address or a normalised NAI, has made ``chap``
+    (RFC 4721 s8). ``spi`` names its key at the home agent, ``home_address`` is the one that it wants to register, if it
+    says which.
+
+    Answered, later and once, by ``ProofAccepted``, ``ProofRejected`` or ``ProofUnverified``.
+    """
+
+    asker: Asker
+    user: IPv4Address | str
+    chap: Chap
+    spi: Spi
+    home_address: IPv4Address | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Noted:
     """The core's only voice: becomes a log line, a counter, and in trace mode a decoded message."""
@@ -371,6 +395,7 @@ Action = (
     | RemoveMulticastTunnel
     | Unroute
     | LookupKey
+    | VerifyProof
     | Noted
 )
 
@@ -391,6 +416,7 @@ INDEPENDENT = (
     RemoveMulticastTunnel,
     Unroute,
     LookupKey,
+    VerifyProof,
     Noted,
 )
 """Actions on which nothing later in a list depends: one node's undoing must not stop at another's failure."""

@@ -5,7 +5,7 @@ Parses once, decides whose a message is, and keeps the advertisements of every l
 
 from __future__ import annotations
 
-from mobileip.control.core.actions import Action, Noted
+from mobileip.control.core.actions import Action, Asker, Noted
 from mobileip.control.core.advertiser import AdvertisedLink, Advertiser, Entropy
 from mobileip.control.core.deadlines import Deadlines
 from mobileip.control.core.events import (
@@ -20,6 +20,9 @@ from mobileip.control.core.events import (
     KeysUnavailable,
     KeysUnknown,
     LinkChanged,
+    ProofAccepted,
+    ProofRejected,
+    ProofUnverified,
     Started,
     Stopping,
     Tick,
@@ -28,6 +31,7 @@ from mobileip.control.core.events import (
 )
 from mobileip.control.core.foreign import ForeignAgent, ForeignAgentSettings
 from mobileip.control.core.home import HomeAgent, HomeAgentSettings
+from mobileip.control.core.proofs import ProofEvent
 from mobileip.control.reasons import Reason
 from mobileip.control.types import Instant
 from mobileip.control.wire import (
@@ -78,6 +82,8 @@ class MobilityAgents:
                 return self.home.on_traffic(event, now)
             case KeysFound() | KeysUnknown() | KeysUnavailable() if self.home is not None:
                 return self.home.on_keys(event, now)
+            case ProofAccepted() | ProofRejected() | ProofUnverified():
+                return self._on_proof(event, now)
             case ClearBinding() if self.home is not None:
                 return self.home.clear(event, now)
             case ClearVisitor() if self.foreign is not None:
@@ -113,6 +119,12 @@ class MobilityAgents:
                 advertiser.link = link
                 if up:
                     self._begin(advertiser, now)
+
+    def _on_proof(self, event: ProofEvent, now: Instant) -> list[Action]:
+        """An answer for whichever agent has asked."""
+        if event.question.asker is Asker.HOME_AGENT:
+            return [] if self.home is None else self.home.on_proof(event, now)
+        return []
 
     def next_deadline(self) -> int | None:
         deadlines = [self._schedule.next()]

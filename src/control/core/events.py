@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
-from mobileip.control.core.actions import Action
+from mobileip.control.core.actions import Action, VerifyProof
 from mobileip.control.security import MobilitySecurityAssociation
 from mobileip.control.types import Endpoint, Spi
 
@@ -147,6 +147,29 @@ class KeysUnavailable:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofAccepted:
+    """An AAA server says that the proof of ``question`` is right; ``keys`` are associations that it told with that."""
+
+    question: VerifyProof
+    keys: KeysFound | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProofRejected:
+    """An AAA server says that the proof of ``question`` is wrong, or that there is no such user."""
+
+    question: VerifyProof
+
+
+@dataclass(frozen=True, slots=True)
+class ProofUnverified:
+    """It cannot be said now whether the proof of ``question`` is right; ``why`` is one sentence for the operator."""
+
+    question: VerifyProof
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The deadline that the machine gave is reached."""
 
@@ -166,5 +189,8 @@ Event = (
     | KeysFound
     | KeysUnknown
     | KeysUnavailable
+    | ProofAccepted
+    | ProofRejected
+    | ProofUnverified
     | Tick
 )

@@ -34,9 +34,12 @@ from mobileip.control.core.events import (
     KeysFound,
     KeysUnavailable,
     KeysUnknown,
+    ProofAccepted,
+    ProofUnverified,
     TunnelTraffic,
 )
 from mobileip.control.core.filters import Filters
+from mobileip.control.core.home_proofs import HomeProofs
 from mobileip.control.core.home_replies import Asked, applicant, is_at_home, reply, seen, spi_of, suppressed
 from mobileip.control.core.idle import IdleTunnels
 from mobileip.control.core.keyring import KeyRing, said
@@ -44,6 +47,8 @@ from mobileip.control.core.multicast import Groups
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks, is_host
 from mobileip.control.core.nodes import HomeAgentSettings, Marks, Nodes, read
 from mobileip.control.core.policy import ReverseTunnelPolicy
+from mobileip.control.core.proofs import ProofEvent
+from mobileip.control.core.proofs import said as said_of_proof
 from mobileip.control.core.replay import Memory, ReplayGuard
 from mobileip.control.core.room import Room
 from mobileip.control.core.shortcuts import Shortcuts
@@ -64,6 +69,7 @@ class HomeAgent:
         self._bindings = BindingList()
         self._replay = ReplayGuard(accepted)
         self._keys = KeyRing(settings.associations, settings.keys)
+        self._proofs = HomeProofs(settings)
         self._nodes = Nodes(settings, self._keys, self._networks, self._replay.forget)
         self._limits = DenialLimits()
         self._room = Room(settings)
@@ -108,12 +114,17 @@ class HomeAgent:
             raise ValueError("whether a home agent forwards multicasts cannot change while it runs")
         if self._groups is not None and settings.multicast is not None:
             self._groups.reconfigure(settings.multicast)
+        if (settings.proofs is None) != (self._settings.proofs is None):
+            raise ValueError(
+                "whether AAA servers are asked about proofs cannot change while the home agent runs"
+            )
         self._room.reconfigure(settings)
         self._settings = settings
         self.filters.reconfigure(settings.filters)
         self._idle.shortest = settings.shortest_idle_timeout
         self._keys.reconfigure(settings.associations, settings.keys)
         self._nodes.reconfigure(settings)
+        self._proofs.reconfigure(settings)
         self._shortcuts.reconfigure(settings)
 
     def look_again(self) -> None:
@@ -145,7 +156,7 @@ class HomeAgent:
         node = self._nodes.identify(request.home_address, marks)
         if node is None:
             fields = {**seen(request, datagram, marks), "spi": extension.spi}
-            asking = self._ask(request, datagram, marks, now)
+            asking = self._ask(request, datagram, marks, now, introduced=True)
             return [Noted(Reason.UNKNOWN_ASSOCIATION, fields)] if asking is None else asking
         foreign = self._foreign_agent(source, marks)
         if foreign is None and marks.foreign_home:  # s3.8.2.1 d
@@ -170,7 +181,12 @@ class HomeAgent:
                 return suppressed(asked, Reason.IDENTIFICATION_MISMATCH)
             return self._deny(asked, Reason.IDENTIFICATION_MISMATCH, self._replay.refuse(*fresh))
         identification = self._replay.answer(*fresh)
-        refusal = self._refusal(asked, now) if vouched else Reason.FA_FAILED_AUTHENTICATION
+        if not vouched:
+            return self._deny(asked, Reason.FA_FAILED_AUTHENTICATION, identification)
+        unproven = self._proofs.refusal(asked, now)
+        if isinstance(unproven, list):
+            return unproven  # it waits for the AAA servers
+        refusal = unproven or self._refusal(asked, now)
         if refusal is not None:
             return self._deny(asked, refusal, identification)
         self._replay.accept(home_address, node.association, request.identification)
@@ -180,14 +196,34 @@ class HomeAgent:
         return self._register(asked, identification, now)
 
     def _ask(
-        self, request: RegistrationRequest, datagram: DatagramReceived, marks: Marks, now: Instant
+        self,
+        request: RegistrationRequest,
+        datagram: DatagramReceived,
+        marks: Marks,
+        now: Instant,
+        introduced: bool = False,
     ) -> list[Action] | None:
-        """Have the request wait for associations from elsewhere; ``None``: they would be no others than those here."""
+        """Have the request wait for associations from elsewhere; ``None``: they would be no others than those here.
+
+        ``introduced``: its proof for an AAA server may bring them along.
+        """
         peer = self._nodes.to_ask_for(request.home_address, marks) if self._keys.asks else None
         extension = marks.mobile_home
         if peer is None or extension is None:
             return None
-        return self._keys.ask(peer, extension.spi, request, datagram, now)
+        proving = self._proofs.introduce(peer, request, datagram, marks, now) if introduced else None
+        return self._keys.ask(peer, extension.spi, request, datagram, now) if proving is None else proving
+
+    def on_proof(self, event: ProofEvent, now: Instant) -> list[Action]:
+        """What AAA servers say of a node's proof: the request that has it is checked from the beginning."""
+        actions: list[Action] = []
+        if isinstance(event, ProofAccepted) and event.keys is not None:
+            actions += self.on_keys(event.keys, now)
+        waiting = self._proofs.answer(event, now)
+        actions.append(Noted(*said_of_proof(event)))
+        if waiting is not None and not isinstance(event, ProofUnverified):
+            actions += self.on_request(waiting.request, waiting.datagram, waiting.then(now))
+        return actions
 
     def on_keys(self, event: KeysFound | KeysUnknown | KeysUnavailable, now: Instant) -> list[Action]:
         """An answer about a node's associations: the request that waited for it is checked from the beginning."""

@@ -13,6 +13,7 @@ from mobileip.control.core.multicast import MulticastSettings
 from mobileip.control.core.networks import HomeNetwork, HomeNetworks
 from mobileip.control.core.policy import NodePolicy, ReverseTunnelPolicy
 from mobileip.control.core.pool import AddressPool
+from mobileip.control.core.proofs import ProofSettings
 from mobileip.control.reasons import Reason
 from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, PeerMap
 from mobileip.control.security.peers import normalised
@@ -22,6 +23,7 @@ from mobileip.control.wire import (
     DynamicHomeAgentUse,
     ForeignHomeAuthentication,
     GreKey,
+    MobileAaaAuthentication,
     MobileForeignChallenge,
     MobileHomeAuthentication,
     NetworkAccessIdentifier,
@@ -41,6 +43,7 @@ class HomeAgentSettings:
     honoured (s4.3), ``multicast`` that absent nodes may join groups through their tunnels, and how many (s4.4).
     ``reject_static_addresses``: which address of a pool a node gets is said here and not by the node.
     ``keys``: how others are asked for the associations of nodes that are not in ``associations``; ``None``: nobody is.
+    ``proofs``: how AAA servers are asked about Mobile-AAA authentications; ``None``: these are ignored.
     ``max_new_rate``: nodes without a binding that are accepted a second; ``None``: any number. ``redirect_to``: home
     agents that those are sent to for whom there is no room (RFC 4433); empty: they are denied.
     """
@@ -64,6 +67,7 @@ class HomeAgentSettings:
     idle_timeout: int | None = None
     shortest_idle_timeout: int | None = None
     keys: KeySettings | None = None
+    proofs: ProofSettings | None = None
     filters: FilterSettings = NO_FILTERS
 
 
@@ -77,6 +81,9 @@ class Marks:
     gre_key: GreKey | None = None  # of the foreign agent (RFC 6245)
     requested: IPv4Address | None = None  # the home agent that the node wishes for (RFC 4433)
     challenge: MobileForeignChallenge | None = None  # between node and foreign agent (RFC 4721)
+    mobile_aaa: MobileAaaAuthentication | None = (
+        None  # the last, behind what is between node and home agent (s6)
+    )
 
 
 def read(request: RegistrationRequest) -> Marks:
@@ -87,6 +94,7 @@ def read(request: RegistrationRequest) -> Marks:
     gre_key: GreKey | None = None
     requested: IPv4Address | None = None
     challenge: MobileForeignChallenge | None = None
+    mobile_aaa: MobileAaaAuthentication | None = None
     twice = False
     for extension in request.extensions:
         if isinstance(extension, MobileHomeAuthentication):
@@ -103,7 +111,9 @@ def read(request: RegistrationRequest) -> Marks:
             requested = extension.address if wished else requested
         elif isinstance(extension, MobileForeignChallenge) and mobile_home is not None:
             challenge = extension
-    return Marks(None if twice else mobile_home, foreign_home, nai, gre_key, requested, challenge)
+        elif isinstance(extension, MobileAaaAuthentication) and mobile_home is not None:
+            mobile_aaa = extension
+    return Marks(None if twice else mobile_home, foreign_home, nai, gre_key, requested, challenge, mobile_aaa)
 
 
 @dataclass(slots=True)

@@ -106,6 +106,14 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
         " looks like this too",
         "",
     ),
+    _R.HA_BAD_AAA_AUTH: (
+        "the node's key is not the password that the AAA server has, its name is another there, or its SPI is not 2",
+        "give the AAA server the node's mobile_node.aaa.key as password of its name, or of its home address",
+    ),
+    _R.HA_MISSING_AAA_AUTH: (
+        "the node has no key for the AAA server",
+        'give it a table [mobile_node.aaa], or set home_agent.aaa.authenticate = "when-present"',
+    ),
     _R.UNEXPECTED_FOREIGN_HOME: (
         "the foreign agent signs for us but is not in our file",
         "add it to [[home_agent.foreign_agents]], or switch that off at the foreign agent",
@@ -323,6 +331,14 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
     _R.AAA_KEY_MALFORMED: (
         "the entry of the peer at the server is not as docs/aaa.md says; error tells what is wrong",
         "correct the entry of the peer at the server",
+    ),
+    _R.AAA_PROOF_UNVERIFIED: (
+        "the AAA servers are away or refuse us: the field error says which",
+        "mend what it says; nodes repeat their requests and are let in as soon as there is an answer",
+    ),
+    _R.AAA_QUESTIONS_LIMITED: (
+        "forged requests, or very many nodes that come at once",
+        "if they are yours, raise max_rate or max_questions of home_agent.aaa",
     ),
     _R.ACCOUNTING_LOST: (
         "no accounting server has answered for long",

@@ -60,6 +60,8 @@ client home_agent {{
 	require_message_authenticator = yes
 }}
 modules {{
+	chap {{
+	}}
 	pap {{
 	}}
 	files {{
@@ -84,10 +86,14 @@ server default {{
 		port = 1813
 	}}
 	authorize {{
+		chap
 		files
 		pap
 	}}
 	authenticate {{
+		Auth-Type CHAP {{
+			chap
+		}}
 		Auth-Type PAP {{
 			pap
 		}}
@@ -113,6 +119,12 @@ def threegpp2(user: object, key: bytes) -> str:
         f'{user} Cleartext-Password := "cisco"\n'
         f'\t3GPP2-MN-HA-SPI = 256,\n\t3GPP2-MN-HA-Shared-Key = "{text}"\n'
     )
+
+
+def password(user: object, text: str, more: str = "") -> str:
+    """An entry of the users file: whose proofs are made with ``text``, as our table aaa asks about them."""
+    entry = f'{user} Service-Type == Framed-User, Cleartext-Password := "{text}"\n'
+    return entry + (f"\t{more}\n" if more else "")
 
 
 class FreeRadius:

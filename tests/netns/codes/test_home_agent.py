@@ -20,6 +20,7 @@ from mobileip.control.security import sign
 from mobileip.control.types import Lifetime, Spi
 from mobileip.control.wire import (
     ForeignHomeAuthentication,
+    MobileAaaAuthentication,
     MobileHomeAuthentication,
     NetworkAccessIdentifier,
     RegistrationReply,
@@ -56,6 +57,11 @@ def by_agent(message: RegistrationRequest) -> bytes:
     return sign(ASSOCIATION, signed(message), ForeignHomeAuthentication)
 
 
+def for_nobody(message: RegistrationRequest) -> bytes:
+    """With a proof for an AAA server that none of them could verify (RFC 4721 s8): nobody has to be asked."""
+    return signed(message) + MobileAaaAuthentication(Spi(300), bytes(16)).encode()
+
+
 def by_name(name: str) -> Callable[[RegistrationRequest], bytes]:
     def made(message: RegistrationRequest) -> bytes:
         named = replace(message, extensions=(NetworkAccessIdentifier(name),))
@@ -84,6 +90,7 @@ CASES = (
     Case(130, {"home_address": LATE}),
     Case(139, {"flags": replace(TUNNELLED, gre=True)}),
     Case(139, {"flags": replace(TUNNELLED, minimal=True)}),
+    Case(144, sign=for_nobody),
     Case(0, {"lifetime": Lifetime(0), "care_of_address": PLAIN}),
 )
 
@@ -103,6 +110,7 @@ def lab(networks: Lab) -> Iterator[Lab]:
         {"home_address": str(LATE), **node},
         {"nai": NAME, "home_address": str(NAMED), "spi": ALICES.spi, "key": KEY},
     ]
+    table["aaa"] = {"servers": [{"address": str(CORRESPONDENT), "secret": "no question reaches it"}]}
     table["filters"] = [{"action": "deny", "care_of_address": str(CORRESPONDENT + 7)}]
     table["foreign_agents"] = [{"address": str(SIGNING_AGENT), **node}]
     networks.home.start()

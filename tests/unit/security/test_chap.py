@@ -57,7 +57,7 @@ def test_a_verifier_of_chap_finds_the_password_right_and_no_other(length: int) -
     assert extension is not None and extension.spi == CHAP_SPI and extension.end == len(parsed.raw)
     chap = as_chap(parsed, extension)
     assert chap is not None and len(chap.challenge) <= 253, "it fits an attribute"
-    asked = chap_request(7, Secret(b"shared"), "alice@example.net", chap, None, Client("agent", KEY))
+    asked = chap_request(7, Secret(b"shared"), "alice@example.net", chap, Client("agent", KEY))
     heard = AuthPacket(packet=asked.data, secret=b"shared", dict=DICTIONARY)
     assert heard.VerifyChapPasswd(KEY.reveal())
     assert not heard.VerifyChapPasswd(b"another's password")
