@@ -14,7 +14,7 @@ from mobileip.control.security import Secret
 from mobileip.control.types import Spi
 from tests.fuzz.target import Target
 
-_SECRET = Secret(b"a secret of the fuzzer")
+SECRET = Secret(b"a secret of the fuzzer")
 _UNSAID = Unsaid()
 _SPI = Spi(256)
 _SESSION = 0x01020304
@@ -44,8 +44,8 @@ def avpairs(data: bytes) -> None:
 
 def radius(data: bytes) -> None:
     """As attributes of an answer whose authenticators are right, which chance would not do; and as they come."""
-    request = access_request(1, _SECRET, "10.1.0.5", Client("agent", Secret(b"cisco")), _SPI)
-    for answer in (_signed(data, request.data), data):
+    request = access_request(1, SECRET, "10.1.0.5", Client("agent", Secret(b"cisco")), _SPI)
+    for answer in (signed(data, request.data), data):
         try:
             verified = request.answer(answer)
         except Forgery as forgery:
@@ -56,14 +56,14 @@ def radius(data: bytes) -> None:
         _usable(found.associations if isinstance(found, Found) else (), refused)
 
 
-def _signed(data: bytes, request: bytes) -> bytes:
+def signed(data: bytes, request: bytes) -> bytes:
     """Code of the first byte mostly Access-Accept; Message-Authenticator first (RFC 3579 s3.2)."""
     code = data[0] if data[:1] in (b"\3", b"\x0b") else 2
     attributes = b"\x50\x12" + bytes(16) + data[1:]
     header = bytes((code, request[1])) + (20 + len(attributes)).to_bytes(2)
-    signature = hmac.digest(_SECRET.reveal(), header + request[4:20] + attributes, "md5")
+    signature = hmac.digest(SECRET.reveal(), header + request[4:20] + attributes, "md5")
     attributes = b"\x50\x12" + signature + data[1:]
-    authenticator = hashlib.md5(header + request[4:20] + attributes + _SECRET.reveal()).digest()
+    authenticator = hashlib.md5(header + request[4:20] + attributes + SECRET.reveal()).digest()
     return header + authenticator + attributes
 
 
@@ -74,8 +74,8 @@ def tacacs(data: bytes) -> None:
             continue
         try:
             header = tacacs_packets.reply_header(header_bytes)
-            hidden = tacacs_packets.obfuscated(body, header.session, _SECRET, 0xC0, 2)
-            reply = tacacs_packets.reply(header, hidden, _SECRET)
+            hidden = tacacs_packets.obfuscated(body, header.session, SECRET, 0xC0, 2)
+            reply = tacacs_packets.reply(header, hidden, SECRET)
         except tacacs_packets.BadPacket as bad:
             assert str(bad).isprintable()
             continue
@@ -95,7 +95,7 @@ def _vendor(vendor: int, kind: int, value: bytes) -> bytes:
     return _attribute(26, vendor.to_bytes(4) + _attribute(kind, value))
 
 
-def _radius_seeds() -> dict[str, bytes]:
+def radius_seeds() -> dict[str, bytes]:
     cisco = _vendor(9, 1, b"mobileip:" + _PAIR)
     threegpp2 = _vendor(5535, 57, b"\0\0\1\x2c") + _vendor(5535, 58, b"\x80\1" + bytes(32))
     return {
@@ -107,7 +107,7 @@ def _radius_seeds() -> dict[str, bytes]:
     }
 
 
-def _tacacs_seeds() -> dict[str, bytes]:
+def tacacs_seeds() -> dict[str, bytes]:
     arguments = (_PAIR, b"timeout=60", b"zone*4")
     body = bytes((1, len(arguments), 0, 2, 0, 0)) + bytes(map(len, arguments)) + b"hi" + b"".join(arguments)
     return {"body": body, "whole": _HEADER + len(body).to_bytes(4) + body, "fail": b"\x10" + bytes(5)}
@@ -117,6 +117,6 @@ TARGETS = {
     "avpairs": Target(
         avpairs, lambda: {"pair": _PAIR, "pairs": _PAIR + b"\nspi#1=x\na*b"}, _WORDS, longest=600
     ),
-    "radius": Target(radius, _radius_seeds, _WORDS, longest=1200),
-    "tacacs": Target(tacacs, _tacacs_seeds, _WORDS, longest=1200),
+    "radius": Target(radius, radius_seeds, _WORDS, longest=1200),
+    "tacacs": Target(tacacs, tacacs_seeds, _WORDS, longest=1200),
 }

@@ -233,7 +233,10 @@ class _Daemon:
         if config.foreign_agent is None:
             return None
         own = host.own_addresses(self._netlink)
-        return settings.foreign_agent(config.foreign_agent, config.home_agent, self._address_of, own)
+        gateways = self._netlink.default_gateways()
+        return settings.foreign_agent(
+            config.foreign_agent, config.home_agent, self._address_of, own, gateways
+        )
 
     def _address_of(self, interface: str) -> IPv4Interface:
         return host.first_address(self._netlink, interface)

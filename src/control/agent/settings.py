@@ -134,6 +134,7 @@ def foreign_agent(
     home: HomeAgentConfig | None,
     address_of: AddressOf,
     own_addresses: Iterable[IPv4Address],
+    gateways: Iterable[IPv4Address] = (),
 ) -> ForeignAgentSettings:
     """:raises ActionError: a care-of address is not one of this host's."""
     own = frozenset(own_addresses)
@@ -161,6 +162,7 @@ def foreign_agent(
         gre_keys=config.gre_keys,
         filters=filters(config),
         challenge=None if config.challenge is None else ChallengeSettings(**dict(config.challenge)),
+        gateways=frozenset(gateways),
     )
 
 

@@ -45,7 +45,7 @@ class ForeignAgentSettings:
     ``own_addresses`` are all addresses of this host; ``home_agent`` is the address of a home agent in the same process.
     ``nodes`` are the associations with mobile nodes, by home address or NAI, ``home_agents`` those with home agents.
     ``care_of_address`` is the first that is advertised, ``more_care_of_addresses`` are the others. ``challenge`` says
-    how nodes are challenged (RFC 4721), ``None``: not at all.
+    how nodes are challenged (RFC 4721), ``None``: not at all. ``gateways`` are the default routers of this host.
     """
 
     care_of_address: IPv4Address
@@ -65,6 +65,7 @@ class ForeignAgentSettings:
     gre_keys: bool = False
     filters: FilterSettings = NO_FILTERS
     challenge: ChallengeSettings | None = None
+    gateways: frozenset[IPv4Address] = frozenset()
 
     def offers(self, care_of_address: IPv4Address) -> bool:
         """Is it one of the addresses that we advertise?"""

@@ -38,8 +38,18 @@ class VisitorRoom:
         return None if pending.lifetime == 0 else self.place_refusal(pending, pending.home_address)
 
     def place_refusal(self, pending: PendingRegistration, home_address: IPv4Address) -> Reason | None:
-        """Why the node cannot become the visitor with ``home_address``."""
+        """Why the node cannot become the visitor with ``home_address``.
+
+        A visitor gets a host route, and what its home agent says is all that stands for its address. Whoever has an
+        accomplice for a home agent must not be given what is for the home agent of others, or for our own router.
+        """
         visitors, settings = self._visitors, self._settings
+        if not pending.co_located and (
+            visitors.is_home_agent(home_address)
+            or settings.home_agents.preferred(home_address) is not None
+            or home_address in settings.gateways
+        ):
+            return Reason.FA_PROHIBITED
         of_all = visitors.of(home_address)
         others = [one for one in of_all if not pending.replaces(one)]
         if len(others) == len(of_all):

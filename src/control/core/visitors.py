@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
+from typing import TypeVar
 
 from mobileip.control.core.actions import DeliveryStyle
 from mobileip.control.core.challenges import Answer
@@ -21,6 +22,7 @@ from mobileip.control.types import (
     Lifetime,
 )
 
+K = TypeVar("K", bytes, IPv4Address)
 VisitorKey = tuple[IPv4Address, IPv4Address]
 PendingKey = tuple[IPv4Address, str | None, IPv4Address, int]
 _Asker = tuple[bytes, IPv4Address, str | None, IPv4Address]
@@ -116,6 +118,7 @@ class VisitorList:
         self._awaited: dict[int, list[PendingRegistration]] = {}  # by the low half of the Identification
         self._latest: dict[_Asker, PendingKey] = {}
         self._visitors_of: Counter[bytes] = Counter()
+        self._visitors_from: Counter[IPv4Address] = Counter()  # by home agent
         self._pending_of: Counter[bytes] = Counter()
         self._expiry: Deadlines[VisitorKey] = Deadlines()
         self._timeouts: Deadlines[PendingKey] = Deadlines()
@@ -135,6 +138,7 @@ class VisitorList:
         self._visitors[key] = visitor
         self._agents_of.setdefault(visitor.home_address, []).append(visitor.home_agent)
         self._visitors_of[visitor.link_address] += 1
+        self._visitors_from[visitor.home_agent] += 1
         if visitor.expires is not None:
             self._expiry.set(key, visitor.expires)
 
@@ -144,6 +148,7 @@ class VisitorList:
         if visitor is None:
             return None
         _one_less(self._visitors_of, visitor.link_address)
+        _one_less(self._visitors_from, visitor.home_agent)
         rest = self._agents_of[visitor.home_address]
         rest.remove(visitor.home_agent)
         if not rest:
@@ -166,6 +171,10 @@ class VisitorList:
 
     def visitors_of(self, link_address: bytes) -> int:
         return self._visitors_of[link_address]
+
+    def is_home_agent(self, address: IPv4Address) -> bool:
+        """Whether a visitor's tunnel leads there."""
+        return address in self._visitors_from
 
     # ---- pending registrations
 
@@ -274,8 +283,8 @@ class VisitorList:
         )
 
 
-def _one_less(counts: Counter[bytes], link_address: bytes) -> None:
+def _one_less(counts: Counter[K], key: K) -> None:
     """A count of zero takes no room: link-layer addresses can be made up without end."""
-    counts[link_address] -= 1
-    if not counts[link_address]:
-        del counts[link_address]
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]

@@ -235,16 +235,20 @@ class Netlink:
         """Next hop of the main table's default route over ``device`` with the lowest metric."""
         if (index := _index_or_none(device)) is None:
             return None
-        best: tuple[int, IPv4Address] | None = None
+        return next(iter(self.default_gateways(index)), None)
+
+    def default_gateways(self, index: int = 0) -> list[IPv4Address]:
+        """Next hops of the main table's default routes, those with the lowest metric first; 0: over any device."""
+        found: list[tuple[int, IPv4Address]] = []
         listing, what = requests.route_listing(table=MAIN_TABLE, index=index), "cannot read the main table"
         for answer in self._ask(rtnl.RTM_GETROUTE, NLM_F_DUMP, listing, what, harmless=_ABSENT):
             if answer[1]:
                 continue  # rtm_dst_len: no default route, not worth decoding
             message = _decode(rtmsg, answer)
             gateway, metric = message.get_attr("RTA_GATEWAY"), message.get_attr("RTA_PRIORITY") or 0
-            if gateway is not None and (best is None or metric < best[0]):
-                best = (metric, IPv4Address(gateway))
-        return best[1] if best else None
+            if gateway is not None:
+                found.append((metric, IPv4Address(gateway)))
+        return [gateway for _, gateway in sorted(found, key=lambda one: one[0])]
 
     def route_to(
         self, address: IPv4Address, *, source: IPv4Address | None = None, mark: int | None = None

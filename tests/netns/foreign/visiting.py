@@ -82,8 +82,13 @@ class End:
     def send(self, payload: bytes, to: IPv4Address) -> None:
         self._socket.sendto(payload, (str(to), REGISTRATION_PORT))
 
+    def datagram(self) -> tuple[bytes, tuple[str, int]]:
+        """The next one as it came, and from where."""
+        received: tuple[bytes, tuple[str, int]] = self._socket.recvfrom(2048)
+        return received
+
     def request(self) -> tuple[RegistrationRequest, IPv4Address]:
-        payload, (source, _) = self._socket.recvfrom(2048)
+        payload, (source, _) = self.datagram()
         return _parsed(payload, RegistrationRequest), IPv4Address(source)
 
     def reply(self) -> RegistrationReply:

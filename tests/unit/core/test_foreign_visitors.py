@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,8 @@ from mobileip.control.core.actions import (
 from mobileip.control.core.events import ActionFailed, ClearVisitor, UnreachableReceived
 from mobileip.control.core.foreign import ForeignAgent
 from mobileip.control.reasons import Reason
-from mobileip.control.types import Endpoint
+from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, Secret
+from mobileip.control.types import Endpoint, Spi
 from mobileip.control.wire import ForeignAgentError
 from tests.unit.core.factory import (
     CARE_OF,
@@ -34,6 +36,10 @@ from tests.unit.core.factory import (
 )
 from tests.unit.core.test_foreign import NEIGHBOUR, SETTINGS, admitted, ask, hear, visit
 
+AGENTS = AssociationTable(
+    [(NEIGHBOUR, MobilitySecurityAssociation(Spi(400), Secret(b"a key of the agents")))]
+)
+
 # ---- limits
 
 
@@ -47,6 +53,24 @@ def test_full_visitor_list_is_busy_but_renews() -> None:
     assert reasons(ask(agent, request(1), 1)) == [Reason.REQUEST_RELAYED]
     other = visit(request(1, home_address=NEIGHBOUR), mac=OTHER_MAC)
     assert reasons(ask(agent, other, 1)) == [Reason.FA_BUSY]
+
+
+def test_nobody_is_given_what_is_for_the_home_agent_of_others() -> None:
+    """A visitor gets a host route, and only its home agent, who may be its accomplice, speaks for its address."""
+    agent = admitted()
+    taken = visit(request(1, home_address=HOME_AGENT, home_agent=OTHER_CARE_OF), mac=OTHER_MAC)
+    assert sent_reply(ask(agent, taken, 1)).code == 65
+    asked = request(2, lifetime=0)
+    ask(agent, asked, 2)
+    hear(agent, reply(to=asked, lifetime=0), 2)
+    assert reasons(ask(agent, taken, 3)) == [Reason.REQUEST_RELAYED], "nobody's any more"
+
+
+@pytest.mark.parametrize("known", [{"gateways": frozenset({NEIGHBOUR})}, {"home_agents": AGENTS}])
+def test_nor_what_is_for_our_router_or_a_home_agent_that_we_have_a_key_for(known: dict[str, Any]) -> None:
+    agent = ForeignAgent(replace(SETTINGS, **known))
+    asked = request(home_address=NEIGHBOUR)
+    assert reasons(ask(agent, visit(asked, mac=OTHER_MAC))) == [Reason.FA_PROHIBITED]
 
 
 @pytest.mark.rfc("5944", "3.7.1", 5)
