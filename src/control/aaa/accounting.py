@@ -61,6 +61,14 @@ class Amounts:
             self.octets_out + other.octets_out,
         )
 
+    def __sub__(self, other: Amounts) -> Amounts:
+        return Amounts(
+            self.packets_in - other.packets_in,
+            self.octets_in - other.octets_in,
+            self.packets_out - other.packets_out,
+            self.octets_out - other.octets_out,
+        )
+
     def beyond(self, other: Amounts) -> Amounts:
         """What is here more than there, of each."""
         return Amounts(
@@ -142,7 +150,7 @@ class Accountant:
         self._wall: Final = wall
         self._note: Final = note
         self._queue: Final[deque[Record]] = deque()
-        self._under_way = 0
+        self._under_way: list[Record] = []
         self._wake: Final = asyncio.Event()
         self._idle: Final = asyncio.Event()
         self._task: Final = asyncio.get_running_loop().create_task(self._run())
@@ -153,7 +161,7 @@ class Accountant:
     @property
     def waiting(self) -> int:
         """Records that no server has acknowledged."""
-        return len(self._queue) + self._under_way
+        return len(self._queue) + len(self._under_way)
 
     def put(self, record: Record) -> None:
         """Take ``record`` on, unless too many wait; a report on the way only while half of the queue is free."""
@@ -164,6 +172,16 @@ class Accountant:
         self._queue.append(record)
         self._idle.clear()
         self._wake.set()
+
+    async def hand_over(self, other: Accountant) -> None:
+        """Have ``other`` send what waits here, and end. What is under way is sent again: its session tells it."""
+        waiting = (*self._under_way, *self._queue)
+        self._task.cancel()
+        self._queue.clear()
+        self._under_way = []
+        for record in waiting:
+            other.put(record)
+        await self.close(0)
 
     async def close(self, patience: float) -> None:
         """Send what waits for at most ``patience`` seconds; what is left then is given up."""
@@ -184,12 +202,11 @@ class Accountant:
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
-            batch = self._batch()
-            self._under_way = len(batch)
+            batch = self._under_way = self._batch()
             sent = await asyncio.gather(*map(self._send, batch))
             again = [record for record, done in zip(batch, sent, strict=True) if not done]
             self._queue.extendleft(reversed(again))
-            self._under_way = 0
+            self._under_way = []
             if not self._queue:
                 self._wake.clear()
                 self._idle.set()

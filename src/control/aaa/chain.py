@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -51,14 +51,15 @@ class KeyChain:
         self._tasks[task] = (peer, spi)
         task.add_done_callback(self._tasks.pop)
 
-    async def close(self) -> None:
-        """Stop asking; questions under way are not answered any more."""
+    async def close(self, keep: Collection[KeySource] = ()) -> None:
+        """Stop asking; questions under way are not answered any more. Others go on with the sources in ``keep``."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for source in self._sources:
-            await source.close()
+            if source not in keep:
+                await source.close()
 
     async def _ask(self, peer: IPv4Address | str, spi: Spi) -> None:
         try:

@@ -1,21 +1,26 @@
-"""Those that a home agent asks for keys and those that it gives account to: opened, spoken to, closed."""
+"""Those that a home agent asks for keys and those that it gives account to: opened, spoken to, changed, closed."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from mobileip.control.aaa.chain import KeyChain, KeyEvent
 from mobileip.control.aaa.servers import Note, ServerStatus
+from mobileip.control.aaa.sources import KeySource
 from mobileip.control.agent import keys
-from mobileip.control.agent.accounting import BindingAccounts, open_accounts
+from mobileip.control.agent.accounting import BindingAccounts, change_accounts, open_accounts
 from mobileip.control.config.model import HomeAgentConfig
 from mobileip.control.core.actions import InstallTunnel, LookupKey, RemoveTunnel
 from mobileip.control.core.agents import MobilityAgents
+from mobileip.control.core.events import KeysUnavailable
 from mobileip.control.security import AssociationTable
 from mobileip.control.tunnels import Tunnels
 
 Row = dict[str, Any]
+
+_REMOTE: Final = ("radius", "tacacs")  # sources that ask servers
 
 
 class Authorities:
@@ -37,14 +42,73 @@ class Authorities:
         submit: Callable[[KeyEvent], None],
         note: Note,
     ) -> None:
+        self._home = home
+        self._name: Final = name
         self._tunnels: Final = tunnels
+        self._agents: Final = agents
+        self._submit: Final = submit
+        self._note: Final = note
         self._keys: KeyChain | None = None
         self._accounts: BindingAccounts | None = None
-        if home.keys is not None:
-            sources = keys.open_sources(home.keys, configured, home.address, name, note)
-            self._keys = KeyChain(sources, submit, home.keys.timeout, home.keys.retry_interval)
+        self._keys = self._chain(home, configured)
         if home.accounting is not None:
             self._accounts = open_accounts(home, name, tunnels, agents, note)
+
+    def _chain(self, home: HomeAgentConfig, configured: AssociationTable) -> KeyChain | None:
+        if home.keys is None:
+            return None
+        kept = {source.name: source for source in self._kept(home)}
+        sources = keys.open_sources(home.keys, configured, home.address, self._name, self._note, kept)
+        return KeyChain(sources, self._submit, home.keys.timeout, home.keys.retry_interval)
+
+    def _kept(self, home: HomeAgentConfig) -> Iterator[KeySource]:
+        """Sources whose servers stay what they are, so that what is known of their health is not lost."""
+        before, after = self._home.keys, home.keys
+        for source in () if self._keys is None else self._keys.sources:
+            if source.name in _REMOTE and getattr(before, source.name) == getattr(after, source.name):
+                yield source
+
+    # ---- a changed file
+
+    async def prepare(self, home: HomeAgentConfig, configured: AssociationTable) -> KeyChain | None:
+        """Open what ``home.keys`` says, for :meth:`change`; sealed files in any case. Nothing changes yet.
+
+        :raises ActionError: a source cannot be used.
+        """
+        return await asyncio.to_thread(self._chain, home, configured)
+
+    async def discard(self, chain: KeyChain | None) -> None:
+        """Close what was prepared for nothing."""
+        if chain is not None:
+            await chain.close(keep=() if self._keys is None else self._keys.sources)
+
+    async def change(self, home: HomeAgentConfig, chain: KeyChain | None) -> None:
+        """Go on with ``home`` and what was prepared for it. Questions under way are asked anew."""
+        before, self._keys = self._keys, chain
+        table, self._home = self._home.accounting, home
+        if before is not None:
+            for peer, spi in before.under_way:
+                if chain is None:
+                    self._submit(KeysUnavailable(peer, "no source of keys is configured any more"))
+                else:
+                    chain.ask(peer, spi)
+            await before.close(keep=() if chain is None else chain.sources)
+        if table != home.accounting:
+            await self._account(home)
+
+    async def _account(self, home: HomeAgentConfig) -> None:
+        accounts = self._accounts
+        if home.accounting is None:
+            self._accounts = None
+            if accounts is not None:
+                await accounts.close(agent_ends=False)
+        elif accounts is None:
+            self._accounts = open_accounts(home, self._name, self._tunnels, self._agents, self._note)
+            self._accounts.begin()
+        else:
+            await change_accounts(accounts, home, self._name, self._agents, self._note)
+
+    # ---- service
 
     def ask(self, action: LookupKey) -> None:
         assert self._keys is not None  # else the home agent asks nobody

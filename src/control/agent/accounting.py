@@ -21,7 +21,9 @@ from mobileip.control.reasons import Reason
 from mobileip.control.security import Secret
 from mobileip.control.tunnels import Tunnels
 
-_ADMIN_REBOOT: Final = 7  # Acct-Terminate-Cause of what ends with the agent (RFC 2866 s5.10)
+# Acct-Terminate-Cause (RFC 2866 s5.10) of what ends with the agent, with its accounting, and otherwise.
+_ADMIN_REBOOT: Final = 7
+_NAS_REQUEST: Final = 10
 _CAUSES: Final = {
     Reason.DEREGISTERED: 1,  # User Request
     Reason.BINDING_IDLE: 4,  # Idle Timeout
@@ -33,6 +35,11 @@ _SWEEP: Final = 1.0  # s between two searches for reports that are due
 _MOST_REPORTS: Final = 1000  # a sweep
 _NO_PASSWORD: Final = Secret(b"")
 _FAREWELL: Final = 1.0  # s at most for the last records
+
+
+Agents = Callable[[], MobilityAgents | None]
+NameOf = Callable[[IPv4Address], str | None]
+"""The name of a node by its home address, if it has one."""
 
 
 @dataclass(slots=True)
@@ -57,12 +64,12 @@ class BindingAccounts:
         tunnels: Tunnels,
         accountant: Accountant,
         interval: float | None,
-        name_of: Callable[[IPv4Address], str | None],
+        name_of: NameOf,
     ) -> None:
         self._tunnels: Final = tunnels
-        self.accountant: Final = accountant
-        self._interval: Final = interval
-        self._name_of: Final = name_of
+        self.accountant = accountant
+        self._interval = interval
+        self._name_of = name_of
         self._loop: Final = asyncio.get_running_loop()
         self._sessions: Final[dict[IPv4Address, _Session]] = {}
         self._due: Final[deque[tuple[float, IPv4Address, _Session]]] = (
@@ -72,6 +79,23 @@ class BindingAccounts:
         self._count = 0
         self._tell_of_agent(Status.ON)
         self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
+
+    def begin(self) -> None:
+        """Give account of the tunnels that there are, from now on: what they carried before is in no account."""
+        for home in {one.tunnel.home_address for one in self._tunnels.status()}:
+            if tunnels := self._tunnels.home_tunnels(home):  # else we are its other end
+                self._installed(home, tunnels[-1].tunnel.remote, None)
+                self._sessions[home].gone = Amounts() - (self._carried(home) or Amounts())
+
+    async def change(self, accountant: Accountant, interval: float | None, name_of: NameOf) -> None:
+        """Go on with these. Sessions stay as they are, and what no server has taken yet is the new ones' to take."""
+        before, self.accountant = self.accountant, accountant
+        self._interval, self._name_of = interval, name_of
+        self._due.clear()
+        if interval is not None:
+            due = self._loop.time() + interval
+            self._due.extend((due, home, session) for home, session in self._sessions.items())
+        await before.hand_over(accountant)
 
     def perform(self, action: InstallTunnel | RemoveTunnel) -> None:
         """Perform ``action``, and tell what it means for the account of its node."""
@@ -156,27 +180,37 @@ class BindingAccounts:
                 self._due.append((now + self._interval, home, session))
         self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
 
-    async def close(self) -> None:
-        """Every session ends with the agent; what servers do not take within a second is lost."""
+    async def close(self, *, agent_ends: bool = True) -> None:
+        """Every session ends, with the agent or its accounting; what no server takes within a second is lost."""
+        cause = _ADMIN_REBOOT if agent_ends else _NAS_REQUEST
         self._sweeper.cancel()
         for home, session in self._sessions.items():
-            self._tell(Status.STOP, home, session, self._carried(home) or Amounts(), _ADMIN_REBOOT)
+            self._tell(Status.STOP, home, session, self._carried(home) or Amounts(), cause)
         self._sessions.clear()
         self._tell_of_agent(Status.OFF)
         await self.accountant.close(_FAREWELL)
 
 
 def open_accounts(
-    home: HomeAgentConfig,
-    name: str,
-    tunnels: Tunnels,
-    agents: Callable[[], MobilityAgents | None],
-    note: Note,
+    home: HomeAgentConfig, name: str, tunnels: Tunnels, agents: Agents, note: Note
 ) -> BindingAccounts:
     """As ``home.accounting`` says; its address and ``name``, that of the daemon, are who we are.
 
     ``agents`` gives the machine, once there is one: it knows the names of nodes.
     """
+    return BindingAccounts(tunnels, *_parts(home, name, agents, note))
+
+
+async def change_accounts(
+    accounts: BindingAccounts, home: HomeAgentConfig, name: str, agents: Agents, note: Note
+) -> None:
+    """Go on as ``home.accounting`` says now."""
+    await accounts.change(*_parts(home, name, agents, note))
+
+
+def _parts(
+    home: HomeAgentConfig, name: str, agents: Agents, note: Note
+) -> tuple[Accountant, float | None, NameOf]:
     config = home.accounting
     assert config is not None
     accountant = Accountant(
@@ -194,4 +228,4 @@ def open_accounts(
         binding = None if ours is None else ours.bindings.get(home_address)
         return None if binding is None else binding.nai
 
-    return BindingAccounts(tunnels, accountant, config.interim_interval or None, name_of)
+    return accountant, config.interim_interval or None, name_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address
 from time import time
 from typing import Final
@@ -36,14 +36,24 @@ def settings(config: KeysConfig) -> KeySettings:
 
 
 def open_sources(
-    config: KeysConfig, configured: AssociationTable, home_agent: IPv4Address, name: str, note: Note
+    config: KeysConfig,
+    configured: AssociationTable,
+    home_agent: IPv4Address,
+    name: str,
+    note: Note,
+    kept: Mapping[str, KeySource] | None = None,
 ) -> list[KeySource]:
     """``home_agent`` and ``name``, that of the daemon, are what we tell RADIUS servers of ourselves.
+
+    ``kept`` are sources that are open, by their names: they are used as they are.
 
     :raises ActionError: one of them cannot be used.
     """
     sources: list[KeySource] = []
     for source in config.sources:
+        if kept is not None and source in kept:
+            sources.append(kept[source])
+            continue
         match source:
             case "config":
                 sources.append(ConfiguredKeys(configured))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, closing
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from ipaddress import IPv4Address, IPv4Interface
 from os import urandom
 from time import monotonic_ns, time_ns
@@ -399,16 +399,37 @@ class _Daemon:
         """Read the file again and apply what can be applied; :class:`ControlError` if the file cannot be used."""
         return await self._reloader.reload()
 
-    def ask_again(self) -> None:
+    async def ask_again(self) -> None:
         """The home agent forgets what its nodes' keys were said to be: a source of keys may say otherwise now."""
         if self.agents is not None and self.agents.home is not None:
-            self.agents.home.reconfigure(self.agents.home.settings)
+            home = self.agents.home
+            async with self._asking(self.config, home.settings):
+                home.reconfigure(home.settings)
 
-    def go_on(self, config: Config, home: HomeAgentSettings | None) -> None:
+    async def go_on(self, config: Config, home: HomeAgentSettings | None) -> None:
         """Go on with ``config``, which differs from the present one only in what can be changed in place.
 
         :raises ActionError: the host does not allow it; then nothing is changed.
         """
+        async with self._asking(config, home):
+            self._take_up(config, home)
+        self._runner.submit(Tick())  # deadlines may be others now
+
+    @asynccontextmanager
+    async def _asking(self, config: Config, home: HomeAgentSettings | None) -> AsyncIterator[None]:
+        """Before: the sources of keys that ``config`` names are open. After: they, and no others, are asked."""
+        if self.authorities is None or config.home_agent is None or home is None:
+            yield
+            return
+        chain = await self.authorities.prepare(config.home_agent, home.associations)
+        try:
+            yield
+        except BaseException:
+            await self.authorities.discard(chain)
+            raise
+        await self.authorities.change(config.home_agent, chain)
+
+    def _take_up(self, config: Config, home: HomeAgentSettings | None) -> None:
         links = settings.advertised_links(config, self._address_of)
         foreign = self._foreign_settings(config)
         if self.agents is not None:
@@ -419,7 +440,6 @@ class _Daemon:
         daemon = config.daemon
         log.configure(daemon.log_level, daemon.log_format)
         self.journal.limit_log(daemon.log_rate)
-        self._runner.submit(Tick())  # deadlines may be others now
 
 
 def _tell(event: str, undo: Callable[[], list[str]]) -> None:

@@ -17,6 +17,7 @@ from mobileip.control.config.checks import Parts, check
 from mobileip.control.config.filters import FilterConfig
 from mobileip.control.config.model import Config
 from mobileip.control.config.problem import Severity
+from mobileip.control.config.servers import ServerConfig
 from mobileip.control.ops.plain import plain
 from mobileip.control.security.secret import Secret
 
@@ -42,6 +43,8 @@ IN_PLACE: Final = frozenset(
         "home_agent.nodes",
         "home_agent.aaa.authenticate",
         "home_agent.filters",
+        "home_agent.keys",
+        "home_agent.accounting",
         "home_agent.filter_default",
         "foreign_agent.max_lifetime",
         "foreign_agent.max_visitors",
@@ -78,6 +81,9 @@ IN_PLACE: Final = frozenset(
 )
 """Keys, each with all below it, that a running daemon can change. Everything else needs a restart."""
 
+_OPTIONAL: Final = ("home_agent.keys", "home_agent.accounting")
+"""Tables that may come and go in a running daemon, with all below them."""
+
 _LIMITS: Final = ("home_agent.max_bindings", "home_agent.max_simultaneous", "foreign_agent.max_visitors")
 """What says how many tunnels there may be; the data plane's table is made for a multiple of it when it starts."""
 
@@ -112,12 +118,26 @@ def merge(running: Config, file: Config, capacity: int) -> tuple[Config, list[Ch
     """
     changes: list[Change] = []
     merged = _tables(running, file, "", "", changes)
+    if running.home_agent is not None and running.home_agent.aaa is not None:
+        merged, changes = _with_keys_of(running, merged, changes)
     if most_tunnels(merged) > max(capacity, most_tunnels(running)):
         merged = _with_limits_of(running, merged)
         changes = [_waits(change, capacity) if change.key in _LIMITS else change for change in changes]
     if any(problem.severity is Severity.ERROR for problem in check(Parts.of(merged))):
         return running, [Change(change.key, change.text, False) for change in changes]
     return merged, changes
+
+
+def _with_keys_of(running: Config, merged: Config, changes: list[Change]) -> tuple[Config, list[Change]]:
+    """Who verifies proofs may be who has the keys, and is asked by what was said when the daemon started."""
+    before, after = running.home_agent, merged.home_agent
+    if before is not None and after is not None:
+        merged = merged.model_copy(update={"home_agent": after.model_copy(update={"keys": before.keys})})
+    waiting = [
+        Change(change.key, change.text, change.applied and not change.key.startswith("home_agent.keys"))
+        for change in changes
+    ]
+    return merged, waiting
 
 
 def _with_limits_of(running: Config, merged: Config) -> Config:
@@ -154,8 +174,9 @@ def _tables(running: M, file: M, key: str, shown: str, changes: list[Change]) ->
 def _values(before: Any, after: Any, key: str, shown: str, changes: list[Change]) -> Any:
     if isinstance(before, BaseModel) and isinstance(after, BaseModel):
         return _tables(before, after, key, shown, changes)
-    # A table that comes or goes is something else to do or not to do, not another way to do it.
-    applied = is_in_place(key) and not isinstance(before, BaseModel) and not isinstance(after, BaseModel)
+    # Most tables that come or go are something else to do or not to do, not another way to do it.
+    table = isinstance(before, BaseModel) or isinstance(after, BaseModel)
+    applied = is_in_place(key) and (not table or key.startswith(_OPTIONAL))
     if key in _IDENTITY:
         return _lists(before, after, key, shown, changes)
     changes.append(Change(shown, _difference(before, after), applied))
@@ -196,7 +217,8 @@ def _join(key: str, name: str) -> str:
 def _difference(before: object, after: object) -> str:
     if isinstance(before, Secret) or isinstance(after, Secret):
         return "changed"
-    return f"{_text(before)} -> {_text(after)}"
+    was, becomes = _text(before), _text(after)
+    return "changed" if was == becomes else f"{was} -> {becomes}"
 
 
 def _text(value: object) -> str:
@@ -207,6 +229,8 @@ def _text(value: object) -> str:
             return str(value).lower()
         case FilterConfig():
             return str(value)
+        case ServerConfig():
+            return f"{value.address}:{value.port}"
         case BaseModel():
             return "a table"
         case tuple():

@@ -30,14 +30,17 @@ class Running(Protocol):
 
     config: Config
 
-    def go_on(self, config: Config, home: HomeAgentSettings | None) -> None:
+    async def go_on(self, config: Config, home: HomeAgentSettings | None) -> None:
         """From now on with ``config``, which differs from the present one only in what can be changed in place.
 
         :raises ActionError: the host does not allow it; then nothing is changed.
         """
 
-    def ask_again(self) -> None:
-        """The file is the same, but what others were asked for because of it may not be."""
+    async def ask_again(self) -> None:
+        """The file is the same, but what others were asked for because of it may not be.
+
+        :raises ActionError: they cannot be asked any more; then nothing is changed.
+        """
 
 
 class Reloader:
@@ -76,9 +79,9 @@ class Reloader:
             raise ActionError("; ".join(errors))
         merged, changes = await asyncio.to_thread(merge, self._daemon.config, config, self._capacity)
         if any(change.applied for change in changes):
-            self._daemon.go_on(merged, await asyncio.to_thread(settings.of_home_agent, merged))
+            await self._daemon.go_on(merged, await asyncio.to_thread(settings.of_home_agent, merged))
         else:
-            self._daemon.ask_again()
+            await self._daemon.ask_again()
         return problems, changes
 
     def on_hangup(self) -> None:

@@ -15,25 +15,51 @@ from mobileip.control.aaa.accounting import Accountant, Record, Status
 from mobileip.control.aaa.servers import Server
 from mobileip.control.agent.aaa import Authorities
 from mobileip.control.agent.accounting import BindingAccounts
+from mobileip.control.config.keys import KeyFilesConfig
 from mobileip.control.config.load import examine_data
 from mobileip.control.config.model import HomeAgentConfig
 from mobileip.control.config.servers import ServerConfig
-from mobileip.control.core.actions import Action, ClaimAddress, InstallTunnel, LookupKey, RemoveTunnel
+from mobileip.control.core.actions import (
+    Action,
+    ClaimAddress,
+    InstallTunnel,
+    LookupKey,
+    RemoveTunnel,
+    TunnelSide,
+)
 from mobileip.control.core.agents import MobilityAgents
-from mobileip.control.core.events import ActionFailed, ClearBinding, Event, Tick, TunnelTraffic
+from mobileip.control.core.events import (
+    ActionFailed,
+    ClearBinding,
+    Event,
+    KeysFound,
+    KeysUnavailable,
+    Tick,
+    TunnelTraffic,
+)
 from mobileip.control.core.home import HomeAgent
+from mobileip.control.ports import ActionError
 from mobileip.control.security import AssociationTable
 from mobileip.control.tunnels import Tunnels
 from mobileip.control.types import Endpoint, Spi
 from mobileip.dataplane import Encapsulation, Flag, Side, Traffic, Tunnel, TunnelStatus
 from tests.unit.aaa.radius import LOOPBACK, SECRET, Radius, accept
+from tests.unit.aaa.test_accounting import acknowledge
 from tests.unit.aaa.told import Told
 from tests.unit.core.factory import CARE_OF, HOME, HOME_AGENT, at, datagram, request
 from tests.unit.core.homes import SETTINGS
 
 NODE = IPv4Address("10.1.0.5")
 PAIR = "mobileip:spi#0=spi 100 key hex 00112233445566778899aabbccddeeff"
-USER_REQUEST, IDLE_TIMEOUT, SESSION_TIMEOUT, ADMIN_RESET, ADMIN_REBOOT, NAS_ERROR = 1, 4, 5, 6, 7, 9
+USER_REQUEST, IDLE_TIMEOUT, SESSION_TIMEOUT, ADMIN_RESET, ADMIN_REBOOT, NAS_ERROR, NAS_REQUEST = (
+    1,
+    4,
+    5,
+    6,
+    7,
+    9,
+    10,
+)
 
 
 class Engine:
@@ -48,6 +74,9 @@ class Engine:
             ends[:] = [*(ends if action.beside else ()), action.remote]
         else:
             ends[:] = [one for one in ends if action.remote not in (None, one)]
+
+    def status(self) -> list[TunnelStatus]:
+        return [one for home in self.remotes for one in self.home_tunnels(home)]
 
     def home_tunnels(self, home: IPv4Address) -> list[TunnelStatus]:
         return [
@@ -174,31 +203,54 @@ def on_loopback(tables: Iterable[ServerConfig]) -> tuple[Server, ...]:
     return tuple(Server(Endpoint(LOOPBACK, table.port), table.secret) for table in tables)
 
 
-def test_servers_are_shown_as_they_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mobileip.control.agent.keys.servers", on_loopback)
     monkeypatch.setattr("mobileip.control.agent.accounting.servers", on_loopback)
 
-    async def run() -> list[dict[str, Any]]:
-        keeper, silent = Radius(lambda asked: [accept(asked, PAIR)]), Radius(lambda asked: [])
-        ports = [(await one.start()).endpoint.port for one in (silent, keeper)]
-        home = home_agent(ports)
-        events: asyncio.Queue[Event] = asyncio.Queue()
-        authorities = Authorities(
-            home,
-            AssociationTable(),
-            "agent",
-            cast(Tunnels, Engine()),
-            lambda: None,
-            events.put_nowait,
-            Told(),
+
+class Scene:
+    """Two RADIUS servers, of which the first says nothing, and a home agent that asks both."""
+
+    def __init__(self) -> None:
+        self.silent, self.keeper = Radius(lambda asked: []), Radius(lambda asked: [accept(asked, PAIR)])
+        self.events: asyncio.Queue[Event] = asyncio.Queue()
+        self.told = Told()
+        self.engine = Engine()
+
+    async def open(self) -> Authorities:
+        self.ports = [(await one.start()).endpoint.port for one in (self.silent, self.keeper)]
+        self.home = home_agent(self.ports)
+        submit = self.events.put_nowait
+        engine = cast(Tunnels, self.engine)
+        self.authorities = Authorities(
+            self.home, AssociationTable(), "agent", engine, lambda: None, submit, self.told
         )
-        assert {row["state"] for row in authorities.rows()} == {"unused"}
-        authorities.ask(LookupKey(NODE, Spi(256)))
-        await asyncio.wait_for(events.get(), 5)
-        rows = list(authorities.rows())
-        await authorities.close()
-        for one in (keeper, silent):
+        return self.authorities
+
+    async def answer(self) -> Event:
+        return await asyncio.wait_for(self.events.get(), 5)
+
+    async def change(self, **tables: Any) -> None:
+        self.home = self.home.model_copy(update=tables)
+        chain = await self.authorities.prepare(self.home, AssociationTable())
+        await self.authorities.change(self.home, chain)
+
+    async def close(self) -> None:
+        await self.authorities.close()
+        for one in (self.silent, self.keeper):
             one.close()
+
+
+def test_servers_are_shown_as_they_answer() -> None:
+    async def run() -> list[dict[str, Any]]:
+        at = Scene()
+        authorities = await at.open()
+        assert {one["state"] for one in authorities.rows()} == {"unused"}
+        authorities.ask(LookupKey(NODE, Spi(256)))
+        await at.answer()
+        rows = list(authorities.rows())
+        await at.close()
         return rows
 
     first, second, accounting = asyncio.run(run())
@@ -208,3 +260,108 @@ def test_servers_are_shown_as_they_answer(monkeypatch: pytest.MonkeyPatch) -> No
     assert (second["state"], second["answers"], second["left_alone_s"]) == ("answering", 1, None)
     assert second["answer_ms"] > 0
     assert (accounting["use"], accounting["waiting"]) == ("accounting", 1), "Accounting-On, which nobody took"
+
+
+# ---- reload
+
+
+def test_what_is_asked_while_sources_change_is_asked_of_the_new_ones() -> None:
+    async def run() -> Event:
+        at = Scene()
+        authorities = await at.open()
+        authorities.ask(LookupKey(NODE, Spi(256)))
+        await asyncio.sleep(0)
+        await at.change(keys=home_agent(at.ports[1:]).keys)
+        event = await at.answer()
+        assert at.events.empty() and len(list(authorities.rows())) == 2
+        await at.close()
+        return event
+
+    event = asyncio.run(run())
+    assert isinstance(event, KeysFound) and event.peer == NODE
+
+
+def test_what_is_asked_while_the_last_source_goes_is_answered() -> None:
+    async def run() -> Event:
+        at = Scene()
+        authorities = await at.open()
+        authorities.ask(LookupKey(NODE, Spi(256)))
+        await at.change(keys=None)
+        event = await at.answer()
+        await at.close()
+        return event
+
+    assert asyncio.run(run()) == KeysUnavailable(NODE, "no source of keys is configured any more")
+
+
+def test_servers_that_stay_keep_what_is_known_of_them() -> None:
+    async def run() -> tuple[int, int]:
+        at = Scene()
+        authorities = await at.open()
+        authorities.ask(LookupKey(NODE, Spi(256)))
+        await at.answer()
+        assert at.home.keys is not None
+        await at.change(keys=at.home.keys.model_copy(update={"lifetime": 5.0}))
+        kept = next(authorities.rows())["timeouts"]
+        await at.change(keys=home_agent([*at.ports, 9]).keys)
+        fresh = next(authorities.rows())["timeouts"]
+        authorities.ask(LookupKey(NODE, Spi(256)))
+        assert isinstance(await at.answer(), KeysFound)
+        await at.close()
+        return kept, fresh
+
+    assert asyncio.run(run()) == (1, 0)
+
+
+def test_a_source_that_cannot_be_opened_changes_nothing() -> None:
+    async def run() -> None:
+        at = Scene()
+        authorities = await at.open()
+        files = {"directory": "/nowhere/keys", "master_key": "/nowhere/master.key"}
+        assert at.home.keys is not None
+        wrong = at.home.keys.model_copy(
+            update={"sources": ("files", "radius"), "files": KeyFilesConfig.model_validate(files)}
+        )
+        with pytest.raises(ActionError, match="/nowhere/keys has no sealed keys yet"):
+            await at.change(keys=wrong)
+        authorities.ask(LookupKey(NODE, Spi(256)))
+        assert isinstance(await at.answer(), KeysFound)
+        await at.close()
+
+    asyncio.run(run())
+
+
+def test_records_go_to_the_servers_that_are_named_now() -> None:
+    """The first took nothing: what it was told goes to the other, in its order."""
+
+    async def run() -> list[int]:
+        at = Scene()
+        at.keeper.respond = acknowledge
+        authorities = await at.open()
+        authorities.perform(InstallTunnel(HOME, TunnelSide.HOME, HOME_AGENT, CARE_OF, reverse=False))
+        await asyncio.sleep(0)
+        await at.change(accounting=home_agent(at.ports[1:]).accounting)
+        authorities.perform(RemoveTunnel(HOME, TunnelSide.HOME))
+        await at.close()
+        return [asked["Acct-Status-Type"][0] for asked in at.keeper.requests]
+
+    assert asyncio.run(run()) == [Status.ON, Status.START, Status.STOP, Status.OFF]
+
+
+def test_accounts_may_begin_and_end_while_nodes_are_away() -> None:
+    async def run() -> list[Any]:
+        at = Scene()
+        at.keeper.respond = acknowledge
+        authorities = await at.open()
+        await at.change(accounting=None)
+        authorities.perform(InstallTunnel(HOME, TunnelSide.HOME, HOME_AGENT, CARE_OF, reverse=False))
+        await at.change(accounting=home_agent(at.ports[1:]).accounting)
+        await at.change(accounting=None)
+        assert {one["use"] for one in authorities.rows()} == {"keys"}
+        await at.close()
+        return at.keeper.requests
+
+    _, start, stop, _ = asyncio.run(run())
+    assert start["Tunnel-Client-Endpoint"] == [str(CARE_OF)]
+    assert stop["Acct-Terminate-Cause"] == [NAS_REQUEST]
+    assert stop["Acct-Output-Octets"] == [0], "what was carried before is in no account"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -120,6 +121,60 @@ def test_what_needs_a_restart_stays_as_it_is_and_the_rest_is_applied() -> None:
     again, rest = merge(merged, after, ROOM)
     assert again == merged
     assert all(not change.applied for change in rest)
+
+
+def test_sources_of_keys_and_accounting_come_change_and_go_in_place() -> None:
+    server = {"address": "192.0.2.10", "secret": "correct-horse-battery"}
+    keys = {"sources": ["radius"], "radius": {"servers": [server]}}
+
+    def come(data: dict[str, Any]) -> None:
+        data["home_agent"] |= copy.deepcopy({"keys": keys, "accounting": {"servers": [server]}})
+
+    def change(data: dict[str, Any]) -> None:
+        other = {"address": "192.0.2.11", "port": 1645, "secret": "another-horse-battery"}
+        data["home_agent"]["keys"] = {
+            "sources": ["config", "tacacs", "radius"],
+            "radius": {"servers": [server, other], "timeout": 2.0},
+            "tacacs": {"servers": [server]},
+        }
+        data["home_agent"]["accounting"] = {"servers": [server | {"secret": "another-horse-battery"}]}
+
+    after, merged, changes = changed(come)
+    assert merged == after
+    assert told(changes) == [
+        ("home_agent.keys", "default -> a table", True),
+        ("home_agent.accounting", "default -> a table", True),
+    ]
+    data = home_agent()
+    change(data)
+    again, changes = merge(merged, config(copy.deepcopy(data)), ROOM)
+    assert again == config(copy.deepcopy(data))
+    assert told(changes) == [
+        ("home_agent.keys.sources", "radius -> config, tacacs, radius", True),
+        ("home_agent.keys.radius.timeout", "1.0 -> 2.0", True),
+        ("home_agent.keys.radius.servers", "192.0.2.10:1812 -> 192.0.2.10:1812, 192.0.2.11:1645", True),
+        ("home_agent.keys.tacacs", "default -> a table", True),
+        ("home_agent.accounting.servers", "changed", True),
+    ]
+    assert "horse" not in str(changes)
+    gone, changes = merge(again, config(home_agent()), ROOM)
+    assert gone == config(home_agent()) and all(change.applied for change in changes)
+
+
+def test_sources_of_keys_stay_while_proofs_are_verified_by_them() -> None:
+    def with_timeout(timeout: float) -> dict[str, Any]:
+        data = home_agent()
+        server = {"address": "192.0.2.10", "secret": "correct-horse-battery"}
+        data["home_agent"]["keys"] = {
+            "sources": ["radius"],
+            "radius": {"servers": [server], "timeout": timeout},
+        }
+        data["home_agent"]["aaa"] = {}
+        return data
+
+    merged, changes = merge(config(with_timeout(1.0)), config(with_timeout(2.0)), ROOM)
+    assert merged == config(with_timeout(1.0))
+    assert told(changes) == [("home_agent.keys.radius.timeout", "1.0 -> 2.0", False)]
 
 
 def test_an_advertisement_that_comes_or_goes_needs_a_restart() -> None:
