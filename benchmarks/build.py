@@ -13,7 +13,8 @@ TREE: Final = Path(__file__).resolve().parents[1]
 _OUTPUT: Final = TREE / "build/benchmarks"
 _ENDPOINT: Final = Path("benchmarks/throughput/endpoint.c")
 _ENGINE: Final = Path("src/dataplane/csrc")
-_FLAGS: Final = ("-std=gnu11", "-O3", "-g", "-pthread", "-flto")  # as setup.py compiles the extension
+# As setup.py compiles the extension.
+_FLAGS: Final = ("-std=gnu11", "-O3", "-g", "-pthread", "-flto", "-fvisibility=hidden")
 
 
 def packets() -> Path:

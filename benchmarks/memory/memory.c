@@ -12,18 +12,22 @@
 
 enum { PATH_MTU = 1500 + 20 }; /* so that 1500 bytes fit in one piece */
 
+/* Alone of all that is compiled into the library; what they call is the library's own, and so can be inlined. */
+#define EXPORTED __attribute__((visibility("default")))
+
 struct packets {
 	uint8_t *first;
 	size_t stride;
 	uint32_t len, count;
 };
 
-struct mip_table *memory_table(uint32_t first, uint32_t tunnels, uint32_t capacity, uint8_t side,
-			       uint8_t encap);
-void memory_free(struct mip_table *table);
-uint32_t memory_encapsulate(const struct mip_table *table, const struct packets *packets);
-uint32_t memory_decapsulate(const struct mip_table *table, uint8_t encap, const struct packets *packets);
-void memory_copy(uint8_t *to, const struct packets *from);
+EXPORTED struct mip_table *memory_table(uint32_t first, uint32_t tunnels, uint32_t capacity, uint8_t side,
+					uint8_t encap);
+EXPORTED void memory_free(struct mip_table *table);
+EXPORTED uint32_t memory_encapsulate(const struct mip_table *table, const struct packets *packets);
+EXPORTED uint32_t memory_decapsulate(const struct mip_table *table, uint8_t encap,
+				     const struct packets *packets);
+EXPORTED void memory_copy(uint8_t *to, const struct packets *from);
 
 /* Tunnels of the home addresses first, first + 1 and so on (host byte order) between 192.0.2.1 and 192.0.2.2. */
 struct mip_table *memory_table(uint32_t first, uint32_t tunnels, uint32_t capacity, uint8_t side,
@@ -41,11 +45,11 @@ struct mip_table *memory_table(uint32_t first, uint32_t tunnels, uint32_t capaci
 		uint32_t agent = __builtin_bswap32(0xc0000201), care_of = __builtin_bswap32(0xc0000202);
 		struct mip_tunnel t = { .home_be = __builtin_bswap32(first + i),
 					.mtu = PATH_MTU,
-					.side = side };
+					.side = (enum mip_side)side };
 
 		t.local_be = side == MIP_HOME ? agent : care_of;
 		t.remote_be = side == MIP_HOME ? care_of : agent;
-		t.encap = encap;
+		t.encap = (enum mip_encap)encap;
 		t.flags = MIP_F_REVERSE;
 		if (!mip_tunnel_prepare(&t) || mip_table_put(table, &t) != MIP_PUT_NEW)
 			abort();
@@ -67,7 +71,7 @@ static uint32_t batch_of(const struct packets *packets, uint32_t done)
 uint32_t memory_encapsulate(const struct mip_table *table, const struct packets *packets)
 {
 	struct mip_ipv4 inner[MIP_BATCH];
-	uint32_t place[MIP_BATCH];
+	struct mip_near near[MIP_BATCH];
 	uint32_t passed = 0;
 
 	for (uint32_t done = 0, batch; done < packets->count; done += batch) {
@@ -77,14 +81,14 @@ uint32_t memory_encapsulate(const struct mip_table *table, const struct packets 
 		for (uint32_t i = 0; i < batch; i++)
 			if (mip_ipv4_parse(first + i * packets->stride, packets->len, MIP_INNER, &inner[i]) ==
 			    MIP_OK)
-				mip_path_prefetch_outbound(table, &inner[i]);
-		for (uint32_t i = 0; i < batch; i++)
-			place[i] = mip_path_locate_outbound(table, &inner[i]);
+				near[i] = mip_path_near_outbound(table, &inner[i]);
 		for (uint32_t i = 0; i < batch; i++) {
-			struct mip_packet p = { first + i * packets->stride, packets->len, MIP_HEADROOM };
+			struct mip_packet p = { .data = first + i * packets->stride,
+						.len = packets->len,
+						.headroom = MIP_HEADROOM };
 			struct mip_tunnel t;
 
-			if (mip_path_outbound_at(table, &inner[i], place[i], &t) == MIP_OK &&
+			if (mip_path_outbound(table, &inner[i], near[i], &t) == MIP_OK &&
 			    mip_encapsulate(&p, &inner[i], &t, (uint16_t)i) == MIP_OK)
 				passed++;
 		}
@@ -95,7 +99,7 @@ uint32_t memory_encapsulate(const struct mip_table *table, const struct packets 
 uint32_t memory_decapsulate(const struct mip_table *table, uint8_t encap, const struct packets *packets)
 {
 	struct mip_decap decap[MIP_BATCH];
-	uint32_t place[MIP_BATCH];
+	struct mip_near near[MIP_BATCH];
 	bool usable[MIP_BATCH];
 	uint32_t passed = 0;
 
@@ -104,20 +108,19 @@ uint32_t memory_decapsulate(const struct mip_table *table, uint8_t encap, const 
 
 		batch = batch_of(packets, done);
 		for (uint32_t i = 0; i < batch; i++) {
-			struct mip_packet p = { first + i * packets->stride, packets->len, MIP_HEADROOM };
+			struct mip_packet p = { .data = first + i * packets->stride,
+						.len = packets->len,
+						.headroom = MIP_HEADROOM };
 
 			usable[i] = mip_decapsulate(&p, (enum mip_encap)encap, &decap[i]) == MIP_OK;
 			if (usable[i])
-				mip_path_prefetch_inbound(table, &decap[i].inner);
+				near[i] = mip_path_near_inbound(table, &decap[i].inner);
 		}
-		for (uint32_t i = 0; i < batch; i++)
-			if (usable[i])
-				place[i] = mip_path_locate_inbound(table, &decap[i].inner);
 		for (uint32_t i = 0; i < batch; i++) {
 			struct mip_tunnel t;
 
-			if (usable[i] && mip_path_inbound_at(table, (enum mip_encap)encap, &decap[i],
-							     place[i], &t) == MIP_OK)
+			if (usable[i] &&
+			    mip_path_inbound(table, (enum mip_encap)encap, &decap[i], near[i], &t) == MIP_OK)
 				passed++;
 		}
 	}

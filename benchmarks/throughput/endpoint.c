@@ -119,7 +119,7 @@ static double change(struct mip_engine *e, const struct mip_tunnel *like, uint32
 	return (double)made / (seconds() - start);
 }
 
-static uint8_t encapsulation(const char *name)
+static enum mip_encap encapsulation(const char *name)
 {
 	static const struct {
 		const char *name;

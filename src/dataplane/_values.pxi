@@ -13,7 +13,7 @@ cdef int _fill_tunnel(mip_tunnel *t, object tunnel) except -1:
     t.key_out = tunnel.key_out
     t.key_in = tunnel.key_in
     # The copy in the engine is prepared again; this one is to refuse early and for the pure functions.
-    if not mip_tunnel_prepare(t):
+    if t.flags != int(tunnel.flags) or not mip_tunnel_prepare(t):
         raise ValueError(f"impossible tunnel: {tunnel}")
     return 0
 

@@ -57,7 +57,7 @@ static void tunnel(const struct mip_packet *segment, const uint8_t *whole, const
 	struct mip_decap d;
 
 	if (t.encap == MIP_ENCAP_GRE)
-		t.flags = (uint16_t)((kind >> 2 & 7) * MIP_F_GRE_KEY);
+		t.flags = (enum mip_flag)((kind >> 2 & 7) * MIP_F_GRE_KEY);
 	t.mtu = (uint16_t)(MIP_PACKET_MAX - mip_tunnel_overhead(&t));
 	assert(mip_tunnel_prepare(&t));
 	p.data = memcpy(headers + MIP_HEADROOM, segment->data, head);

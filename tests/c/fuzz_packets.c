@@ -98,8 +98,8 @@ static void inner(uint8_t *packet, uint32_t len)
 			assert(size <= 100 && !mip_ipv4_parse(out, size, MIP_INNER, &(struct mip_ipv4){ 0 }));
 
 	/* The packet says which encapsulation: all ways in are all ways out. */
-	t.encap = (uint8_t)kinds[ip.id % 3];
-	t.flags = (uint16_t)(t.encap == MIP_ENCAP_GRE ? (ip.id >> 8 & 7) * MIP_F_GRE_KEY : 0);
+	t.encap = kinds[ip.id % 3];
+	t.flags = (enum mip_flag)(t.encap == MIP_ENCAP_GRE ? (ip.id >> 8 & 7) * MIP_F_GRE_KEY : 0);
 	memcpy(p.data, packet, len);
 	assert(mip_tunnel_prepare(&t));
 	if (mip_encapsulate(&p, &ip, &t, 1))

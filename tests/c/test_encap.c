@@ -191,7 +191,7 @@ static void impossible_tunnels(void)
 	REFUSED(mtu, 65516);
 	REFUSED(side, MIP_SIDES);
 	REFUSED(encap, 48);
-	REFUSED(flags, 1u << 15);
+	REFUSED(flags, MIP_F_SHARED);
 	REFUSED(flags, MIP_F_DELIVERY);
 	REFUSED(flags, MIP_F_NESTED); /* nothing to nest without MIP_F_BROADCAST */
 	t = tunnel();

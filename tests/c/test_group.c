@@ -62,7 +62,10 @@ static void check_same(uint32_t home_be)
 static void change(uint32_t home_be, uint32_t remote_be, uint32_t index)
 {
 	const struct mip_tunnel t = {
-		.home_be = home_be, .remote_be = remote_be, .index = index, .mtu = (uint16_t)check_random()
+		.home_be = home_be,
+		.remote_be = remote_be,
+		.index = index % MIP_CAPACITY_MAX,
+		.mtu = (uint16_t)check_random(),
 	};
 	uint32_t all = count_of(home_be, 0);
 	bool known = count_of(home_be, remote_be);
@@ -117,7 +120,7 @@ int main(void)
 		mip_group_remove(&table, home_be, MIP_HOME, 0);
 	CHECK(!mip_table_has(&table, MIP_HOME) && table.used == 0);
 	for (uint64_t i = 0; i <= table.mask; i++)
-		CHECK(atomic_load(&table.slots[i]) == 0);
+		CHECK(atomic_load(&table.slots[i].word[0]) == 0);
 	free(memory);
 	return 0;
 }

@@ -129,7 +129,7 @@ static void visit(uint16_t flags)
 				.mtu = 1400,
 				.side = MIP_CARE_OF,
 				.encap = MIP_ENCAP_IPIP,
-				.flags = (uint16_t)(MIP_F_SHARED | flags) };
+				.flags = (enum mip_flag)(MIP_F_SHARED | flags) };
 	struct mip_spot spot = { .ifindex = IFINDEX, .own_be = check_address(10, 0, 0, 1) };
 
 	memcpy(spot.address, visitor, sizeof(visitor));

@@ -6,14 +6,14 @@
 
 static uint8_t buffer[MIP_HEADROOM + 2000];
 
-static struct mip_tunnel tunnel(enum mip_side side, uint16_t flags)
+static struct mip_tunnel tunnel(enum mip_side side, enum mip_flag flags)
 {
 	struct mip_tunnel t = {
 		.home_be = check_address(198, 51, 100, 7),
 		.local_be = check_address(192, 0, 2, 1),
 		.remote_be = check_address(192, 0, 2, 2),
 		.mtu = 1480,
-		.side = (uint8_t)side,
+		.side = side,
 		.encap = MIP_ENCAP_IPIP,
 		.flags = flags,
 	};

@@ -21,14 +21,15 @@ static void reset(void)
 	mip_table_init(&table, memory, 8, 42);
 }
 
-static void add(uint32_t home_be, enum mip_side side, uint32_t local_be, uint32_t remote_be, uint16_t flags)
+static void add(uint32_t home_be, enum mip_side side, uint32_t local_be, uint32_t remote_be,
+		enum mip_flag flags)
 {
 	struct mip_tunnel t = {
 		.home_be = home_be,
 		.local_be = local_be,
 		.remote_be = remote_be,
 		.mtu = 1480,
-		.side = (uint8_t)side,
+		.side = side,
 		.encap = MIP_ENCAP_IPIP,
 		.flags = flags,
 	};
@@ -39,18 +40,14 @@ static void add(uint32_t home_be, enum mip_side side, uint32_t local_be, uint32_
 static enum mip_drop outbound(uint32_t src_be, uint32_t dst_be, struct mip_tunnel *t)
 {
 	const struct mip_ipv4 inner = { .src_be = src_be, .dst_be = dst_be };
+	struct mip_tunnel again = { 0 };
+	enum mip_drop drop = mip_path_outbound(&table, &inner, mip_path_near_outbound(&table, &inner), t);
 
-	struct mip_tunnel near = { 0 };
-	enum mip_drop drop = mip_path_outbound(&table, &inner, t);
-	uint32_t place;
-
-	/* By the place, by a wrong place, or without one: the same. */
-	mip_path_prefetch_outbound(&table, &inner);
-	place = mip_path_locate_outbound(&table, &inner);
-	CHECK(mip_path_outbound_at(&table, &inner, place, &near) == drop);
-	CHECK(drop || memcmp(&near, t, sizeof(near)) == 0);
-	for (place = 0; place < table.capacity; place++)
-		CHECK(mip_path_outbound_at(&table, &inner, place, &near) == drop);
+	/* From a wrong line: the same. */
+	for (uint32_t at = 0; at <= table.mask; at += MIP_LINE_SLOTS) {
+		CHECK(mip_path_outbound(&table, &inner, (struct mip_near){ at, at }, &again) == drop);
+		CHECK(drop || memcmp(&again, t, sizeof(again)) == 0);
+	}
 	return drop;
 }
 
@@ -59,12 +56,13 @@ static enum mip_drop inbound(uint32_t src_be, uint32_t dst_be, uint32_t outer_sr
 	const struct mip_decap d = { .outer = { .src_be = outer_src_be, .dst_be = outer_dst_be },
 				     .inner = { .src_be = src_be, .dst_be = dst_be } };
 	struct mip_tunnel t = { 0 };
-	enum mip_drop drop, near;
+	enum mip_drop drop;
 
-	mip_path_prefetch_inbound(&table, &d.inner);
-	near = mip_path_inbound_at(&table, MIP_ENCAP_IPIP, &d, mip_path_locate_inbound(&table, &d.inner), &t);
-	drop = mip_path_inbound(&table, MIP_ENCAP_IPIP, &d, &t);
-	CHECK(near == drop);
+	for (uint32_t at = 0; at <= table.mask; at += MIP_LINE_SLOTS) {
+		drop = mip_path_inbound(&table, MIP_ENCAP_IPIP, &d, (struct mip_near){ at, at }, &t);
+		CHECK(drop == mip_path_inbound(&table, MIP_ENCAP_IPIP, &d,
+					       mip_path_near_inbound(&table, &d.inner), &t));
+	}
 	goes_on = !drop && mip_path_is_delivery(&d, &t);
 	accepted = t;
 	return drop;

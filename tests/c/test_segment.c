@@ -131,7 +131,7 @@ static uint32_t make_twin(const struct stream *s, uint32_t i)
 /* Encapsulated in two pieces and in one: the same datagram. */
 static void encapsulate(struct mip_packet p, const struct mip_ipv4 *inner)
 {
-	static const uint8_t kinds[] = { MIP_ENCAP_IPIP, MIP_ENCAP_GRE, MIP_ENCAP_MINIMAL };
+	static const enum mip_encap kinds[] = { MIP_ENCAP_IPIP, MIP_ENCAP_GRE, MIP_ENCAP_MINIMAL };
 	struct mip_packet q = { .data = whole + MIP_HEADROOM, .len = p.len, .headroom = MIP_HEADROOM };
 	struct mip_tunnel t = {
 		.home_be = ip.dst_be,
@@ -146,7 +146,7 @@ static void encapsulate(struct mip_packet p, const struct mip_ipv4 *inner)
 	uint32_t head;
 
 	if (t.encap == MIP_ENCAP_GRE)
-		t.flags = (uint16_t)((check_random() & 7) * MIP_F_GRE_KEY);
+		t.flags = (enum mip_flag)((check_random() & 7) * MIP_F_GRE_KEY);
 	CHECK(mip_tunnel_prepare(&t));
 	memcpy(q.data, twin, q.len);
 	CHECK(mip_encapsulate(&p, inner, &t, 77) == MIP_OK && mip_encapsulate(&q, inner, &t, 77) == MIP_OK);

@@ -42,7 +42,7 @@ static struct mip_tunnel tunnel(uint32_t home_be, enum mip_side side)
 		.local_be = check_address(127, 0, 0, side == MIP_HOME ? 1 : 2),
 		.remote_be = check_address(127, 0, 0, side == MIP_HOME ? 2 : 1),
 		.mtu = (uint16_t)(900 + check_random() % 2),
-		.side = (uint8_t)side,
+		.side = side,
 		.encap = MIP_ENCAP_IPIP,
 		.flags = MIP_F_REVERSE,
 	};
@@ -211,7 +211,7 @@ static void change(struct mip_engine *e, uint32_t home_be)
 		  .remove = check_random() % 4 == 0,
 		  .beside = true },
 	};
-	static const uint8_t kinds[] = { MIP_ENCAP_IPIP, MIP_ENCAP_GRE, MIP_ENCAP_MINIMAL };
+	static const enum mip_encap kinds[] = { MIP_ENCAP_IPIP, MIP_ENCAP_GRE, MIP_ENCAP_MINIMAL };
 	size_t made, removed;
 	if (check_random() % hop_every == 0)
 		next_hop(e, check_random() % 4);

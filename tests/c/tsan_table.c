@@ -33,9 +33,10 @@ static struct mip_tunnel make(uint32_t home_be, uint32_t version)
 		.home_be = home_be,
 		.local_be = version,
 		.remote_be = home_be ^ version,
-		.index = version * 3,
-		.flags = (uint16_t)~version,
-		.outer_sum = home_be + version,
+		.index = version * 3 % MIP_CAPACITY_MAX,
+		.flags = (enum mip_flag)(~version & 0x3ff),
+		.key_in = home_be + version,
+		.key_out = ~version,
 		.mtu = (uint16_t)version,
 	};
 }
@@ -55,7 +56,7 @@ static bool is_crowded(uint32_t home_be)
 
 	mip_table_put(&table, &t);
 	for (int i = 0; i < CROWDED; i++)
-		crowded |= atomic_load(&table.slots[i]) != 0;
+		crowded |= atomic_load(&table.slots[i].word[0]) != 0;
 	mip_table_delete(&table, home_be, MIP_HOME, 0);
 	return crowded;
 }
@@ -82,7 +83,7 @@ static void *reader(void *argument)
 		uint64_t before = atomic_load(&phases[which]);
 		struct mip_tunnel t;
 		bool there = mip_table_find(&table, homes[which], MIP_HOME, &t);
-		uint32_t place;
+		uint32_t near;
 		bool same = atomic_load(&phases[which]) == before;
 
 		if (there)
@@ -92,10 +93,14 @@ static void *reader(void *argument)
 		if (same && before % PHASES == ABSENT)
 			CHECK(!there);
 		CHECK(!mip_table_find(&table, homes[which], MIP_CARE_OF, &t));
-		/* Between the two another may come to that place. */
-		place = mip_table_locate(&table, homes[which], MIP_HOME);
-		if (place != MIP_NOWHERE && mip_table_read(&table, place, homes[which], MIP_HOME, &t))
+		/* The same in two steps. */
+		near = mip_table_prefetch(&table, homes[which], MIP_HOME);
+		before = atomic_load(&phases[which]);
+		there = mip_table_find_near(&table, near, homes[which], MIP_HOME, &t);
+		if (there)
 			check_whole(&t, homes[which]);
+		if (atomic_load(&phases[which]) == before && before % PHASES % 2 == 0)
+			CHECK(there == (before % PHASES == PRESENT));
 		looked++;
 		certain += same;
 	}

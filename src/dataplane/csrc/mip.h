@@ -134,6 +134,9 @@ enum mip_drop { MIP_OK, MIP_DROP_LIST(MIP_DROP_ENUM) MIP_DROP_END };
 enum mip_counter { MIP_COUNTER_LIST(MIP_COUNTER_ENUM) MIP_COUNTER_END };
 enum mip_event_type { MIP_EVENT_LIST(MIP_EVENT_ENUM) MIP_EVENT_END };
 
+/* What hardly any packet meets, for the compiler: the way of the others is to be straight. */
+#define MIP_SELDOM(condition) __builtin_expect(!!(condition), 0)
+
 struct mip_name {
 	const char *name, *label, *meaning;
 };

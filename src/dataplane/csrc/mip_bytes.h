@@ -5,9 +5,18 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Host to network order, and back. */
+static inline uint16_t mip_net16(uint16_t value)
+{
+	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap16(value) : value;
+}
+
 static inline uint16_t mip_load16(const uint8_t *p)
 {
-	return (uint16_t)(p[0] << 8 | p[1]);
+	uint16_t value;
+
+	memcpy(&value, p, sizeof(value));
+	return mip_net16(value);
 }
 
 static inline uint32_t mip_load32(const uint8_t *p)
@@ -23,10 +32,16 @@ static inline uint32_t mip_load32_be(const uint8_t *p)
 	return value;
 }
 
-static inline void mip_store16(uint8_t *p, uint16_t value)
+static inline void mip_store16_be(uint8_t *p, uint16_t value_be)
 {
-	p[0] = (uint8_t)(value >> 8);
-	p[1] = (uint8_t)value;
+	memcpy(p, &value_be, sizeof(value_be));
+}
+
+/* Returns what it stored. */
+static inline uint16_t mip_store16(uint8_t *p, uint16_t value)
+{
+	mip_store16_be(p, mip_net16(value));
+	return mip_net16(value);
 }
 
 static inline void mip_store32_be(uint8_t *p, uint32_t value_be)

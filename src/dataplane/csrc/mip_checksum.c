@@ -2,15 +2,6 @@
 
 #include <string.h>
 
-static uint16_t swap16(uint16_t value)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return (uint16_t)(value << 8 | value >> 8);
-#else
-	return value;
-#endif
-}
-
 /*
  * One's complement addition does not care for the order of bytes (RFC 1071
  * 2.B), so words are added as the machine loads them and the folded result is
@@ -47,7 +38,7 @@ uint64_t mip_checksum_add(uint64_t sum, const uint8_t *data, size_t len)
 		memcpy(&half, last, sizeof(half));
 		b += half;
 	}
-	return sum + swap16(mip_checksum_fold(a + b));
+	return sum + mip_net16(mip_checksum_fold(a + b));
 }
 
 uint16_t mip_checksum(const uint8_t *data, size_t len)

@@ -10,26 +10,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
+
+#include "mip_bytes.h"
 
 /* Adds len bytes to sum; the result needs mip_checksum_fold(). */
 uint64_t mip_checksum_add(uint64_t sum, const uint8_t *data, size_t len);
 
-/* Folds to 16 bits, not complemented. */
+/* Folds to 16 bits, not complemented: each half takes the other with its carry, and the upper ones are the sum. */
 static inline uint16_t mip_checksum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
-}
+	uint32_t half;
 
-/* The same for a sum of less than 65536 words. */
-static inline uint16_t mip_checksum_fold_short(uint32_t sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+	sum += sum << 32 | sum >> 32;
+	half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (uint16_t)(half >> 16);
 }
 
 /* The checksum of len bytes: 0 when they hold a correct one. */
@@ -38,15 +33,13 @@ uint16_t mip_checksum(const uint8_t *data, size_t len);
 /* Whether an IPv4 header of len bytes, 20 to 60, holds its checksum: byte order does not matter here. */
 static inline bool mip_checksum_header_ok(const uint8_t *header, size_t len)
 {
-	uint32_t word[5];
-	uint64_t sum;
+	uint64_t sum = 0;
 
-	memcpy(word, header, sizeof(word));
-	sum = (uint64_t)word[0] + word[1] + word[2] + word[3] + word[4];
-	for (size_t at = sizeof(word); at < len; at += sizeof(word[0])) {
-		memcpy(word, header + at, sizeof(word[0]));
-		sum += word[0];
-	}
+#pragma GCC unroll 5
+	for (size_t at = 0; at < 20; at += 4)
+		sum += mip_load32_be(header + at);
+	for (size_t at = 20; at < len; at += 4)
+		sum += mip_load32_be(header + at);
 	/* Folded it would be 0xffff: a multiple of that, and a header is never all zeros. */
 	return sum % 0xffff == 0;
 }

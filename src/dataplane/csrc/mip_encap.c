@@ -7,7 +7,7 @@
 
 uint32_t mip_tunnel_overhead(const struct mip_tunnel *t)
 {
-	switch ((enum mip_encap)t->encap) {
+	switch (t->encap) {
 	case MIP_ENCAP_IPIP:
 		return MIP_IPV4_HEADER;
 	case MIP_ENCAP_GRE:
@@ -19,9 +19,9 @@ uint32_t mip_tunnel_overhead(const struct mip_tunnel *t)
 }
 
 /* Room in front that is enough for any packet. */
-static uint32_t room_for(const struct mip_tunnel *t, uint32_t overhead)
+static uint32_t room_for(const struct mip_tunnel *t)
 {
-	return t->encap == MIP_ENCAP_MINIMAL ? MIP_IPV4_HEADER : overhead;
+	return t->encap == MIP_ENCAP_MINIMAL ? MIP_IPV4_HEADER : mip_tunnel_overhead(t);
 }
 
 uint16_t mip_tunnel_width(const struct mip_tunnel *t, uint32_t path, uint32_t widest)
@@ -75,7 +75,6 @@ bool mip_tunnel_prepare(struct mip_tunnel *t)
 		return false;
 	if ((t->flags & MIP_F_NESTED) && !(t->flags & (MIP_F_BROADCAST | MIP_F_MULTICAST)))
 		return false;
-	t->outer_sum = mip_outer_sum(t, t->encap == MIP_ENCAP_GRE ? MIP_PROTO_GRE : MIP_PROTO_IPIP);
 	t->rank = t->beside = 0;
 	return true;
 }
@@ -87,7 +86,6 @@ struct mip_tunnel mip_tunnel_nested(const struct mip_tunnel *t)
 	nested.remote_be = t->home_be;
 	nested.encap = MIP_ENCAP_IPIP;
 	nested.mtu = (uint16_t)(t->mtu - MIP_IPV4_HEADER);
-	nested.outer_sum = mip_outer_sum(&nested, MIP_PROTO_IPIP);
 	return nested;
 }
 
@@ -130,47 +128,74 @@ static enum mip_drop loop_check(const struct mip_packet *p, const struct mip_ipv
 	return MIP_OK;
 }
 
-static inline enum mip_drop push(struct mip_packet *p, const struct mip_ipv4 *inner,
-				 const struct mip_tunnel *t, uint16_t id)
+/* By which encapsulation a packet goes; fragments too, when t has another for them. */
+static inline enum mip_encap kind_for(const struct mip_tunnel *t, bool fragment)
 {
-	switch ((enum mip_encap)t->encap) {
-	case MIP_ENCAP_IPIP:
-		mip_ipip_push(p, inner, t, id);
-		return MIP_OK;
-	case MIP_ENCAP_GRE:
-		mip_gre_push(p, inner, t, id);
-		return MIP_OK;
-	case MIP_ENCAP_MINIMAL:
-		/* RFC 2004 3: its header has no room for a fragment's fields. */
-		if (mip_ipv4_is_fragment(inner))
-			mip_ipip_push(p, inner, t, id);
-		else
-			mip_minimal_push(p, inner, t);
-		return MIP_OK;
-	}
-	return MIP_DROP_UNSUPPORTED;
+	/* RFC 2004 3: its header has no room for a fragment's fields. */
+	return fragment && t->encap == MIP_ENCAP_MINIMAL ? MIP_ENCAP_IPIP : t->encap;
 }
 
-enum mip_drop mip_encapsulate(struct mip_packet *p, const struct mip_ipv4 *inner, const struct mip_tunnel *t,
-			      uint16_t id)
+static void push(struct mip_packet *p, const struct mip_ipv4 *inner, const struct mip_tunnel *t, uint16_t id)
 {
-	uint32_t overhead = mip_tunnel_overhead(t), room = room_for(t, overhead);
-	enum mip_drop loop = loop_check(p, inner, t);
-	bool fragment = mip_ipv4_is_fragment(inner);
+	switch (kind_for(t, mip_ipv4_is_fragment(inner))) {
+	case MIP_ENCAP_IPIP:
+		mip_ipip_push(p, inner, t, id);
+		break;
+	case MIP_ENCAP_GRE:
+		mip_gre_push(p, inner, t, id);
+		break;
+	case MIP_ENCAP_MINIMAL:
+		mip_minimal_push(p, inner, t);
+		break;
+	}
+}
+
+/* Why a packet cannot go into t, if it cannot. */
+static __attribute__((noinline)) enum mip_drop objection(const struct mip_packet *p,
+							 const struct mip_ipv4 *inner,
+							 const struct mip_tunnel *t)
+{
+	const bool fragment = mip_ipv4_is_fragment(inner);
+	const enum mip_encap kind = kind_for(t, fragment);
+	const enum mip_drop loop = loop_check(p, inner, t);
 
 	if (loop)
 		return loop;
 	if (inner->ttl == 0)
 		return MIP_DROP_INNER_TTL;
-	if (overhead == 0)
+	if (!mip_encap_is_known((uint8_t)kind))
 		return MIP_DROP_UNSUPPORTED;
 	if (inner->total > mip_tunnel_fits(t, fragment) ||
-	    inner->total + (fragment ? room : overhead) > MIP_PACKET_MAX)
+	    inner->total + (kind == MIP_ENCAP_IPIP ? MIP_IPV4_HEADER : mip_tunnel_overhead(t)) >
+		    MIP_PACKET_MAX)
 		return inner->frag & MIP_IPV4_DF ? MIP_DROP_TOO_BIG : MIP_DROP_NEEDS_FRAGMENTATION;
-	if (p->headroom < room)
+	if (p->headroom < (kind == MIP_ENCAP_IPIP ? MIP_IPV4_HEADER : room_for(t)))
 		return MIP_DROP_NO_HEADROOM;
+	return MIP_OK;
+}
 
-	return push(p, inner, t, id);
+/* The same for nearly every packet, in few comparisons: false if there may be an objection. */
+static inline bool may_pass(const struct mip_packet *p, const struct mip_ipv4 *inner,
+			    const struct mip_tunnel *t)
+{
+	return inner->src_be != t->remote_be && inner->src_be != t->local_be && inner->ttl != 0 &&
+	       inner->total <= t->mtu && inner->total <= MIP_PACKET_MAX - MIP_IPV4_HEADER &&
+	       p->headroom >= MIP_IPV4_HEADER;
+}
+
+enum mip_drop mip_encapsulate(struct mip_packet *p, const struct mip_ipv4 *inner, const struct mip_tunnel *t,
+			      uint16_t id)
+{
+	enum mip_drop drop;
+
+	if (!MIP_SELDOM(t->encap != MIP_ENCAP_IPIP || !may_pass(p, inner, t))) {
+		mip_ipip_push(p, inner, t, id);
+		return MIP_OK;
+	}
+	drop = objection(p, inner, t);
+	if (!drop)
+		push(p, inner, t, id);
+	return drop;
 }
 
 enum mip_drop mip_encapsulate_nested(struct mip_packet *p, const struct mip_ipv4 *inner,
@@ -180,13 +205,15 @@ enum mip_drop mip_encapsulate_nested(struct mip_packet *p, const struct mip_ipv4
 	struct mip_ipv4 nested;
 	enum mip_drop drop;
 
-	if (p->headroom < MIP_IPV4_HEADER + room_for(t, mip_tunnel_overhead(t)))
+	if (p->headroom < MIP_IPV4_HEADER + room_for(t))
 		return MIP_DROP_NO_HEADROOM;
 	drop = mip_encapsulate(p, inner, &first, id);
 	if (!drop)
 		drop = mip_ipv4_parse(p->data, p->len, MIP_INNER, &nested);
 	/* Neither MTU nor headroom can stop the second, and its source is the tunnel's own end. */
-	return drop ? drop : push(p, &nested, t, id);
+	if (!drop)
+		push(p, &nested, t, id);
+	return drop;
 }
 
 enum mip_drop mip_encap_forward(uint8_t *packet, struct mip_ipv4 *ip)

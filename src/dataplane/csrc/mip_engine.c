@@ -343,7 +343,7 @@ static bool is_possible(const struct mip_change *c, const struct mip_tunnel *t)
 static int install(struct mip_engine *e, const struct mip_change *c)
 {
 	struct mip_tunnel t = c->tunnel, old[MIP_GROUP_MAX];
-	enum mip_side side = (enum mip_side)t.side;
+	enum mip_side side = t.side;
 	uint32_t count, same;
 	int64_t index;
 	int error;
@@ -366,7 +366,7 @@ static int install(struct mip_engine *e, const struct mip_change *c)
 			: mip_stats_take(&e->stats, t.home_be, side);
 	if (index == MIP_NO_INDEX)
 		return -ENOSPC;
-	t.index = (uint32_t)index;
+	t.index = (uint32_t)index & (MIP_CAPACITY_MAX - 1);
 	/* A packet that waits on the link may be looked up before its tunnel is there: then it is dropped. */
 	error = t.flags & MIP_F_SHARED ? mip_links_add(&e->links, t.index, &c->spot) : 0;
 	if (error) {
@@ -400,7 +400,7 @@ static int install(struct mip_engine *e, const struct mip_change *c)
 static bool uninstall(struct mip_engine *e, const struct mip_tunnel *which)
 {
 	struct mip_tunnel old[MIP_GROUP_MAX];
-	enum mip_side side = (enum mip_side)which->side;
+	enum mip_side side = which->side;
 	uint32_t count = mip_group_find(&e->table, which->home_be, side, old);
 
 	if (!mip_group_remove(&e->table, which->home_be, side, which->remote_be))

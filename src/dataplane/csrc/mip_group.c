@@ -12,10 +12,8 @@ uint32_t mip_group_place(const struct mip_tunnel *group, uint32_t count, uint32_
 uint32_t mip_group_find(const struct mip_table *table, uint32_t home_be, enum mip_side side,
 			struct mip_tunnel out[MIP_GROUP_MAX])
 {
-	struct mip_tunnel again;
-
 	for (;;) {
-		uint32_t count = 1;
+		uint32_t changes = atomic_load_explicit(&table->changes, memory_order_acquire), count = 1;
 
 		if (!mip_table_find(table, home_be, side, &out[0]))
 			return 0;
@@ -25,7 +23,7 @@ uint32_t mip_group_find(const struct mip_table *table, uint32_t home_be, enum mi
 			if (mip_table_find_rank(table, home_be, side, rank, &out[count]) &&
 			    mip_group_place(out, count, out[count].remote_be) == count)
 				count++;
-		if (mip_table_find(table, home_be, side, &again) && again.change == out[0].change)
+		if (atomic_load_explicit(&table->changes, memory_order_relaxed) == changes)
 			return count;
 	}
 }
@@ -50,28 +48,34 @@ static enum mip_put put(struct mip_table *table, const struct mip_tunnel *t, uin
 {
 	struct mip_tunnel ranked = *t;
 
-	ranked.rank = (uint8_t)rank;
-	ranked.beside = (uint8_t)(rank == 0 ? beside : 0);
-	ranked.change = rank == 0 ? ++table->changes : 0;
-	return mip_table_put(table, &ranked);
+	enum mip_put done;
+
+	ranked.rank = rank & (MIP_RANKS - 1);
+	ranked.beside = (rank == 0 ? beside : 0) & (MIP_RANKS - 1);
+	done = mip_table_put(table, &ranked);
+	if (rank == 0)
+		atomic_store_explicit(&table->changes,
+				      atomic_load_explicit(&table->changes, memory_order_relaxed) + 1,
+				      memory_order_release);
+	return done;
 }
 
 enum mip_joined mip_group_replace(struct mip_table *table, const struct mip_tunnel *t)
 {
 	struct mip_tunnel group[MIP_GROUP_MAX];
-	uint32_t count = mip_group_find(table, t->home_be, (enum mip_side)t->side, group);
+	uint32_t count = mip_group_find(table, t->home_be, t->side, group);
 
 	if (put(table, t, 0, 0) == MIP_PUT_FULL)
 		return MIP_JOIN_TABLE_FULL;
 	for (uint32_t rank = 1; rank < count; rank++)
-		mip_table_delete(table, t->home_be, (enum mip_side)t->side, rank);
+		mip_table_delete(table, t->home_be, t->side, rank);
 	return MIP_JOINED;
 }
 
 enum mip_joined mip_group_join(struct mip_table *table, const struct mip_tunnel *t)
 {
 	struct mip_tunnel group[MIP_GROUP_MAX];
-	uint32_t count = mip_group_find(table, t->home_be, (enum mip_side)t->side, group);
+	uint32_t count = mip_group_find(table, t->home_be, t->side, group);
 	uint32_t rank = mip_group_place(group, count, t->remote_be);
 
 	if (rank == MIP_GROUP_MAX)

@@ -9,20 +9,21 @@
  *
  * Why a reader of several sees neither a mixture nor misses one that is there
  *
- * Every change of the number writes rank 0 with a `change` never used before;
- * the reader takes rank 0, the others, and rank 0 again, and starts afresh if `change`
- * is another.  The writer adds at the end, before rank 0 counts it; and takes
+ * The writer counts in `changes` (release) every time that it has written a rank 0; the reader
+ * takes `changes` (acquire), rank 0, the others, and `changes` again, and starts afresh if it is
+ * another.  The writer adds at the end, before rank 0 counts it; and takes
  * one out by (1) copying the last over it, (2) counting one less in rank 0, (3) deleting
- * the last.  A reader that misses the last saw (3), so its second look at rank 0 sees
- * (2) and differs.  One that saw (1) and not yet (2) finds the last twice: the
- * second is left out.  Rank 0 itself is copied over and counted in one write.
+ * the last.  A reader that misses the last saw (3), and so the count that follows (2): it is
+ * another, or it was there when the reader began, and then so was (2).  One that saw (1) and not
+ * yet (2) finds the last twice: the second is left out.  Rank 0 itself is copied over and counted
+ * in one write.
  */
 #ifndef MIP_GROUP_H
 #define MIP_GROUP_H
 
 #include "mip_table.h"
 
-enum { MIP_GROUP_MAX = 8 };
+enum { MIP_GROUP_MAX = MIP_RANKS };
 
 enum mip_joined { MIP_JOINED, MIP_JOIN_TABLE_FULL, MIP_JOIN_TOO_MANY };
 

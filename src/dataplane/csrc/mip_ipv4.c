@@ -14,7 +14,7 @@ static const struct reasons reasons[] = {
 			MIP_DROP_OUTER_CHECKSUM },
 };
 
-enum mip_drop mip_ipv4_parse(const uint8_t *data, size_t len, enum mip_layer layer, struct mip_ipv4 *ip)
+enum mip_drop mip_ipv4_parse_any(const uint8_t *data, size_t len, enum mip_layer layer, struct mip_ipv4 *ip)
 {
 	const struct reasons *why = &reasons[layer];
 
@@ -33,13 +33,7 @@ enum mip_drop mip_ipv4_parse(const uint8_t *data, size_t len, enum mip_layer lay
 		return why->truncated;
 	if (!mip_checksum_header_ok(data, ip->header))
 		return why->checksum;
-	ip->tos = data[1];
-	ip->id = mip_load16(data + 4);
-	ip->frag = mip_load16(data + 6);
-	ip->ttl = data[8];
-	ip->protocol = data[9];
-	ip->src_be = mip_load32_be(data + 12);
-	ip->dst_be = mip_load32_be(data + 16);
+	mip_ipv4_read(data, ip);
 	return MIP_OK;
 }
 

@@ -4,9 +4,11 @@
 
 #include "mip.h"
 #include "mip_bytes.h"
+#include "mip_checksum.h"
 
 enum {
 	MIP_IPV4_HEADER = 20,
+	MIP_VERSION_IHL = 0x45, /* without options */
 	MIP_IPV4_DF = 0x4000,
 	MIP_IPV4_MF = 0x2000,
 	MIP_IPV4_OFFSET = 0x1fff,
@@ -30,8 +32,34 @@ struct mip_ipv4 {
 
 enum mip_layer { MIP_INNER, MIP_OUTER };
 
+/* mip_ipv4_parse() for all but the header that nearly every packet has: a whole one, without options. */
+enum mip_drop mip_ipv4_parse_any(const uint8_t *data, size_t len, enum mip_layer layer, struct mip_ipv4 *ip);
+
+static inline void mip_ipv4_read(const uint8_t *data, struct mip_ipv4 *ip)
+{
+	ip->tos = data[1];
+	ip->id = mip_load16(data + 4);
+	ip->frag = mip_load16(data + 6);
+	ip->ttl = data[8];
+	ip->protocol = data[9];
+	ip->src_be = mip_load32_be(data + 12);
+	ip->dst_be = mip_load32_be(data + 16);
+}
+
 /* Checks length, version, header length, total length and checksum, in this order. */
-enum mip_drop mip_ipv4_parse(const uint8_t *data, size_t len, enum mip_layer layer, struct mip_ipv4 *ip);
+static inline enum mip_drop mip_ipv4_parse(const uint8_t *data, size_t len, enum mip_layer layer,
+					   struct mip_ipv4 *ip)
+{
+	if (MIP_SELDOM(len < MIP_IPV4_HEADER || data[0] != MIP_VERSION_IHL))
+		return mip_ipv4_parse_any(data, len, layer, ip);
+	ip->header = MIP_IPV4_HEADER;
+	ip->total = mip_load16(data + 2);
+	if (MIP_SELDOM(ip->total > len || ip->total < MIP_IPV4_HEADER ||
+		       !mip_checksum_header_ok(data, MIP_IPV4_HEADER)))
+		return mip_ipv4_parse_any(data, len, layer, ip);
+	mip_ipv4_read(data, ip);
+	return MIP_OK;
+}
 
 /* Writes a header without options, checksum included; frag holds DF, MF, offset. */
 void mip_ipv4_write(uint8_t *out, const struct mip_ipv4 *ip);

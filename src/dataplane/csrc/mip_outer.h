@@ -7,8 +7,6 @@
 #include "mip_ecn.h"
 #include "mip_push.h"
 
-enum { MIP_VERSION_IHL = 0x45 };
-
 /*
  * RFC 2003 3.1: ToS copied (ECN by RFC 6040), DF copied, TTL our own, options
  * not copied.  DF clear stays clear: we cannot tell such a sender of a smaller
@@ -22,16 +20,15 @@ static inline void mip_outer_push(struct mip_packet *p, const struct mip_ipv4 *i
 	uint8_t tos = mip_ecn_ingress(inner->tos, t->flags & MIP_F_ECN_COMPAT);
 	uint16_t total = (uint16_t)(payload + MIP_IPV4_HEADER);
 	uint16_t frag = inner->frag & MIP_IPV4_DF;
-	uint32_t sum = t->outer_sum + tos + total + id + frag;
+	/* Words in network order, and so is their sum. */
+	uint64_t sum = (uint64_t)t->local_be + t->remote_be;
 
-	outer[0] = MIP_VERSION_IHL;
-	outer[1] = tos;
-	mip_store16(outer + 2, total);
-	mip_store16(outer + 4, id);
-	mip_store16(outer + 6, frag);
-	outer[8] = MIP_OUTER_TTL;
-	outer[9] = protocol;
-	mip_store16(outer + 10, (uint16_t)~mip_checksum_fold_short(sum));
+	sum += mip_store16(outer, (uint16_t)(MIP_VERSION_IHL << 8 | tos));
+	sum += mip_store16(outer + 2, total);
+	sum += mip_store16(outer + 4, id);
+	sum += mip_store16(outer + 6, frag);
+	sum += mip_store16(outer + 8, (uint16_t)(MIP_OUTER_TTL << 8 | protocol));
+	mip_store16_be(outer + 10, (uint16_t)~mip_checksum_fold(sum));
 	mip_store32_be(outer + 12, t->local_be);
 	mip_store32_be(outer + 16, t->remote_be);
 	p->data = outer;

@@ -1,8 +1,15 @@
 #include "mip_path.h"
 
-static bool find(const struct mip_table *table, uint32_t home_be, enum mip_side side, struct mip_tunnel *t)
+static inline bool find(const struct mip_table *table, uint32_t home_be, enum mip_side side,
+			struct mip_tunnel *t)
 {
 	return mip_table_has(table, side) && mip_table_find(table, home_be, side, t);
+}
+
+static inline bool find_near(const struct mip_table *table, uint32_t near, uint32_t home_be,
+			     enum mip_side side, struct mip_tunnel *t)
+{
+	return mip_table_has(table, side) && mip_table_find_near(table, near, home_be, side, t);
 }
 
 /*
@@ -22,13 +29,13 @@ static __attribute__((noinline)) enum mip_drop outbound_multicast(const struct m
 }
 
 enum mip_drop mip_path_outbound(const struct mip_table *table, const struct mip_ipv4 *inner,
-				struct mip_tunnel *t)
+				struct mip_near near, struct mip_tunnel *t)
 {
-	if (mip_is_multicast(inner->dst_be))
+	if (MIP_SELDOM(mip_is_multicast(inner->dst_be)))
 		return outbound_multicast(table, inner, t);
-	if (find(table, inner->dst_be, MIP_HOME, t))
+	if (find_near(table, near.home, inner->dst_be, MIP_HOME, t))
 		return MIP_OK;
-	if (!find(table, inner->src_be, MIP_CARE_OF, t))
+	if (!find_near(table, near.care_of, inner->src_be, MIP_CARE_OF, t))
 		return MIP_DROP_NO_BINDING;
 	if (t->flags & MIP_F_SHARED)
 		return MIP_DROP_SHARED_ADDRESS;
@@ -72,7 +79,7 @@ static __attribute__((noinline)) enum mip_drop check_others(const struct mip_tab
 							    struct mip_tunnel *t)
 {
 	struct mip_tunnel group[MIP_GROUP_MAX];
-	uint32_t count = mip_group_find(table, t->home_be, (enum mip_side)t->side, group);
+	uint32_t count = mip_group_find(table, t->home_be, t->side, group);
 	uint32_t i = mip_group_place(group, count, d->outer.src_be);
 
 	if (i == count)
@@ -133,27 +140,19 @@ static __attribute__((noinline)) enum mip_drop check_node(const struct mip_table
 	return drop;
 }
 
-/* place may be that of the tunnel. */
-static inline bool find_near(const struct mip_table *table, uint32_t place, uint32_t home_be,
-			     enum mip_side side, struct mip_tunnel *t)
-{
-	return (place != MIP_NOWHERE && mip_table_read(table, place, home_be, side, t)) ||
-	       find(table, home_be, side, t);
-}
-
-enum mip_drop mip_path_inbound_at(const struct mip_table *table, enum mip_encap type,
-				  const struct mip_decap *d, uint32_t place, struct mip_tunnel *t)
+enum mip_drop mip_path_inbound(const struct mip_table *table, enum mip_encap type, const struct mip_decap *d,
+			       struct mip_near near, struct mip_tunnel *t)
 {
 	enum mip_drop drop = MIP_DROP_NO_BINDING;
 
-	if (mip_table_has(table, MIP_CARE_OF) && find_near(table, place, d->inner.dst_be, MIP_CARE_OF, t)) {
+	if (find_near(table, near.care_of, d->inner.dst_be, MIP_CARE_OF, t)) {
 		drop = check_outer(t, type, d);
 		if (drop && t->beside)
 			drop = check_others(table, type, d, t);
 		if (!drop)
 			return MIP_OK;
 	}
-	if (mip_table_has(table, MIP_HOME) && find_near(table, place, d->inner.src_be, MIP_HOME, t)) {
+	if (find_near(table, near.home, d->inner.src_be, MIP_HOME, t)) {
 		drop = check_outer(t, type, d);
 		if (drop && t->beside)
 			drop = check_others(table, type, d, t);
@@ -163,53 +162,20 @@ enum mip_drop mip_path_inbound_at(const struct mip_table *table, enum mip_encap 
 	return check_node(table, type, d, t, drop);
 }
 
-enum mip_drop mip_path_inbound(const struct mip_table *table, enum mip_encap type, const struct mip_decap *d,
-			       struct mip_tunnel *t)
+/* Any slot will do where there is none. */
+static inline uint32_t prefetch(const struct mip_table *table, uint32_t home_be, enum mip_side side)
 {
-	return mip_path_inbound_at(table, type, d, MIP_NOWHERE, t);
+	return mip_table_has(table, side) ? mip_table_prefetch(table, home_be, side) : 0;
 }
 
-static inline void prefetch(const struct mip_table *table, uint32_t home_be, enum mip_side side)
+struct mip_near mip_path_near_outbound(const struct mip_table *table, const struct mip_ipv4 *inner)
 {
-	if (mip_table_has(table, side))
-		mip_table_prefetch(table, home_be, side);
+	return (struct mip_near){ prefetch(table, inner->dst_be, MIP_HOME),
+				  prefetch(table, inner->src_be, MIP_CARE_OF) };
 }
 
-static inline uint32_t locate(const struct mip_table *table, uint32_t home_be, enum mip_side side)
+struct mip_near mip_path_near_inbound(const struct mip_table *table, const struct mip_ipv4 *inner)
 {
-	return mip_table_has(table, side) ? mip_table_locate(table, home_be, side) : MIP_NOWHERE;
-}
-
-void mip_path_prefetch_outbound(const struct mip_table *table, const struct mip_ipv4 *inner)
-{
-	prefetch(table, inner->dst_be, MIP_HOME);
-	prefetch(table, inner->src_be, MIP_CARE_OF);
-}
-
-uint32_t mip_path_locate_outbound(const struct mip_table *table, const struct mip_ipv4 *inner)
-{
-	uint32_t place = locate(table, inner->dst_be, MIP_HOME);
-
-	return place != MIP_NOWHERE ? place : locate(table, inner->src_be, MIP_CARE_OF);
-}
-
-enum mip_drop mip_path_outbound_at(const struct mip_table *table, const struct mip_ipv4 *inner,
-				   uint32_t place, struct mip_tunnel *t)
-{
-	if (place != MIP_NOWHERE && mip_table_read(table, place, inner->dst_be, MIP_HOME, t))
-		return MIP_OK;
-	return mip_path_outbound(table, inner, t);
-}
-
-void mip_path_prefetch_inbound(const struct mip_table *table, const struct mip_ipv4 *inner)
-{
-	prefetch(table, inner->dst_be, MIP_CARE_OF);
-	prefetch(table, inner->src_be, MIP_HOME);
-}
-
-uint32_t mip_path_locate_inbound(const struct mip_table *table, const struct mip_ipv4 *inner)
-{
-	uint32_t place = locate(table, inner->dst_be, MIP_CARE_OF);
-
-	return place != MIP_NOWHERE ? place : locate(table, inner->src_be, MIP_HOME);
+	return (struct mip_near){ prefetch(table, inner->src_be, MIP_HOME),
+				  prefetch(table, inner->dst_be, MIP_CARE_OF) };
 }

@@ -5,6 +5,15 @@
 #include "mip_encap.h"
 #include "mip_group.h"
 
+/* Where in the table a packet's tunnel is likely to be: as it is known at home, and at a care-of address. */
+struct mip_near {
+	uint32_t home, care_of;
+};
+
+/* For a batch: brings nearer what mip_path_outbound() or _inbound() will read, and says where that is. */
+struct mip_near mip_path_near_outbound(const struct mip_table *table, const struct mip_ipv4 *inner);
+struct mip_near mip_path_near_inbound(const struct mip_table *table, const struct mip_ipv4 *inner);
+
 /*
  * A packet from the TUN device.  A home agent tunnels what is addressed to a
  * home address (RFC 5944 4.1); a foreign agent or a co-located mobile node what
@@ -12,7 +21,7 @@
  * that several visitors have: mip_links.h has those.  If t->beside is not 0, each of mip_group_find() gets a copy (RFC 5944 4.2.3).
  */
 enum mip_drop mip_path_outbound(const struct mip_table *table, const struct mip_ipv4 *inner,
-				struct mip_tunnel *t);
+				struct mip_near near, struct mip_tunnel *t);
 
 /*
  * A packet out of a tunnel.  It is accepted at the care-of end if it is for a
@@ -24,7 +33,7 @@ enum mip_drop mip_path_outbound(const struct mip_table *table, const struct mip_
  * Several ends may know the packet: it needs to suit only one.
  */
 enum mip_drop mip_path_inbound(const struct mip_table *table, enum mip_encap type, const struct mip_decap *d,
-			       struct mip_tunnel *t);
+			       struct mip_near near, struct mip_tunnel *t);
 
 /* A packet that the node of t tunnelled to the foreign agent (RFC 3024 5.2), from its home address in both headers. */
 enum mip_drop mip_path_delivery(const struct mip_tunnel *t, enum mip_encap type, const struct mip_decap *d);
@@ -54,20 +63,5 @@ static inline bool mip_path_is_delivery(const struct mip_decap *d, const struct 
 {
 	return d->outer.src_be == t->home_be && t->side == MIP_CARE_OF;
 }
-
-/*
- * For a batch: bring nearer what the functions above will read.  First the words of the table, then the
- * entries they lead to.
- */
-void mip_path_prefetch_outbound(const struct mip_table *table, const struct mip_ipv4 *inner);
-void mip_path_prefetch_inbound(const struct mip_table *table, const struct mip_ipv4 *inner);
-uint32_t mip_path_locate_outbound(const struct mip_table *table, const struct mip_ipv4 *inner);
-uint32_t mip_path_locate_inbound(const struct mip_table *table, const struct mip_ipv4 *inner);
-
-/* mip_path_outbound() and _inbound() with what mip_path_locate_...() gave for the packet: quicker, and the same. */
-enum mip_drop mip_path_outbound_at(const struct mip_table *table, const struct mip_ipv4 *inner,
-				   uint32_t place, struct mip_tunnel *t);
-enum mip_drop mip_path_inbound_at(const struct mip_table *table, enum mip_encap type,
-				  const struct mip_decap *d, uint32_t place, struct mip_tunnel *t);
 
 #endif

@@ -11,9 +11,6 @@ void mip_gre_push(struct mip_packet *p, const struct mip_ipv4 *inner, const stru
 		  uint16_t id);
 void mip_minimal_push(struct mip_packet *p, const struct mip_ipv4 *inner, const struct mip_tunnel *t);
 
-/* The constant words of the outer header of IP-in-IP or GRE. */
-uint32_t mip_outer_sum(const struct mip_tunnel *t, uint8_t protocol);
-
 /* Bytes of a GRE header with these flags of a tunnel. */
 uint32_t mip_gre_size(uint16_t flags);
 

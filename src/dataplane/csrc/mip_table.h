@@ -4,39 +4,38 @@
  * The rank is 0 but for the second and further tunnels of one home address
  * (mip_group.h), which only that file asks for.
  *
- * Two levels, in memory given for the whole capacity at the start: nothing ever
- * grows or is copied.  Words of 8 bytes, eight to a cache line, at most a quarter in use, open
- * addressing, linear probing: each holds its key and the place of an entry.  An entry is one
- * cache line.  So a look-up touches two lines, but for the few whose chain goes on in the
- * next one, and mip_table_prefetch() and mip_table_locate() bring them nearer one
- * after the other for a batch of packets.  One writer at a time (the caller's lock); any
- * number of readers, which take no lock and write nothing.
+ * One array, in memory given for the whole capacity at the start: nothing ever grows or is copied.
+ * A slot holds a whole tunnel in half a cache line; at most half of the slots are in use, by open
+ * addressing with linear probing from the first slot of a line.  So nine in ten look-ups of a full
+ * table touch one line, most others the next one too, and mip_table_prefetch() brings it nearer for a
+ * batch of packets: among a million tunnels the memory takes longer than all the rest.  One
+ * writer at a time (the caller's lock); any number of readers, which take no lock and
+ * write nothing.
  *
- * Why a reader sees neither a torn entry nor misses one that is there
+ * Why a reader sees neither a torn tunnel nor misses one that is there
  *
- * A word is one atomic.  So is every field of an entry; the writer changes it by
- *	seq := odd (relaxed); values (each release); seq := even (release)
- * and the reader reads seq, values (each acquire), then seq again.
+ * Every word of a slot is one atomic; the writer changes a slot by
+ *	seq := odd (relaxed); words (each release); seq := even (release)
+ * and the reader reads seq, words (each acquire), then seq again.  seq is half of the last word.  Only
+ * the word with the key is also read alone, to find the slot.
  *
- * Torn entry: if a load of a value returned something of a change that began after
+ * Torn tunnel: if a load of a word returned something of a change that began after
  * the first load of seq, that release store made the preceding odd seq visible, so
  * the second load of seq returns it or a later one: retry.  If the change was going on
  * at the first load, seq was odd: retry.
  *
- * Another's entry: the writer fills an entry before it stores the word that leads there
- * (release), and deletes the word before it fills the entry for another key.  A reader
- * that followed a word and finds another key in the entry therefore sees, when it begins
- * anew, that the word is gone: it does so.
+ * Another's tunnel: the key is one of the words.  If it is no longer the one that led
+ * there, the reader begins anew.
  *
- * False miss: a word changes its place only when a deletion shifts it towards
- * its home slot.  The writer (1) writes the copy in the new place, (2) adds one
- * to `moves` (release), (3) only then overwrites the old place.  A reader that
+ * False miss: a tunnel changes its slot only when a deletion shifts it towards
+ * its home slot.  The writer (1) writes the copy in the new slot, (2) adds one
+ * to `moves` (release), (3) only then overwrites the old slot.  A reader that
  * finds nothing compares `moves` with what it loaded (acquire) before it began.
- * If it saw the old place overwritten (3), it must also see (2): the counts
+ * If it saw the old slot overwritten (3), it must also see (2): the counts
  * differ, retry.  If its first load already saw (2), it must see the copy (1).
  *
  * `moves` is 64 bits.  seq has 32: to be fooled, a reader would have to sleep
- * between two loads for exactly 2^31 changes of one entry.
+ * between two loads for exactly 2^31 changes of one slot.
  */
 #ifndef MIP_TABLE_H
 #define MIP_TABLE_H
@@ -45,33 +44,29 @@
 
 #include "mip_tunnel.h"
 
-enum { MIP_ENTRY_WORDS = 7, MIP_TUNNEL_WORDS = sizeof(struct mip_tunnel) / sizeof(uint64_t) };
-
-struct mip_entry {
-	_Alignas(64) _Atomic uint32_t seq;
-	_Atomic uint64_t value[MIP_ENTRY_WORDS];
+/* A struct mip_tunnel.  The first word has the key, and 0 is a free slot; the last a seq in place of the sequence number. */
+struct mip_slot {
+	_Alignas(32) _Atomic uint64_t word[4];
 };
 
-_Static_assert(sizeof(struct mip_entry) == 64, "one entry is one cache line");
-_Static_assert(sizeof(struct mip_tunnel) % sizeof(uint64_t) == 0, "a tunnel is whole words");
-_Static_assert((int)MIP_TUNNEL_WORDS <= (int)MIP_ENTRY_WORDS, "a tunnel fits an entry");
+enum { MIP_LINE_SLOTS = 2 };
+
+_Static_assert(sizeof(struct mip_slot) == sizeof(struct mip_tunnel) &&
+		       MIP_LINE_SLOTS * sizeof(struct mip_slot) == 64,
+	       "slots of one cache line");
 
 /* In lines by who writes them when: a change must not take from readers what never changes. */
 struct mip_table {
-	_Alignas(64) _Atomic uint64_t *slots; /* 0: free */
-	struct mip_entry *entries;
-	uint32_t *unused; /* the writer's: places of entries that were used and are not, the last first */
+	_Alignas(64) struct mip_slot *slots;
 	uint64_t mask, factor;
 	uint32_t shift, capacity;
 
 	_Alignas(64) _Atomic uint64_t moves;
 	_Atomic uint32_t of_side[MIP_SIDES];
 
-	_Alignas(64) uint32_t used, fresh, returned; /* the writer's */
-	uint32_t changes;                            /* likewise; mip_group.h */
+	_Alignas(64) uint32_t used; /* the writer's */
+	_Atomic uint32_t changes;   /* likewise; mip_group.h */
 };
-
-#define MIP_NOWHERE UINT32_MAX
 
 enum mip_put { MIP_PUT_NEW, MIP_PUT_REPLACED, MIP_PUT_FULL };
 
@@ -87,15 +82,14 @@ bool mip_table_delete(struct mip_table *t, uint32_t home_be, enum mip_side side,
 bool mip_table_find(const struct mip_table *t, uint32_t home_be, enum mip_side side, struct mip_tunnel *out);
 bool mip_table_find_rank(const struct mip_table *t, uint32_t home_be, enum mip_side side, uint32_t rank,
 			 struct mip_tunnel *out);
-void mip_table_prefetch(const struct mip_table *t, uint32_t home_be, enum mip_side side);
 
 /*
- * Where the tunnel of rank 0 is, brought nearer; MIP_NOWHERE if there is none.  Whoever reads it
- * there asks again for its key: false if it has left since, or something else has come.
+ * In two steps for a batch: where the tunnel of rank 0 is likely to be, brought nearer; then mip_table_find()
+ * that looks there first.  From any other slot it finds the same.
  */
-uint32_t mip_table_locate(const struct mip_table *t, uint32_t home_be, enum mip_side side);
-bool mip_table_read(const struct mip_table *t, uint32_t place, uint32_t home_be, enum mip_side side,
-		    struct mip_tunnel *out);
+uint32_t mip_table_prefetch(const struct mip_table *t, uint32_t home_be, enum mip_side side);
+bool mip_table_find_near(const struct mip_table *t, uint32_t near, uint32_t home_be, enum mip_side side,
+			 struct mip_tunnel *out);
 
 static inline bool mip_table_has(const struct mip_table *t, enum mip_side side)
 {

@@ -46,21 +46,24 @@ enum mip_flag {
 	MIP_F_MULTICAST = 1 << 9,
 };
 
+/* In half a cache line: a slot of the table holds it, with a count of changes in the place of the sequence number. */
 struct mip_tunnel {
 	uint32_t home_be;
-	uint32_t index; /* of its counters */
-	uint32_t local_be,
-		remote_be;  /* outer source and destination as this end sends; one word of a table entry */
-	uint32_t outer_sum; /* of the outer header's constant words */
-	uint32_t change;    /* mip_group.h */
-	uint16_t mtu;       /* the largest inner packet, bytes */
-	uint16_t flags;
-	uint8_t side, encap;
-	uint8_t rank, beside; /* its place among those of its home address; in the first: how many others */
+	uint32_t index : 24; /* of its counters */
+	enum mip_side side : 2;
+	uint32_t rank : 3,
+		beside : 3; /* its place among those of its home address; in the first: how many others */
+	uint32_t local_be, remote_be; /* outer source and destination as this end sends */
+	uint16_t mtu;                 /* the largest inner packet, bytes */
+	enum mip_flag flags : 10;
+	enum mip_encap encap : 6;
 	uint32_t key_out, key_in; /* RFC 6245: each end chooses what it receives */
 	uint32_t sequence;        /* for mip_encapsulate(), of this packet */
-	uint32_t reserved;        /* keeps the size a multiple of 8; zero */
 };
+
+enum { MIP_RANKS = 8 };
+
+_Static_assert(sizeof(struct mip_tunnel) == 32 && MIP_CAPACITY_MAX <= 1 << 24, "as said above");
 
 /*
  * A packet of len bytes, at data; headroom bytes in front of it may be written.  The

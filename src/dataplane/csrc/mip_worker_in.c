@@ -158,10 +158,10 @@ static void drop_received(struct mip_worker *w, enum mip_drop drop, const struct
 
 /* outer: the whole datagram, as far as it was kept. */
 static int in_packet(struct mip_worker *w, enum mip_encap type, const struct mip_packet *outer,
-		     struct mip_packet *p, struct mip_decap *d, uint32_t place)
+		     struct mip_packet *p, struct mip_decap *d, struct mip_near near)
 {
 	struct mip_tunnel t;
-	enum mip_drop drop = mip_path_inbound_at(w->table, type, d, place, &t);
+	enum mip_drop drop = mip_path_inbound(w->table, type, d, near, &t);
 
 	if (drop == MIP_DROP_NO_BINDING && mip_path_is_probe(p->data, d))
 		return deliver_probe(w, p);
@@ -211,7 +211,7 @@ static int in_batch(struct mip_worker *w, struct mip_packet *packets, const uint
 	struct mip_packet outer[MIP_BATCH];
 	struct mip_decap decap[MIP_BATCH];
 	enum mip_drop drop[MIP_BATCH];
-	uint32_t place[MIP_BATCH];
+	struct mip_near near[MIP_BATCH];
 	uint64_t bytes = 0;
 	int error = 0;
 
@@ -223,19 +223,16 @@ static int in_batch(struct mip_worker *w, struct mip_packet *packets, const uint
 			outer[i] = mip_capture_keep(w->kept[i], &packets[i]);
 		drop[i] = mip_decapsulate(&packets[i], (enum mip_encap)types[i], &decap[i]);
 		if (!drop[i])
-			mip_path_prefetch_inbound(w->table, &decap[i].inner);
+			near[i] = mip_path_near_inbound(w->table, &decap[i].inner);
 	}
 	mip_add(&w->counters[MIP_COUNTER_RECEIVED_PACKETS], count);
 	mip_add(&w->counters[MIP_COUNTER_RECEIVED_BYTES], bytes);
-	for (uint32_t i = 0; i < count; i++)
-		if (!drop[i])
-			place[i] = mip_path_locate_inbound(w->table, &decap[i].inner);
 	for (uint32_t i = 0; i < count && !error; i++) {
 		if (drop[i])
 			drop_received(w, drop[i], NULL, &outer[i], NULL);
 		else
 			error = in_packet(w, (enum mip_encap)types[i], &outer[i], &packets[i], &decap[i],
-					  place[i]);
+					  near[i]);
 	}
 	return error;
 }

@@ -15,7 +15,7 @@ struct taken {
 	struct mip_packet packet;
 	struct mip_ipv4 inner;
 	struct mip_super super;
-	uint32_t place; /* mip_path_locate_outbound() */
+	struct mip_near near;
 	enum mip_drop drop;
 };
 
@@ -41,7 +41,7 @@ static void out_tunnel(struct mip_worker *w, struct taken *taken, const struct m
 static void out_copies(struct mip_worker *w, struct taken *taken, const struct mip_tunnel *first)
 {
 	struct mip_tunnel group[MIP_GROUP_MAX];
-	uint32_t count = mip_group_find(w->table, first->home_be, (enum mip_side)first->side, group), i;
+	uint32_t count = mip_group_find(w->table, first->home_be, first->side, group), i;
 
 	i = mip_group_place(group, count, taken->inner.src_be);
 	if (i < count && mip_encap_is_to_itself(taken->packet.data, &taken->inner)) {
@@ -77,7 +77,7 @@ static void out_multicast(struct mip_worker *w, struct taken *taken, const struc
 static void out_packet(struct mip_worker *w, struct taken *taken)
 {
 	struct mip_tunnel t;
-	enum mip_drop drop = mip_path_outbound_at(w->table, &taken->inner, taken->place, &t);
+	enum mip_drop drop = mip_path_outbound(w->table, &taken->inner, taken->near, &t);
 
 	if (drop) {
 		bool known = drop != MIP_DROP_NO_BINDING && drop != MIP_DROP_MULTICAST_WAY;
@@ -106,7 +106,7 @@ static void out_batch(struct mip_worker *w, struct taken *taken, uint32_t count)
 		k->super.count = 1;
 		k->drop = mip_ipv4_parse(p->data, p->len, MIP_INNER, &k->inner);
 		if (!k->drop) {
-			mip_path_prefetch_outbound(w->table, &k->inner);
+			k->near = mip_path_near_outbound(w->table, &k->inner);
 			k->drop =
 				mip_offload_read(p->data - MIP_OFFLOAD_HEADER, p->data, &k->inner, &k->super);
 		}
@@ -116,9 +116,6 @@ static void out_batch(struct mip_worker *w, struct taken *taken, uint32_t count)
 	}
 	mip_add(&w->counters[MIP_COUNTER_DEVICE_READ_PACKETS], packets);
 	mip_add(&w->counters[MIP_COUNTER_DEVICE_READ_BYTES], bytes);
-	for (uint32_t i = 0; i < count; i++)
-		if (!taken[i].drop)
-			taken[i].place = mip_path_locate_outbound(w->table, &taken[i].inner);
 	for (uint32_t i = 0; i < count; i++) {
 		if (taken[i].drop)
 			mip_worker_drop(w, taken[i].drop, NULL, &taken[i].packet);
