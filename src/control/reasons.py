@@ -253,6 +253,10 @@ class Reason(Named):
         _C.FA_MN_FAILED_AUTHENTICATION,
         cure="compare key, spi and algorithm in [[foreign_agent.nodes]] with the node's [[mobile_node.foreign_agents]]",
     )
+    FA_BAD_AAA_AUTH = _r("the Mobile-AAA authentication is wrong", "4721 s3.2", _S, _C.FA_BAD_AAA_AUTH)
+    FA_AAA_UNAVAILABLE = _r(
+        "no AAA server says whether the visitor is who it says", "4721 s3.2", _W, _C.FA_INSUFFICIENT_RESOURCES
+    )
     FA_HA_FAILED_AUTHENTICATION = _r(
         "Foreign-Home authentication of a reply is missing, twice there, or wrong",
         "5944 s3.7.3.1",

@@ -29,7 +29,6 @@ NOT_PRODUCED = {
     64: "every refusal of ours has a reason of its own",
     73: "Van Jacobson compression is not asked for any more (RFC 5944 s3.3)",
     107: "keys from AAA servers for the two of them (RFC 3957) are not built",
-    108: "the foreign agent asks no AAA server",
     128: "every refusal of ours has a reason of its own",
     142: "UDP tunnels (RFC 3519) are not built",
 }

@@ -163,6 +163,7 @@ def foreign_agent(
         filters=filters(config),
         challenge=None if config.challenge is None else ChallengeSettings(**dict(config.challenge)),
         gateways=frozenset(gateways),
+        proof_rate=None if config.aaa is None else config.aaa.max_rate,
     )
 
 

@@ -58,11 +58,13 @@ class Verifiers:
         self._note: Final = note
         self._name: Final = config.daemon.name
         self._of: Final[dict[Asker, RadiusVerifier]] = {}
-        home = config.home_agent
+        home, foreign = config.home_agent, config.foreign_agent
         if home is not None and home.aaa is not None:
             radius = None if home.keys is None else home.keys.radius
             keys = unsaid(radius) if radius is not None and _brings_keys(home) else None
             self._open(Asker.HOME_AGENT, home.aaa, _servers(home), home.address, keys)
+        if foreign is not None and foreign.aaa is not None:
+            self._open(Asker.FOREIGN_AGENT, foreign.aaa, foreign.aaa.servers, foreign.care_of_address, None)
 
     def ask(self, question: VerifyProof) -> None:
         """Begin to ask; ``submit`` gets one answer, later."""

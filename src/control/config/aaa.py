@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from mobileip.control.config.keys import KeysConfig
-from mobileip.control.config.problem import Problem
+from mobileip.control.config.problem import Problem, Severity
 from mobileip.control.config.servers import RadiusServerConfig, ServiceType, check_servers
 from mobileip.control.config.table import Table
 from mobileip.control.config.values import Address, ShortText, choice, integer, number
@@ -50,6 +52,16 @@ class HomeAaaConfig(AaaConfig):
     known."""
 
 
+class ForeignAaaConfig(AaaConfig):
+    """Mobile-AAA authentication (RFC 4721) of visitors: each request that has a proof is asked about before it is
+    relayed, and a wrong one denied (code 108). As many as ``max_pending`` wait at one time.
+    """
+
+    servers: tuple[RadiusServerConfig, ...] = Field(
+        description="at least one [[foreign_agent.aaa.servers]] table", min_length=1
+    )
+
+
 def check_home_aaa(aaa: HomeAaaConfig, keys: KeysConfig | None) -> Iterator[Problem]:
     if not aaa.servers and (keys is None or keys.radius is None):
         yield Problem(
@@ -57,3 +69,15 @@ def check_home_aaa(aaa: HomeAaaConfig, keys: KeysConfig | None) -> Iterator[Prob
             "is missing: at least one [[home_agent.aaa.servers]] table, or [home_agent.keys.radius] with servers",
         )
     yield from check_servers("home_agent.aaa", aaa)
+
+
+def check_foreign_aaa(aaa: ForeignAaaConfig, challenges: bool) -> Iterator[Problem]:
+    """``challenges``: whether nodes are challenged."""
+    if not challenges:
+        yield Problem(
+            "foreign_agent.aaa",
+            "without a table [foreign_agent.challenge] a recorded proof is as good as a new one,"
+            " and none is demanded: add the table",
+            Severity.WARNING,
+        )
+    yield from check_servers("foreign_agent.aaa", aaa)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
-from mobileip.control.config.aaa import check_home_aaa
+from mobileip.control.config.aaa import check_foreign_aaa, check_home_aaa
 from mobileip.control.config.challenge import check_challenge, check_node_aaa
 from mobileip.control.config.filters import check_filters
 from mobileip.control.config.keys import check_keys
@@ -323,6 +323,8 @@ def _foreign_agent(foreign: ForeignAgentConfig) -> Iterator[Problem]:
         "foreign_agent.home_agents", [((agent.address,), agent.spi) for agent in foreign.home_agents]
     )
     yield from check_filters("foreign_agent.filters", foreign.filters)
+    if foreign.aaa is not None:
+        yield from check_foreign_aaa(foreign.aaa, foreign.challenge is not None)
     if foreign.challenge is not None:
         yield from check_challenge("foreign_agent.challenge", foreign.challenge)
     if foreign.max_pending > foreign.max_visitors:

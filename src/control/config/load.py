@@ -38,6 +38,7 @@ _WITH_SERVERS: Final = (
     ("home_agent", "keys", "tacacs"),
     ("home_agent", "accounting"),
     ("home_agent", "aaa"),
+    ("foreign_agent", "aaa"),
 )
 _CONTENTS: Final = {
     "key": lambda content: parse_key(content.decode("ascii")),

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, model_validator
 
-from mobileip.control.config.aaa import HomeAaaConfig
+from mobileip.control.config.aaa import ForeignAaaConfig, HomeAaaConfig
 from mobileip.control.config.challenge import ChallengeConfig, NodeAaaConfig
 from mobileip.control.config.filters import ForeignFilterConfig, HomeFilterConfig
 from mobileip.control.config.keys import KeysConfig
@@ -372,6 +372,8 @@ class ForeignAgentConfig(Table):
     """Whose registrations are relayed, and to where."""
     filter_default: FilterAction = "allow"
     """What is done with a registration that no filter matches."""
+    aaa: ForeignAaaConfig | None = None
+    """Who says whether visitors are who they say they are. ``None``: nobody; only their home agents look."""
     interfaces: tuple[VisitedInterfaceConfig, ...] = Field(
         description="at least one [[foreign_agent.interfaces]] table", min_length=1
     )

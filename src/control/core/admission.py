@@ -64,6 +64,7 @@ class ForeignAgentSettings:
     encapsulations: Encapsulations = ONLY_IPIP
     gre_keys: bool = False
     filters: FilterSettings = NO_FILTERS
+    proof_rate: int | None = None
     challenge: ChallengeSettings | None = None
     gateways: frozenset[IPv4Address] = frozenset()
 

@@ -124,7 +124,7 @@ class MobilityAgents:
         """An answer for whichever agent has asked."""
         if event.question.asker is Asker.HOME_AGENT:
             return [] if self.home is None else self.home.on_proof(event, now)
-        return []
+        return [] if self.foreign is None else self.foreign.on_proof(event, now)
 
     def next_deadline(self) -> int | None:
         deadlines = [self._schedule.next()]

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address
 
 from mobileip.control.core.actions import (
     Action,
+    Asker,
     InstallTunnel,
     InstallVisitorRoute,
     Noted,
@@ -31,9 +32,16 @@ from mobileip.control.core.admission import (
 from mobileip.control.core.challenges import Entropy, answer_of
 from mobileip.control.core.challenging import Challenging
 from mobileip.control.core.entries import pending_entry, visitor_entry
-from mobileip.control.core.events import ActionFailed, ClearVisitor, DatagramReceived, UnreachableReceived
+from mobileip.control.core.events import (
+    ActionFailed,
+    ClearVisitor,
+    DatagramReceived,
+    ProofUnverified,
+    UnreachableReceived,
+)
 from mobileip.control.core.filters import Filters
 from mobileip.control.core.foreign_replies import ForeignReplies, relayed
+from mobileip.control.core.proofs import ProofEvent, Proofs, Verdict, said
 from mobileip.control.core.relay import UNREACHABLE, authorized_length, is_authentic, to_home_agent
 from mobileip.control.core.sharing import arrange
 from mobileip.control.core.visitor_room import VisitorRoom
@@ -42,6 +50,7 @@ from mobileip.control.reasons import Reason, ReplyCode
 from mobileip.control.types import REGISTRATION_PORT, Endpoint, Instant
 from mobileip.control.wire import (
     ForeignHomeAuthentication,
+    MobileAaaAuthentication,
     NetworkAccessIdentifier,
     RegistrationReply,
     RegistrationRequest,
@@ -78,6 +87,9 @@ class ForeignAgent:
         self._room = VisitorRoom(settings, self._visitors)
         self.challenging = Challenging(settings, self._visitors, entropy)
         self._replies = ForeignReplies(settings, self.filters, self.challenging)
+        self._proofs: Proofs[bytes] | None = None
+        if settings.proof_rate is not None:
+            self._proofs = Proofs(Asker.FOREIGN_AGENT, settings.max_pending, settings.proof_rate)
         # Failures of an action come back before any other event, so the last admission is the one that failed.
         self._admission: _Admission | None = None
 
@@ -126,14 +138,53 @@ class ForeignAgent:
             if known is not None and known.link_address != pending.link_address:
                 # Whoever heard the request can repeat it; the answer is for who asked first.
                 return [Noted(Reason.PENDING_COPIED, claimed(request, datagram))]
-            refusal = (
-                self.challenging.refusal(pending)
-                or self._filtered(pending, request.home_address)
-                or self._room.refusal(pending)
-            )
+            refusal = self.challenging.refusal(pending)
+            if refusal is None:
+                unproven = self._unproven(pending, request, datagram, now)
+                if isinstance(unproven, list):
+                    return unproven  # it waits for the AAA servers
+                refusal = (
+                    unproven or self._filtered(pending, request.home_address) or self._room.refusal(pending)
+                )
         if refusal is not None:
             return self._replies.deny(pending, refusal, now)
         return self._forward(pending, request, covered, datagram, now)
+
+    def _unproven(
+        self,
+        pending: PendingRegistration,
+        request: RegistrationRequest,
+        datagram: DatagramReceived,
+        now: Instant,
+    ) -> Reason | list[Action] | None:
+        """The reason to deny a request for its Mobile-AAA authentication, what has to be asked before that is known, or
+        ``None`` (RFC 4721 s3.2). Who has none is not asked for one: that is the challenge's to demand.
+        """
+        answer = pending.answer
+        extension = request.first(MobileAaaAuthentication) if answer is None else answer.mobile_aaa
+        if self._proofs is None or extension is None:
+            return None
+        sender = pending.link_address
+        known = self._visitors.visitors_of(sender) > 0
+        verdict = self._proofs.verdict(request, extension, datagram, now, sender=sender, known=known)
+        if isinstance(verdict, list):
+            return verdict
+        return None if verdict is Verdict.ACCEPTED else Reason.FA_BAD_AAA_AUTH
+
+    def on_proof(self, event: ProofEvent, now: Instant) -> list[Action]:
+        """What AAA servers say of a visitor's proof: its request is checked from the beginning, or denied."""
+        waiting = None if self._proofs is None else self._proofs.answer(event, now)
+        actions: list[Action] = [Noted(*said(event))]
+        if waiting is None:
+            return actions
+        request, datagram = waiting.request, waiting.datagram
+        if not isinstance(event, ProofUnverified):
+            return actions + self.on_request(request, datagram, now)
+        link, covered = self._links.get(datagram.interface), authorized_length(request)
+        if link is None or covered is None or datagram.link_source is None:
+            return actions
+        pending = pending_entry(self._settings, request, datagram, datagram.link_source, link, covered, now)
+        return actions + self._replies.deny(pending, Reason.FA_AAA_UNAVAILABLE, now)
 
     def _forward(
         self,

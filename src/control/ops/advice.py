@@ -108,11 +108,19 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
     ),
     _R.HA_BAD_AAA_AUTH: (
         "the node's key is not the password that the AAA server has, its name is another there, or its SPI is not 2",
-        "give the AAA server the node's mobile_node.aaa.key as password of its name, or of its home address",
+        "give the AAA server the node's mobile_node.aaa.secret as password of its name, or of its home address",
     ),
     _R.HA_MISSING_AAA_AUTH: (
         "the node has no key for the AAA server",
         'give it a table [mobile_node.aaa], or set home_agent.aaa.authenticate = "when-present"',
+    ),
+    _R.FA_BAD_AAA_AUTH: (
+        "the node's key is not the password that the AAA server has, its name is another there, or its SPI is not 2",
+        "give the AAA server the node's mobile_node.aaa.secret as password of its name, or of its home address",
+    ),
+    _R.FA_AAA_UNAVAILABLE: (
+        "the AAA servers of foreign_agent.aaa are away or refuse us; aaa-proof-unverified in the log says why",
+        "mend what that says; nodes try again by themselves",
     ),
     _R.UNEXPECTED_FOREIGN_HOME: (
         "the foreign agent signs for us but is not in our file",
@@ -338,7 +346,7 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
     ),
     _R.AAA_QUESTIONS_LIMITED: (
         "forged requests, or very many nodes that come at once",
-        "if they are yours, raise max_rate or max_questions of home_agent.aaa",
+        "if they are yours, raise max_rate of the table aaa, and max_questions there or foreign_agent.max_pending",
     ),
     _R.ACCOUNTING_LOST: (
         "no accounting server has answered for long",

@@ -19,10 +19,11 @@ from mobileip.control.lab.lab import Lab
 from mobileip.control.lab.topology import NODE_INTERFACE
 from mobileip.control.lab.waiting import eventually
 from mobileip.control.security import sign
-from mobileip.control.types import REGISTRATION_PORT, Lifetime
+from mobileip.control.types import REGISTRATION_PORT, Lifetime, Spi
 from mobileip.control.wire import (
     EncapsulatingDelivery,
     ForeignAgentError,
+    MobileAaaAuthentication,
     MobileHomeAuthentication,
     NetworkAccessIdentifier,
     RegistrationReply,
@@ -89,6 +90,7 @@ FREE = (  # for a foreign agent that reverse-tunnels for whom wants it
     Case(77, {"care_of_address": AGENT + 9}),
     Case(79, after=EncapsulatingDelivery().encode()),
     Case(96, {"home_address": ZERO}),
+    Case(108, after=MobileAaaAuthentication(Spi(300), bytes(16)).encode()),
     Case(116, {"home_agent": AGENT}),
     Case(80, {"home_agent": NO_NETWORK}),
     Case(81, {"home_agent": UNREACHABLE}),
@@ -130,6 +132,7 @@ def start(lab: Lab, policy: str) -> None:
         agent.stop()
     agent.reset()
     agent.configuration["foreign_agent"] |= {
+        "aaa": {"servers": [{"address": str(NOBODY), "secret": "no question reaches it"}]},
         "reverse_tunnel": policy,
         "encapsulating_delivery": False,
         "encapsulations": [],
