@@ -329,16 +329,9 @@ uint32_t mip_xdp_receive(struct mip_xdp_port *p, uint32_t queue, uint32_t before
 
 	if (count > MIP_BATCH)
 		count = MIP_BATCH;
-	for (uint32_t i = 0; i < count; i++) {
-		const struct xdp_desc *desc = mip_xsk_desc(received, received->own + before + i);
-		uint8_t *data = p->sockets.memory + desc->addr + MIP_XSK_ETHERNET;
-		uint32_t total = mip_load16(data + 2), len = desc->len - MIP_XSK_ETHERNET;
-
-		/* A short frame was padded; one that ends too early is dropped as such. */
-		packets[i] = (struct mip_packet){ .data = data,
-						  .len = total < len ? total : len,
-						  .headroom = MIP_HEADROOM };
-	}
+	for (uint32_t i = 0; i < count; i++)
+		packets[i] =
+			mip_xsk_packet(p->sockets.memory, mip_xsk_desc(received, received->own + before + i));
 	return count;
 }
 

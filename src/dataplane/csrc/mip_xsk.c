@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "mip_bytes.h"
-
 enum { ADDRESS = 6, IPV4 = 0x0800 };
 
 void mip_xsk_frames_init(struct mip_xsk_frames *f, uint64_t first)

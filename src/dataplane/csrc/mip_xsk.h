@@ -13,7 +13,8 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
-#include "mip.h"
+#include "mip_bytes.h"
+#include "mip_tunnel.h"
 
 enum {
 	MIP_XSK_FRAME = 2048,
@@ -72,6 +73,17 @@ static inline uint64_t *mip_xsk_address(const struct mip_xsk_ring *r, uint32_t i
 static inline struct xdp_desc *mip_xsk_desc(const struct mip_xsk_ring *r, uint32_t index)
 {
 	return (struct xdp_desc *)r->entries + (index & (r->size - 1));
+}
+
+/* The datagram of a frame that our program took: a short frame was padded, one that ends too early stays too short. */
+static inline struct mip_packet mip_xsk_packet(uint8_t *memory, const struct xdp_desc *desc)
+{
+	uint8_t *data = memory + desc->addr + MIP_XSK_ETHERNET;
+	uint32_t total = mip_load16(data + 2), len = desc->len - MIP_XSK_ETHERNET;
+
+	return (struct mip_packet){ .data = data,
+				    .len = total < len ? total : len,
+				    .headroom = MIP_HEADROOM };
 }
 
 /* All frames of so many bytes from `first` on. */
