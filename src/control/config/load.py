@@ -95,7 +95,7 @@ def examine_data(data: Table, directory: Path) -> tuple[Config | None, tuple[Pro
         known = {problem.key for problem in problems if problem.severity is Severity.ERROR}
         problems += [
             problem
-            for problem in map(_translate, failure.errors(include_url=False))
+            for problem in map(_translate, _own(failure.errors(include_url=False)))
             if problem.key not in known and f"{problem.key}_file" not in known
         ]
         parts = _valid_parts(data)
@@ -198,6 +198,15 @@ def _valid_parts(data: Table) -> Parts:
         _valid_elements(VisitedInterfaceConfig, _elements(data, "foreign_agent", "interfaces")),
         len(valid_networks) == len(networks),
     )
+
+
+def _own(errors: list[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """A list whose elements are all wrong is called too short as well: that is no error of its own."""
+    for error in errors:
+        place = error["loc"]
+        beneath = any(other["loc"] != place and other["loc"][: len(place)] == place for other in errors)
+        if error["type"] != "too_short" or not beneath:
+            yield error
 
 
 def _valid(model: type[Model], data: object) -> Model | None:

@@ -141,3 +141,12 @@ def test_secrets_are_repeated_nowhere(write: Write) -> None:
     for wrong in ('secret = "zzz\\u0007zzz"', 'secret = ["zzz"]', "secret = 12345"):
         text = HOME + RADIUS.replace(f'secret = "{SECRET}"', wrong) + TACACS
         assert all("zzz" not in str(one) and "12345" not in str(one) for one in examine(write(text))[1])
+
+
+@pytest.mark.parametrize(
+    "wrong", ['address = "radius.example.net"', 'secret_file = "missing.secret"', "port = 0"]
+)
+def test_a_server_that_is_wrong_is_one_problem(write: Write, wrong: str) -> None:
+    """And not also a list without servers."""
+    one = RADIUS.replace(f"{wrong.split(' ')[0].removesuffix('_file')} = ", "# ") + wrong + "\n"
+    assert len(problems(write(HOME + one + TACACS))) == 1
