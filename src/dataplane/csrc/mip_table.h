@@ -33,6 +33,7 @@
  * finds nothing compares `moves` with what it loaded (acquire) before it began.
  * If it saw the old slot overwritten (3), it must also see (2): the counts
  * differ, retry.  If its first load already saw (2), it must see the copy (1).
+ * tests/c/test_moves.c tries every interleaving.
  *
  * `moves` is 64 bits.  seq has 32: to be fooled, a reader would have to sleep
  * between two loads for exactly 2^31 changes of one slot.
