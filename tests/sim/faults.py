@@ -28,7 +28,7 @@ from mobileip.control.core.mobile import MobileNode
 from mobileip.control.security import MobilitySecurityAssociation, ReplayMethod
 from mobileip.control.types import Instant
 from tests.sim.invariants import Invariant
-from tests.sim.signatures import kind_of, signed_anew
+from tests.sim.signatures import CHALLENGE, REPLY, extensions, kind_of, signed_anew
 
 if TYPE_CHECKING:
     from tests.sim.internet import Internet
@@ -141,6 +141,20 @@ def _turns(event: Event, actions: list[Action]) -> list[Action]:
     ]
 
 
+def _tells_no_challenge(event: Event, actions: list[Action]) -> list[Action]:
+    """A reply ends where the challenge for the next request would be."""
+    return [
+        replace(one, payload=one.payload[: _before_challenge(one.payload)])
+        if isinstance(one, SendDatagram) and kind_of(one.payload) == REPLY
+        else one
+        for one in actions
+    ]
+
+
+def _before_challenge(payload: bytes) -> int:
+    return next((start for kind, start, _ in extensions(payload) if kind == CHALLENGE), len(payload))
+
+
 def _leads_elsewhere(event: Event, actions: list[Action]) -> list[Action]:
     """The home agent's tunnel has another end than the one that was asked for."""
     return [
@@ -177,6 +191,12 @@ FAULTS = (
     ),
     Fault("home agent makes no tunnel", Invariant.ROUTED, "h", behind=_no_tunnel),
     Fault("foreign agent changes what it relays", Invariant.RELAYED, "fa", behind=_turns),
+    Fault(
+        "foreign agent tells no challenge in replies",
+        Invariant.CHALLENGED,
+        "fa",
+        behind=_tells_no_challenge,
+    ),
     Fault("mobile node asks twice", Invariant.PACED, "mn", behind=_asks_twice),
     Fault("mobile node forgets to leave home", Invariant.PLACED, "mn", behind=_without(DetachHome)),
     Fault("foreign agent has no rest", Invariant.TIMED, "fa", restless=True),

@@ -7,14 +7,16 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from mobileip.control.core.actions import Action, LookupKey
 from mobileip.control.core.advertiser import AdvertisedLink
 from mobileip.control.core.agents import MobilityAgents
+from mobileip.control.core.challenges import ChallengeSettings
 from mobileip.control.core.encapsulations import ONLY_IPIP, Encapsulations
 from mobileip.control.core.events import Event, Tick
 from mobileip.control.core.foreign import ForeignAgent, ForeignAgentSettings, VisitedLink
 from mobileip.control.core.home import HomeAgent, HomeAgentSettings, HomeNetwork
 from mobileip.control.core.mobile import MobileNode, MobileNodeSettings
 from mobileip.control.core.policy import ReverseTunnelPolicy
-from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, Peer
-from mobileip.control.types import EncapsulationType, Instant, Lifetime
+from mobileip.control.security import AssociationTable, MobilitySecurityAssociation, Peer, Secret
+from mobileip.control.security.mobile_aaa import MobileAaaAssociation
+from mobileip.control.types import EncapsulationType, Instant, Lifetime, Spi
 from mobileip.control.wire import AgentFlags
 from tests.sim.faults import HONEST, Fault
 from tests.sim.hosts import AgentHost, Link, MobileHost, Node
@@ -181,7 +183,7 @@ class Internet(World):
         def build() -> MobilityAgents:
             machine = MobilityAgents(
                 home=HomeAgent(self.home_settings(name)) if home else None,
-                foreign=None if visited is None else ForeignAgent(self.foreign_settings(host)),
+                foreign=None if visited is None else ForeignAgent(self.foreign_settings(host), entropy),
                 links=self.advertised(host),
                 entropy=entropy,
             )
@@ -242,6 +244,7 @@ class Internet(World):
             home_agents=AssociationTable(home_agents),
             encapsulating_delivery=plan.agents_encapsulate,
             encapsulations=self._encapsulations(host),
+            challenge=ChallengeSettings(window=2, interval=1.5) if plan.challenges else None,
         )
 
     def _encapsulations(self, host: AgentHost) -> Encapsulations:
@@ -309,6 +312,7 @@ class Internet(World):
             encapsulating_delivery=plan.encapsulating,
             foreign_agents=agents,
             encapsulations=plan.wanted,
+            aaa=MobileAaaAssociation(Spi(2), Secret(b"for the AAA server")) if plan.challenges else None,
         )
 
     def _associations_of(self, name: str, number: int) -> dict[IPv4Address, MobilitySecurityAssociation]:

@@ -14,6 +14,9 @@ class Invariant(Enum):
     GRANTED = "a reply grants what was asked, or less, to who asked"
     ROUTED = "no route, tunnel, proxy or neighbour without its binding or visitor, and none missing"
     RELAYED = "a foreign agent sends on what it got, as it was signed"
+    CHALLENGED = (
+        "no request passes by a challenge that was not told, or that its node has registered by before"
+    )
     PACED = "no request within a second of the one before, no Identification used twice"
     TIMED = "every deadline belongs to something, and none passes"
     PLACED = "a mobile node's routes are those of the place where it believes itself"

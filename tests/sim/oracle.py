@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import NoReturn
 
@@ -24,13 +25,16 @@ from mobileip.control.core.mobile import State
 from mobileip.control.reasons import Reason
 from mobileip.control.security import ReplayMethod
 from mobileip.control.types import ZERO_ADDRESS
+from tests.sim.challenges import Challenges, Daemon
 from tests.sim.hosts import AgentHost, MobileHost, Node
 from tests.sim.internet import HOME_AGENTS, HOME_NETWORKS, Internet
 from tests.sim.invariants import Invariant
 from tests.sim.keys import Pair
 from tests.sim.signatures import (
+    CHALLENGE,
     FOREIGN_ERROR,
     FOREIGN_HOME,
+    MOBILE_AAA,
     MOBILE_FOREIGN,
     REPLY,
     REQUEST,
@@ -61,6 +65,7 @@ class Oracle(Watcher):
         self.last_move: dict[str, object] = {}
         self.unsettled: set[str] = set()  # mobile nodes whose kernel refused something since their last move
         self._kept: list[Event] = []  # so that identities stay unique
+        self.challenges = Challenges()
         self._touched = False  # the kernel of the host whose event this is
         self._sizes: dict[
             str, tuple[int, int]
@@ -85,6 +90,8 @@ class Oracle(Watcher):
         match action:
             case SendDatagram() if isinstance(node, AgentHost):
                 self._agent_sends(node, action, cause)
+            case SendIcmp() if isinstance(node, AgentHost):
+                self.challenges.advertised((node.name, node.incarnation), action.payload)
             case InstallTunnel(side=TunnelSide.HOME):
                 self._bound(node, action, cause)
             case SendDatagram() if isinstance(node, MobileHost):
@@ -103,6 +110,7 @@ class Oracle(Watcher):
                 known = (payload[4:8], payload[12:20]) in self.heard[node.name, node.incarnation]
                 if not known:
                     self._broken(Invariant.ANSWERED, node.name, "denies a request it never got")
+                self._challenged(node, self.challenges.replies, payload)
             case 3 if kind_of(came) == REPLY:
                 self._relayed(node, payload, came, REPLY)
             case 3:
@@ -114,8 +122,19 @@ class Oracle(Watcher):
         """What is signed goes on as it came; behind it only what the foreign agent has to say itself."""
         same = kind_of(came) == kind and signed_part(came) == signed_part(payload) != b""
         own = {FOREIGN_HOME} if kind == REQUEST else {MOBILE_FOREIGN, FOREIGN_ERROR}
+        if self.net.plan.challenges:
+            own |= {CHALLENGE, MOBILE_AAA} if kind == REQUEST else {CHALLENGE}
+            check = self.challenges.relays if kind == REQUEST else self.challenges.replies
+            self._challenged(node, check, came if kind == REQUEST else payload)
         if not same or not behind(payload) <= own:
             self._broken(Invariant.RELAYED, node.name, "sends what it did not get")
+
+    def _challenged(
+        self, node: AgentHost, check: Callable[[Daemon, bytes], str | None], payload: bytes
+    ) -> None:
+        wrong = check((node.name, node.incarnation), payload) if self.net.plan.challenges else None
+        if wrong is not None:
+            self._broken(Invariant.CHALLENGED, node.name, wrong)
 
     def _answered(self, node: AgentHost, action: SendDatagram, cause: Event) -> None:
         """The home agent: one reply to a request that just came, back to where it came from, and signed."""
@@ -288,7 +307,8 @@ class Oracle(Watcher):
         self._same(node, "rules of visitors", kernel.reverse_rules, rules)
         known = [one.expires for one in foreign.visitors.pending]
         known += [one.expires for one in foreign.visitors.visitors if one.expires is not None]
-        self._timed(node, foreign.next_deadline(), known)
+        turn = foreign.challenging.next_deadline()
+        self._timed(node, foreign.next_deadline(), known if turn is None else [*known, turn])
 
     def _mobile(self, node: MobileHost) -> None:
         attachment, kernel, home = node.machine.attachment, node.kernel, node.home_address

@@ -56,6 +56,7 @@ class Plan:
     wanted: tuple[EncapsulationType, ...] = ()  # by mobile nodes, the best first
     elsewhere: bool = False  # home agents have to ask for the keys of nodes
     encapsulations: Encapsulations = EVERY  # of home agents, and of fa1; fa2 has IP-in-IP only
+    challenges: bool = False  # foreign agents set them, mobile nodes answer (RFC 4721)
 
 
 def random_plan(rng: Random) -> Plan:
@@ -102,6 +103,7 @@ def random_plan(rng: Random) -> Plan:
         wanted=rng.choice(((), (GRE,), (MINIMAL,), (GRE, MINIMAL), (MINIMAL, GRE))),
         encapsulations=rng.choice((EVERY, EVERY, ONLY_IPIP, ONLY_IPIP | {MINIMAL})),
         elsewhere=rng.random() < 0.3,
+        challenges=rng.random() < 0.3,
     )
 
 

@@ -11,7 +11,8 @@ from mobileip.control.security import Algorithm, MobilitySecurityAssociation
 
 REQUEST, REPLY = 1, 3
 FIXED = {REQUEST: 24, REPLY: 20}
-MOBILE_HOME, MOBILE_FOREIGN, FOREIGN_HOME, FOREIGN_ERROR, NAI = 32, 33, 34, 45, 131
+MOBILE_HOME, MOBILE_FOREIGN, FOREIGN_HOME, MOBILE_AAA, FOREIGN_ERROR, NAI = 32, 33, 34, 36, 45, 131
+CHALLENGE, ADVERTISED_CHALLENGE = 132, 24
 _HEADER = 6  # bytes of type, length and SPI
 _HMAC = {Algorithm.HMAC_MD5: "md5", Algorithm.HMAC_SHA1: "sha1", Algorithm.HMAC_SHA256: "sha256"}
 
@@ -31,6 +32,8 @@ def extensions(payload: bytes) -> Iterator[tuple[int, int, int]]:
     offset = FIXED[payload[0]]
     while offset + 2 <= len(payload):
         end = offset + 2 + payload[offset + 1]
+        if payload[offset] == MOBILE_AAA:  # the one in the long format
+            end = offset + 4 + int.from_bytes(payload[offset + 2 : offset + 4])
         if end > len(payload):
             return
         yield payload[offset], offset, end
@@ -47,6 +50,28 @@ def behind(payload: bytes) -> set[int]:
     """Types of the extensions behind the Mobile-Home Authentication Extension."""
     end_of_signed = len(signed_part(payload))
     return {type_ for type_, start, _ in extensions(payload) if start >= end_of_signed}
+
+
+def challenge_in(payload: bytes) -> bytes | None:
+    """Of the last extension with one, behind what is signed for the home agent."""
+    after = len(signed_part(payload))
+    found = [
+        payload[start + 2 : end]
+        for type_, start, end in extensions(payload)
+        if type_ == CHALLENGE and start >= after
+    ]
+    return found[-1] if found else None
+
+
+def challenges_told(advertisement: bytes) -> list[bytes]:
+    """In an ICMP router advertisement."""
+    offset, found = 8 + 4 * advertisement[4] * advertisement[5], []
+    while offset + 2 <= len(advertisement):
+        end = offset + 1 if advertisement[offset] == 0 else offset + 2 + advertisement[offset + 1]
+        if advertisement[offset] == ADVERTISED_CHALLENGE:
+            found.append(advertisement[offset + 2 : end])
+        offset = end
+    return found
 
 
 def name_in(payload: bytes) -> str | None:

@@ -125,6 +125,7 @@ class Surroundings:
 
     def solicit(self, now: Instant) -> list[Action]:
         """The solicitations that are due (s2.4)."""
+        self.seek_challenges(now)
         actions: list[Action] = []
         for link in self.table.solicitations(now.mono):
             source = next((address.ip for address in link.addresses), ZERO_ADDRESS)
