@@ -54,6 +54,10 @@ def test_files_can_be_read_in_one_sitting() -> None:
     assert not {path: length for path, length in lengths.items() if length > 500}
 
 
+def test_nothing_compiled_is_committed() -> None:
+    assert not [path.relative_to(ROOT) for path in TREE if path.read_bytes().startswith(b"\x7fELF")]
+
+
 def test_c_core_knows_nothing_of_python() -> None:
     core = [path for path in SOURCES if path.parent.name == "csrc"]
     assert core
