@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +25,7 @@ from mobileip.control.lab.topology import (
     UPLINK_INTERFACE,
 )
 from mobileip.control.lab.waiting import eventually
-from tests.attacks.state import State, drops, reasons, works
+from tests.attacks.state import State, drops, memory, reasons, works
 from tests.netns.foreign.visiting import ip, link_address, send_packet, udp
 from tests.netns.roles.asking import asker, request, signed
 
@@ -205,3 +207,31 @@ def test_a_flood_of_forged_errors_leaves_time_for_the_nodes(away: Lab) -> None:
     away.go("foreign2")
     works(away)
     away.go("foreign1")
+
+
+def test_a_flood_of_fragments_is_bounded(away: Lab) -> None:
+    """First fragments in the name of the home agent that the rest of never comes: the kernel keeps so much and no more.
+
+    Last in this file: they wait there for half a minute.
+    """
+    agent = away.foreign1
+    space = agent.namespace
+
+    def waiting() -> int:
+        """Bytes of fragments that the kernel keeps."""
+        table = space.inside(lambda: Path("/proc/thread-self/net/sockstat").read_text())
+        return int(re.findall(r"^FRAG: inuse \d+ memory (\d+)", table, re.MULTILINE)[0])
+
+    before, held, received = State.of(agent), memory(agent), drops(agent)["received-packets"]
+    most = space.inside(lambda: int(Path("/proc/sys/net/ipv4/ipfrag_high_thresh").read_text()))
+    inner = ip(CORRESPONDENT, HOME, UDP, udp(bytes(1400)))
+    more = struct.pack("!H", 0x2000)
+    with away.core.namespace.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+        for number in range(6000):
+            outer = ip(HOME_AGENT, AGENT, IPIP, inner)
+            raw.sendto(outer[:4] + struct.pack("!H", number + 1) + more + outer[8:], (str(AGENT), 0))
+    assert most / 2 < waiting() < most + 65536
+    works(away)
+    assert drops(agent)["received-packets"] - received < 1000, "none of them came to the daemon"
+    assert State.of(agent) == before
+    assert memory(agent) < 1.05 * held + 512
