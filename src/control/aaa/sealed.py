@@ -131,7 +131,9 @@ class KeyDirectory:
             return ()
         named, keys = self._open(path, content)
         if named != _text(peer):
-            raise KeyFileError(f"{path} holds the keys of {named}; remove it and give {_text(peer)} new ones")
+            raise KeyFileError(
+                f"{path} holds the keys of {named!r}; remove it and give {_text(peer)} new ones"
+            )
         return keys
 
     def put(self, peer: IPv4Address | str, keys: tuple[SealedKey, ...]) -> None:
