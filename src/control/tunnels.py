@@ -109,11 +109,13 @@ class Tunnels:
         capacity: int,
         gre_checksum: bool = False,
         gre_sequence: bool = False,
+        propagate_ecn: bool = True,
         underlay: str = "raw",
         clamp_mss: bool = False,
         tell_largest: bool = False,
     ) -> None:
         self._gre = _gre_options(gre_checksum, gre_sequence)
+        self._ecn = Flag.NONE if propagate_ecn else Flag.ECN_COMPAT
         self._mtu = mtu
         self._path_mtu = path_mtu
         self._underlay = underlay
@@ -270,7 +272,8 @@ class Tunnels:
                 case InstallMulticastTunnel():
                     # Through another tunnel or the foreign agent's: a header more than these have.
                     home, mtu = action.home_address, max(MTU_MIN, self._mtu - OUTER_HEADER)
-                    tunnel = Tunnel(home, Side.NODE, home, action.home_agent, mtu, flags=Flag.MULTICAST)
+                    flags = Flag.MULTICAST | self._ecn
+                    tunnel = Tunnel(home, Side.NODE, home, action.home_agent, mtu, flags=flags)
                     self._engine.apply([Install(tunnel)])
                     self._groups[home] = tunnel
                 case RemoveMulticastTunnel():
@@ -346,7 +349,7 @@ class Tunnels:
             # What is nested is always IP-in-IP.
             nested = action.broadcast is BroadcastDelivery.NESTED
             kind = Encapsulation.IPIP if nested else _encapsulation(action)
-            options = Flag.NONE if nested else self._options(action)
+            options = self._ecn if nested else self._options(action)
             node = Tunnel(local, Side.NODE, local, action.remote, self._tunnel_mtu(action), kind, options)
         changes: list[Install | Remove] = []
         if action.broadcast is not BroadcastDelivery.NESTED:
@@ -430,8 +433,8 @@ class Tunnels:
 
     def _options(self, action: InstallTunnel) -> Flag:
         if action.encapsulation is not EncapsulationType.GRE:
-            return Flag.NONE
-        return self._gre if action.keys is None else self._gre | Flag.GRE_KEY
+            return self._ecn
+        return self._ecn | (self._gre if action.keys is None else self._gre | Flag.GRE_KEY)
 
 
 def _at_node(

@@ -45,6 +45,7 @@ def open_tunnels(
             capacity=capacity,
             gre_checksum=daemon.gre_checksum,
             gre_sequence=daemon.gre_sequence,
+            propagate_ecn=daemon.propagate_ecn,
             underlay=underlay,
             clamp_mss=daemon.clamp_mss,
             tell_largest=daemon.probe_mtu,

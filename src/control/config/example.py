@@ -20,6 +20,7 @@ _DAEMON: Final = """\
 # tunnel_mtu = 1480              # default: what the network below carries, less 20 bytes of outer header
 # gre_checksum = false           # what GRE headers that we send have in them; what comes is understood anyway
 # gre_sequence = false
+# propagate_ecn = true           # false where the other ends lose the congestion marks of outer headers (RFC 6040)
 # probe_mtu = false              # probe what paths carry, for tunnels through firewalls that drop ICMP
 # clamp_mss = false              # lower the maximum segment size of TCP handshakes through the tunnels to what fits
 # underlay = "auto"              # how tunnelled datagrams leave: raw, or past netfilter and policy routing: packet, xdp

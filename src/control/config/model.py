@@ -121,6 +121,9 @@ class DaemonConfig(Table):
     """Whether GRE headers that we send have a checksum (RFC 2784); one that comes is always verified."""
     gre_sequence: Boolean = False
     """Whether GRE headers that we send have sequence numbers, and what then comes late is dropped (RFC 2890)."""
+    propagate_ecn: Boolean = True
+    """Whether outer headers have the ECN field of the packet in them (RFC 6040 normal mode). ``false``, compatibility
+    mode, is for other ends of RFC 2003's time, which lose the congestion marks that outer headers get on their way."""
     probe_mtu: Boolean = False
     """Whether paths on which large packets go are probed for what they carry (RFC 8899), so that tunnels fit even where
     firewalls drop the ICMP that would tell: an echo request in the tunnel every ten seconds, for its other end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from mobileip.control.lab.topology import CORRESPONDENT, HOME_ADDRESS, HOME_AGEN
 from mobileip.control.lab.traffic import Transfer
 from mobileip.control.lab.waiting import eventually, subset
 from tests.netns.codes.tshark import needs_both
+from tests.netns.foreign.visiting import ip, udp
 from tests.netns.roles.kernel import device_mtu
 
 pytestmark = [pytest.mark.netns, needs_both]
@@ -152,3 +154,29 @@ def test_agents_agree_on_keys(asking: Lab, tmp_path: Path) -> None:
     # tshark knows 48, but not that it has the long format, so what follows it is not what it says.
     seen = [(row[1], row[2].split(",")[:2]) for row in registrations if row[0] == "434"]
     assert seen == [("1", ["32", "48"]), ("3", ["32", "48"])]
+
+
+@pytest.mark.rfc("6040", "4.3", 1)
+@pytest.mark.parametrize("asking", [("gre", {"propagate_ecn": False})], indirect=True, ids=["gre"])
+def test_outer_headers_without_the_ecn_field(asking: Lab, tmp_path: Path) -> None:
+    """Both ends; what is inside keeps it, and the rest of the TOS is outside too."""
+    lab, file = asking, tmp_path / "ecn.pcap"
+    lab.go("foreign1")
+    with captured(lab.processes, lab.home.namespace, UPLINK_INTERFACE, file, "ip", "proto", "47"):
+        for here, source, there, destination in (
+            (lab.correspondent, CORRESPONDENT, lab.node, HOME_ADDRESS.ip),
+            (lab.node, HOME_ADDRESS.ip, lab.correspondent, CORRESPONDENT),
+        ):
+            with (
+                there.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
+                here.namespace.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender,
+            ):
+                receiver.bind((str(destination), 9))
+                receiver.settimeout(3.0)
+                packet = bytearray(ip(source, destination, socket.IPPROTO_UDP, udp(b"ECT(0)")))
+                packet[1] = 0xBA  # the kernel makes the checksum
+                sender.sendto(packet, (str(destination), 0))
+                assert receiver.recv(2000) == b"ECT(0)"
+    seen = fields(file, "ip.src", "ip.dsfield", every=True)
+    marked = {(source.split(",")[1], field) for source, field in seen if field.endswith(",0xba")}
+    assert marked == {(str(CORRESPONDENT), "0xb8,0xba"), (str(HOME_ADDRESS.ip), "0xb8,0xba")}
