@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -13,21 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mobileip.control.core.path_probes import (
-    CONFIRMED,
-    PATHS,
-    RAISE,
-    SILENT,
-    PathCarries,
-    PathProbes,
-    Probe,
-    ProbeAction,
-)
+from mobileip.control.core.path_probes import PathCarries, PathProbes, Probe, ProbeAction
 from mobileip.control.core.tunnel_state import FLOOR
 from mobileip.control.types import Instant, seconds
 
 REMOTE, HOME = IPv4Address("198.51.100.1"), IPv4Address("203.0.113.5")
 MILLISECOND = seconds(0.001)
+CONFIRMED, SILENT, RAISE, PATHS = seconds(10), seconds(60), seconds(600), 256  # as docs/mtu.md says
 HEALED = seconds(20)  # from the first lost packet until the tunnel fits, at a round trip of at most 300 ms
 
 
@@ -122,6 +115,28 @@ def test_a_far_end_that_never_answers_changes_nothing() -> None:
     assert len(world.sent) <= 3600 / 60 * 6
 
 
+def test_it_is_asked_three_times_and_then_left_alone_for_a_minute() -> None:
+    probes = PathProbes(random.Random(1).randbytes)
+    sent = probes.on_large_packet(REMOTE, HOME, 1500, Instant(0, 0))
+    for second in (1, 2, 3):
+        assert probes.next_deadline() == seconds(second)
+        sent += probes.tick(Instant(seconds(second), 0))
+    assert probes.next_deadline() == seconds(3) + SILENT
+    assert [one.size for one in sent if isinstance(one, Probe)] == [1500, 1500, FLOOR, 1500, FLOOR]
+    assert {len(one.nonce) for one in sent if isinstance(one, Probe)} == {16}
+
+
+def test_a_search_tries_eight_sizes_at_once_and_the_lost_ones_twice() -> None:
+    world = World(path=FLOOR)
+    world.run(HEALED)
+    sent: dict[int, list[int]] = {}
+    for when, size in world.sent:
+        if FLOOR < size < 1500:
+            sent.setdefault(size, []).append(when)
+    assert {len(times) for times in sent.values()} == {2}
+    assert max(Counter(when for when, _ in world.sent).values()) == 8
+
+
 def test_one_that_answers_later_is_found() -> None:
     world = World(path=1000, answers=False)
     world.run(seconds(30))
@@ -138,6 +153,8 @@ def test_more_is_tried_ten_minutes_later_and_not_before() -> None:
     world.run(narrowed + RAISE - world.mono)
     assert world.tunnel == 1006
     assert max(size for when, size in world.sent if when > narrowed) == 1006
+    world.run(seconds(0.2))
+    assert max(size for _, size in world.sent[-8:]) == 1500
     world.run(HEALED)
     assert world.tunnel == 1500
 
@@ -214,20 +231,26 @@ def test_who_does_not_see_a_probe_cannot_answer_it(forge: Forge) -> None:
 def test_only_so_many_paths_are_probed_at_a_time() -> None:
     probes = PathProbes(random.Random(1).randbytes)
     reached = set()
-    for number in range(4 * PATHS):
-        for action in probes.on_large_packet(REMOTE + number, HOME, 1500, Instant(0, 0)):
+    for number in range(2 * PATHS):
+        now = Instant(number * seconds(0.01), 0)  # as fast as all together may be probed
+        for action in probes.on_large_packet(REMOTE + number, HOME, 1500, now):
             assert isinstance(action, Probe)
             reached.add(action.remote)
-    assert len(reached) <= PATHS
-    (action,) = probes.on_large_packet(REMOTE + 5 * PATHS, HOME, 1500, Instant(seconds(61), 0))
-    assert isinstance(action, Probe) and action.remote == REMOTE + 5 * PATHS
-    assert probes.on_large_packet(REMOTE, HOME, 1500, Instant(seconds(61), 0))
+    assert reached == {REMOTE + number for number in range(PATHS)}
+    another = REMOTE + 5 * PATHS
+    assert probes.on_large_packet(another, HOME, 1500, Instant(seconds(60) - 1, 0)) == []
+    # The first had no traffic for a minute: its place is free, and it has to wait for another's.
+    (action,) = probes.on_large_packet(another, HOME, 1500, Instant(seconds(60), 0))
+    assert isinstance(action, Probe) and action.remote == another
+    assert probes.on_large_packet(REMOTE, HOME, 1500, Instant(seconds(60), 0)) == []
+    assert probes.on_large_packet(REMOTE, HOME, 1500, Instant(seconds(60.01), 0))
 
 
 def test_all_paths_together_send_so_many_probes_a_second() -> None:
     probes, sent = PathProbes(random.Random(1).randbytes), 0
     for number in range(PATHS):
         sent += len(probes.on_large_packet(REMOTE + number, HOME, 1500, Instant(0, 0)))
+    assert sent == 200
     for tenth in range(1, 101):
         sent += len(probes.tick(Instant(tenth * seconds(0.1), 0)))
     assert sent <= 200 + 100 * 10
@@ -251,3 +274,57 @@ def test_an_answer_counts_once() -> None:
     # Ten seconds after the first, not after the second, the size is tried again.
     assert probes.on_large_packet(REMOTE, HOME, 1500, again) == []
     assert probes.on_large_packet(REMOTE, HOME, 1500, Instant(seconds(10.1), 0))
+
+
+@pytest.mark.parametrize(("round_trip", "wait"), [(0.01, 0.5), (0.2, 0.8), (0.5, 2.0), (5.0, 3.0)])
+def test_an_answer_is_waited_for_four_round_trips_long_within_bounds(round_trip: float, wait: float) -> None:
+    probes, again = PathProbes(random.Random(1).randbytes), seconds(20)
+    (probe,) = probes.on_large_packet(REMOTE, HOME, 1500, Instant(0, 0))
+    assert probes.next_deadline() == seconds(1), "nothing is known of the path"
+    assert isinstance(probe, Probe)
+    probes.on_reply(REMOTE, probe.nonce, Instant(seconds(round_trip), 0))
+    assert probes.next_deadline() is None
+    assert probes.on_large_packet(REMOTE, HOME, 1500, Instant(again, 0))
+    assert probes.next_deadline() == again + seconds(wait)
+
+
+class Checked:
+    """A path on which 1500 bytes were tried twice, and a small probe beside the second."""
+
+    def __init__(self) -> None:
+        self.probes = PathProbes(random.Random(1).randbytes)
+        sent = self.large(1500, 0) + self.probes.tick(Instant(seconds(1), 0))
+        self.first, self.second, self.small = (one for one in sent if isinstance(one, Probe))
+        assert (self.first.size, self.second.size, self.small.size) == (1500, 1500, FLOOR)
+
+    def large(self, size: int, at: float) -> list[ProbeAction]:
+        return self.probes.on_large_packet(REMOTE, HOME, size, Instant(seconds(at), 0))
+
+    def answered(self, probe: Probe, at: float) -> None:
+        assert self.probes.on_reply(REMOTE, probe.nonce, Instant(seconds(at), 0)) == []
+
+
+def test_a_second_answer_of_the_same_size_is_good_for_as_long_as_a_first() -> None:
+    path = Checked()
+    path.answered(path.first, 1.1)
+    path.answered(path.second, 1.5)
+    assert path.large(1500, 11.4) == []
+    assert path.large(1500, 11.5)
+
+
+def test_the_answer_of_a_smaller_size_takes_nothing_from_a_larger() -> None:
+    path = Checked()
+    path.answered(path.first, 1.1)
+    path.answered(path.small, 1.5)
+    assert path.large(1500, 11.0) == []
+    assert path.large(1500, 11.1)
+
+
+def test_what_was_confirmed_too_long_ago_gives_way_to_a_smaller_size() -> None:
+    path = Checked()
+    path.answered(path.first, 1.0)
+    (probe,) = path.large(1400, 11.0)
+    assert isinstance(probe, Probe) and probe.size == 1400
+    path.answered(probe, 11.0)
+    assert path.large(1400, 20.9) == []
+    assert path.large(1400, 21.0)
