@@ -22,7 +22,7 @@ static struct mip_place places[INDEX + 1];
 static struct mip_unreached unreached;
 static uint8_t room[MIP_ROOM];
 static const uint8_t visitor[MIP_LINK_ADDRESS] = { 2, 0, 0, 0, 0, 9 };
-static uint32_t home_be, tunnelled, ttl, link_mtu;
+static uint32_t home_be, tunnelled, told, ttl, link_mtu;
 
 /* What was put on the link: packets, the longest, and what the last said of itself. */
 static uint32_t put_packets, put_longest;
@@ -112,12 +112,9 @@ void mip_worker_too_big(struct mip_worker *w, const struct mip_packet *p, const 
 void mip_worker_tell_unreached(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *inner,
 			       const struct mip_super *super, const struct mip_tunnel *t)
 {
-	(void)w;
-	(void)p;
-	(void)inner;
-	(void)super;
-	(void)t;
-	CHECK(false && "no far end is out of reach");
+	CHECK(w == &worker && t->index == INDEX && p->len == inner->total);
+	CHECK(inner->ttl == 8 && tunnelled == 0); /* as it goes, before that changes it */
+	told += super->count;
 }
 
 static void visit(uint16_t flags)
@@ -138,7 +135,7 @@ static void visit(uint16_t flags)
 	memset(worker.drops, 0, sizeof(worker.drops));
 	memset(worker.counters, 0, sizeof(worker.counters));
 	memset(traffic, 0, sizeof(traffic));
-	tunnelled = ttl = 0;
+	tunnelled = told = ttl = 0;
 }
 
 /* As the kernel hands over what it merged of one TCP stream. */
@@ -227,6 +224,27 @@ static void deliveries(void)
 	free(worker.rooms);
 }
 
+/* Only of what goes into a tunnel is it asked whether the other end is reached, and only once some end is not. */
+static void out_of_reach(uint32_t elsewhere)
+{
+	mip_unreached_put(&unreached, check_address(192, 0, 2, 2), 1, UINT64_MAX);
+	visit(MIP_F_REVERSE);
+	read_super(elsewhere, visitor[5]);
+	CHECK(told == SEGMENTS && tunnelled == SEGMENTS);
+	visit(MIP_F_REVERSE);
+	read_super(elsewhere, 8);
+	CHECK(dropped(MIP_DROP_NO_BINDING) == SEGMENTS && told == 0);
+	visit(0);
+	read_super(elsewhere, visitor[5]);
+	CHECK(dropped(MIP_DROP_NOT_REVERSE) == SEGMENTS && told == 0);
+	visit(MIP_F_REVERSE | MIP_F_DELIVERY);
+	read_super(elsewhere, visitor[5]);
+	CHECK(dropped(MIP_DROP_SHARED_ADDRESS) == SEGMENTS && told == 0);
+	visit(MIP_F_REVERSE);
+	read_super(check_address(10, 0, 0, 1), visitor[5]);
+	CHECK(tunnelled == 0 && told == 0);
+}
+
 int main(void)
 {
 	uint32_t elsewhere = check_address(203, 0, 113, 9);
@@ -244,6 +262,7 @@ int main(void)
 	visit(MIP_F_REVERSE);
 	read_super(elsewhere, visitor[5]);
 	CHECK(tunnelled == SEGMENTS && ttl == 8 && mip_get(&traffic[INDEX].dropped) == 0);
+	CHECK(told == 0);
 	visit(MIP_F_REVERSE);
 	read_super(elsewhere, 8);
 	CHECK(tunnelled == 0 && dropped(MIP_DROP_NO_BINDING) == SEGMENTS);
@@ -258,6 +277,7 @@ int main(void)
 	read_super(elsewhere, visitor[5]);
 	CHECK(tunnelled == 0 && dropped(MIP_DROP_SHARED_ADDRESS) == SEGMENTS);
 	CHECK(mip_get(&traffic[INDEX].dropped) == SEGMENTS);
+	out_of_reach(elsewhere);
 	deliveries();
 	free(memory);
 	return 0;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -19,7 +20,9 @@ from tests.unit.dataplane.packets import (
     HOME,
     IP,
     OTHER_AGENT,
+    TCP,
     Packet,
+    Raw,
     care_of_end,
     inner,
     outer,
@@ -64,6 +67,21 @@ class Visited:
             link.bind(("wire", 0))
             for packet in packets:
                 link.send(self.own + mac + b"\x08\x00" + bytes(packet))
+
+    def send_merged(self, mac: bytes, packet: Packet, size: int) -> None:
+        """TCP that the kernel takes for segments of ``size`` bytes each, as a card hands it over."""
+        with self.cable.home.socket(AF_PACKET, SOCK_RAW, 0) as link:
+            link.bind(("wire", 0))
+            link.setsockopt(263, 15, 1)  # SOL_PACKET, PACKET_VNET_HDR
+            said = struct.pack("=BBHHHH", 1, 1, 54, size, 34, 16)  # NEEDS_CSUM, GSO_TCPV4
+            link.send(said + self.own + mac + b"\x08\x00" + bytes(packet))
+
+    def tunnelled(self, count: int) -> list[bytes]:
+        """The next so many that the agent sends, without what it says to its visitors."""
+        taken: list[bytes] = []
+        while len(taken) < count:
+            taken += [datagram for datagram in self.wire.take(1) if datagram[12:16] == CARE_OF.packed]
+        return taken
 
     def answer(self, agent: IPv4Address, packets: Sequence[Packet]) -> None:
         self.cable.send(self.cable.home, [outer(packet, agent, CARE_OF) for packet in packets])
@@ -184,6 +202,41 @@ def test_too_big_is_told_on_the_link(cable: Link) -> None:
         (NOTHING, NOTHING),
         (Traffic(0, 0, 1, 1001), NOTHING),
     )
+
+
+@pytest.mark.rfc("5944", "4.2.3", 5)
+@pytest.mark.parametrize("code", [0, 1])
+def test_an_agent_out_of_reach_is_told_on_the_link_to_its_own_visitor(cable: Link, code: int) -> None:
+    visited = Visited(cable)
+    visited.engine.unreached(OTHER_AGENT, code, 60.0)
+    packet = inner(HOME, CORRESPONDENT, 400, flags="DF")
+    for mac, agent in zip(MACS, AGENTS, strict=True):
+        visited.send(mac, [packet])
+        (datagram,) = visited.tunnelled(1)  # it goes all the same: the router may be wrong by now
+        assert IPv4Address(datagram[16:20]) == agent and datagram[20:] == forwarded(packet)
+    ((mac, told),) = visited.frames.take(1)
+    parsed = IP(told)
+    assert mac == MACS[1] and (parsed.src, parsed.dst) == (str(ON_LINK), str(HOME))
+    assert told[20:22] == bytes([3, code]) and told[28:] == forwarded(packet)
+    counters = {"encapsulated-packets": 2, "encapsulated-bytes": 800}
+    expect(
+        visited.engine,
+        {"link-read-packets": 2, "unreachable-sent": 1, **counters},
+        *[(Traffic(1, 400, 0), NOTHING)] * 2,
+    )
+
+
+def test_of_packets_merged_on_the_link_one_segment_is_quoted(cable: Link) -> None:
+    visited = Visited(cable)
+    visited.engine.unreached(AGENT, 1, 60.0)
+    tcp = IP(src=str(HOME), dst=str(CORRESPONDENT), id=1) / TCP(dport=9, seq=1) / Raw(bytes(3000))
+    visited.send_merged(MACS[0], tcp, 1000)
+    first, *_ = visited.tunnelled(3)
+    ((mac, told),) = visited.frames.take(1)
+    assert mac == MACS[0] and told[20:22] == b"\x03\x01"
+    assert len(told) == 576 and told[28:] == first[20 : 20 + 548]
+    counted(visited.engine, "unreachable-sent", 1)
+    counted(visited.engine, "encapsulated-packets", 3)
 
 
 def test_fragments_into_the_tunnel_and_onto_the_link(cable: Link) -> None:
