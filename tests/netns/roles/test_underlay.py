@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -146,3 +148,21 @@ def down_and_up(lab: Lab) -> None:
     space.ip(f"link set {UPLINK_INTERFACE} down")
     wait_for(lab, "home", "raw")
     space.ip(f"link set {UPLINK_INTERFACE} up", f"route add {route}")
+
+
+def test_a_daemon_that_may_not_load_programs_says_so_once(lab: Lab) -> None:
+    if Path("/proc/sys/kernel/unprivileged_bpf_disabled").read_text() == "0\n":
+        pytest.skip("this kernel lets everybody make maps")
+    lab.home.stop()
+    before = len(fallen_back(lab.home))  # by the tests above
+    lab.home.configuration["daemon"] = {"underlay": "xdp"}
+    lab.home.launch(("setpriv", "--bounding-set=-sys_admin,-bpf", sys.executable, "-m", "mobileip"))
+    lab.home.wait_ready()
+    lab.go("home")
+    lab.go("foreign1")
+    lab.correspondent.ping(HOME_ADDRESS.ip)
+    wait_for(lab, "home", "packet")
+    lab.correspondent.ping(HOME_ADDRESS.ip)
+    told = "AF_XDP needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW; run as root or grant them"
+    assert fallen_back(lab.home)[before:] == [(None, told)]
+    assert program(lab.home.namespace) is None
