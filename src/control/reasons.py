@@ -46,6 +46,11 @@ class Reason(Named):
     )
     SOLICITATION_SENT = _r("agent solicitation sent", "5944 s2.4", _D)
     AGENT_DISCOVERED = _r("new agent on the link", "5944 s2.4", _I)
+    IMPOSSIBLE_AGENT = _r(
+        "agent advertisement from, or with a care-of address that is, our own home address or no unicast address",
+        "5944 s2.1.1",
+        _W,
+    )
     AGENT_LOST = _r("agent's advertisement lifetime ran out, or it withdrew", "5944 s2.4.2.1", _I)
     AGENT_REBOOTED = _r("agent's sequence number fell back: it lost its state", "5944 s2.4.4", _I)
     LINK_UP = _r("interface is usable", "5944 s2.4.2", _I)

@@ -19,6 +19,13 @@ ALL_SYSTEMS: Final = IPv4Address("224.0.0.1")  # RFC 1256
 ALL_ROUTERS: Final = IPv4Address("224.0.0.2")  # RFC 1256
 ALL_MOBILITY_AGENTS: Final = IPv4Address("224.0.0.11")  # RFC 5944 s2.3
 
+
+def is_unicast(address: IPv4Address) -> bool:
+    """Whether it can be a host's on a link: not of 0/8, loopback, multicast or class E (RFC 1812 s5.3.7)."""
+    network = int(address) >> 24
+    return network not in (0, 127) and network < 224
+
+
 _NTP_TO_UNIX: Final = 2_208_988_800  # seconds from 1900-01-01 to 1970-01-01
 
 

@@ -17,7 +17,7 @@ from pydantic import PlainValidator
 
 from mobileip.control.security.association import Algorithm, ReplayMethod
 from mobileip.control.security.secret import KEY_LENGTHS, Secret
-from mobileip.control.types import EncapsulationType, Lifetime, Spi
+from mobileip.control.types import EncapsulationType, Lifetime, Spi, is_unicast
 
 FIRST_SPI: Final = 256  # RFC 5944 s1.6: 0-255 are reserved
 LONGEST_FINITE_LIFETIME: Final = 0xFFFE  # RFC 5944 s3.3
@@ -92,14 +92,9 @@ def _address(value: object) -> IPv4Address:
         address = IPv4Address(_text(value, sentence))
     except ValueError:
         raise ValueError(sentence) from None
-    if not is_host(address):
+    if not is_unicast(address):
         raise ValueError(f"{sentence}; not a loopback, multicast, unspecified or reserved one")
     return address
-
-
-def is_host(address: IPv4Address) -> bool:
-    """Whether an address can be a host's own on a real link."""
-    return not (address.is_unspecified or address.is_loopback or address.is_multicast or address.is_reserved)
 
 
 def _network(value: object) -> IPv4Network:
@@ -113,7 +108,7 @@ def _network(value: object) -> IPv4Network:
         raise ValueError(sentence) from None
     if interface.ip != interface.network.network_address:
         raise ValueError(f'has bits set behind the prefix length; meant is perhaps "{interface.network}"')
-    if not is_host(interface.ip) or interface.network.prefixlen == 0:
+    if not is_unicast(interface.ip) or interface.network.prefixlen == 0:
         raise ValueError(f"{sentence}; not a loopback, multicast or default one")
     return interface.network
 
@@ -138,7 +133,7 @@ def _interface_address(value: object) -> IPv4Interface:
         interface = IPv4Interface(text)
     except ValueError:
         raise ValueError(sentence) from None
-    if not is_host(interface.ip) or interface.network.prefixlen == 0:
+    if not is_unicast(interface.ip) or interface.network.prefixlen == 0:
         raise ValueError(f"{sentence}; not a loopback, multicast, unspecified or reserved one")
     return interface
 

@@ -17,7 +17,7 @@ from mobileip.control.core.relay import is_authentic
 from mobileip.control.core.visitors import PendingRegistration, Visitor
 from mobileip.control.reasons import Reason
 from mobileip.control.security import AssociationTable
-from mobileip.control.types import ZERO_ADDRESS, Lifetime
+from mobileip.control.types import ZERO_ADDRESS, Lifetime, is_unicast
 from mobileip.control.wire import (
     EncapsulatingDelivery,
     MobileForeignAuthentication,
@@ -146,10 +146,6 @@ def peer_among(
     """By what the node is known in ``associations``: its home address, else its NAI; ``None``: we share no key."""
     names = (home_address,) if nai is None else (home_address, nai)
     return next((name for name in names if associations.preferred(name) is not None), None)
-
-
-def is_unicast(address: IPv4Address) -> bool:
-    return not (address.is_multicast or address.is_unspecified or address.is_reserved or address.is_loopback)
 
 
 def _authentication_refusal(settings: ForeignAgentSettings, request: RegistrationRequest) -> Reason | None:

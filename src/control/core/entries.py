@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from mobileip.control.core.actions import DeliveryStyle
-from mobileip.control.core.admission import ForeignAgentSettings, VisitedLink, is_unicast, peer_among
+from mobileip.control.core.admission import ForeignAgentSettings, VisitedLink, peer_among
 from mobileip.control.core.challenges import answer_of
 from mobileip.control.core.encapsulations import asked as asked_encapsulation
 from mobileip.control.core.events import DatagramReceived
 from mobileip.control.core.policy import cap_lifetime
 from mobileip.control.core.visitors import PendingRegistration, Visitor
-from mobileip.control.types import EncapsulationType, GreKeys, Instant, seconds
+from mobileip.control.types import EncapsulationType, GreKeys, Instant, is_unicast, seconds
 from mobileip.control.wire import (
     EncapsulatingDelivery,
     GreKey,

@@ -44,7 +44,7 @@ from mobileip.control.core.home_replies import Asked, applicant, is_at_home, rep
 from mobileip.control.core.idle import IdleTunnels
 from mobileip.control.core.keyring import KeyRing, said
 from mobileip.control.core.multicast import Groups
-from mobileip.control.core.networks import HomeNetwork, HomeNetworks, is_host
+from mobileip.control.core.networks import HomeNetwork, HomeNetworks
 from mobileip.control.core.nodes import HomeAgentSettings, Marks, Nodes, read
 from mobileip.control.core.policy import ReverseTunnelPolicy
 from mobileip.control.core.proofs import ProofEvent
@@ -54,7 +54,7 @@ from mobileip.control.core.room import Room
 from mobileip.control.core.shortcuts import Shortcuts
 from mobileip.control.reasons import Reason
 from mobileip.control.security import MobilitySecurityAssociation, proven, verify
-from mobileip.control.types import NANOSECONDS, Identification, Instant, Lifetime
+from mobileip.control.types import NANOSECONDS, Identification, Instant, Lifetime, is_unicast
 from mobileip.control.wire import RegistrationRequest, plain
 
 __all__ = ["HomeAgent", "HomeAgentSettings", "HomeNetwork"]
@@ -326,7 +326,7 @@ class HomeAgent:
             return Reason.HA_PROHIBITED
         if request.lifetime == 0:
             return None
-        if not is_host(request.care_of_address) or request.care_of_address == home_address:
+        if not is_unicast(request.care_of_address) or request.care_of_address == home_address:
             return Reason.HA_POORLY_FORMED
         if self.filters.active and self.filters.denies(applicant(asked)):
             return Reason.HA_FILTERED

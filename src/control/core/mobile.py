@@ -89,7 +89,7 @@ class MobileNode:
     def __init__(self, settings: MobileNodeSettings, entropy: Entropy) -> None:
         self._settings = settings
         self._identity = Identity(settings, entropy)
-        self._around = Surroundings(settings, entropy, self._identity.challenges)
+        self._around = Surroundings(settings, entropy, self._identity)
         self._ways = Ways(self._identity, settings)
         self._registrars = Registrars(settings, self._identity, self._around.refusals, entropy)
         self._timers: Deadlines[_Timer] = Deadlines()

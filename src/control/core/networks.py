@@ -9,7 +9,6 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
 _MULTICAST: Final = 0xE0000000  # 224.0.0.0: from here on no address is a host's, 255.255.255.255 included
-_LOOPBACK: Final = 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +57,3 @@ class HomeNetworks:
         """Multicast, limited broadcast, or the broadcast address of a home network."""
         number = int(address)
         return number >= _MULTICAST or number in self._broadcast
-
-
-def is_host(address: IPv4Address) -> bool:
-    """Whether an address can be a care-of address: a unicast address that means one host to everybody."""
-    number = int(address)
-    return 0 < number < _MULTICAST and number >> 24 != _LOOPBACK

@@ -11,11 +11,10 @@ from ipaddress import IPv4Address
 from mobileip.control.core.actions import Action, Noted, SendIcmp
 from mobileip.control.core.discovery import AgentNews, AgentTable, Link, roles
 from mobileip.control.core.events import IcmpReceived, LinkChanged
-from mobileip.control.core.heard_challenges import HeardChallenges
-from mobileip.control.core.identity import Entropy, MobileNodeSettings
+from mobileip.control.core.identity import Entropy, Identity, MobileNodeSettings
 from mobileip.control.core.refusals import Refusals
 from mobileip.control.reasons import Reason
-from mobileip.control.types import ALL_ROUTERS, LIMITED_BROADCAST, ZERO_ADDRESS, Instant, seconds
+from mobileip.control.types import ALL_ROUTERS, LIMITED_BROADCAST, ZERO_ADDRESS, Instant, is_unicast, seconds
 from mobileip.control.wire import (
     AdvertisedChallenge,
     AgentAdvertisement,
@@ -36,11 +35,12 @@ class Heard:
 
 
 class Surroundings:
-    """The agent ``table`` of all links, in ``refusals`` what came of asking them, in ``challenges`` what they told."""
+    """The agent ``table`` of all links, in ``refusals`` what came of asking them; ``identity`` learns challenges."""
 
-    def __init__(self, settings: MobileNodeSettings, entropy: Entropy, challenges: HeardChallenges) -> None:
+    def __init__(self, settings: MobileNodeSettings, entropy: Entropy, identity: Identity) -> None:
         self._settings = settings
-        self._challenges = challenges
+        self._identity = identity
+        self._challenges = identity.challenges
         self.table = AgentTable(settings.interfaces, entropy, settings.no_router_discovery)
         self.refusals = Refusals()
 
@@ -89,6 +89,10 @@ class Surroundings:
             return Heard((unreadable(error, event.source, event.interface),))
         if not isinstance(message, AgentAdvertisement):
             return Heard()
+        impossible = self._impossible(event.source, message)
+        if impossible is not None:
+            fields = {"source": event.source, "interface": event.interface, "address": impossible}
+            return Heard((Noted(Reason.IMPOSSIBLE_AGENT, fields),))
         self.table.hear_routers(link, message.router_addresses, message.lifetime, now.mono)
         news = self.table.hear(link, event.source, event.link_source, message, now.mono)
         told = (one.challenge for one in message.extensions if isinstance(one, AdvertisedChallenge))
@@ -100,6 +104,12 @@ class Surroundings:
         elif news is AgentNews.WITHDRAWN:
             noted = (self._lost(link, event.source, now),)
         return Heard(noted, is_news=True, rebooted=news is AgentNews.REBOOTED)
+
+    def _impossible(self, source: IPv4Address, message: AgentAdvertisement) -> IPv4Address | None:
+        """The agent's own or first care-of address that no agent can have: our home address, or nobody's at all."""
+        home = self._identity.home_address
+        told = (source, *message.mobility.care_of_addresses)
+        return next((one for one in told if one == home or not is_unicast(one)), None)
 
     def lose(self, now: Instant) -> list[Action]:
         """Forget the agents that have not been heard for too long."""

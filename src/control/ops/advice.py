@@ -42,6 +42,10 @@ _GIVEN: Final[dict[Reason, tuple[str, str]]] = {
     _R.BAD_CHECKSUM: (_MANGLED, _SENDER),
     # agent discovery
     _R.SOLICITED_BY_BROADCAST: ("a host of the link that hears or sends no multicast", ""),
+    _R.IMPOSSIBLE_AGENT: (
+        "somebody on the link makes agents up, or uses the node's home address, or an agent is misconfigured",
+        "find the sender by its link-layer address: mobileip debug, or tcpdump -e icmp on that interface",
+    ),
     _R.AGENT_LOST: (
         "the node left the agent's link, or the agent ended",
         "none needed when the node has moved",

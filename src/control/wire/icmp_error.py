@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from typing import Final
 
 from mobileip.control.reasons import Reason
+from mobileip.control.types import is_unicast
 from mobileip.control.wire.cursor import WireError
 from mobileip.control.wire.icmp import checksum, sealed
 
@@ -120,7 +121,7 @@ def write_unreachable(inner: bytes, source: IPv4Address, code: int, mtu: int = 0
     """
     first, tos, _, _, fragment, _, protocol, _, sender, destination = _IP.unpack_from(inner)
     length = 4 * (first & 0xF)
-    if fragment & _OFFSET or not _may_send(IPv4Address(sender)) or destination[0] >= 224:
+    if fragment & _OFFSET or not is_unicast(IPv4Address(sender)) or destination[0] >= 224:
         return None
     if protocol == _ICMP_PROTOCOL and inner[length] in _ERRORS:
         return None
@@ -180,9 +181,3 @@ def _is_packet(start: bytes) -> bool:
 
 def _with_checksum(header: bytes) -> bytes:
     return header[:10] + checksum(header).to_bytes(2, "big") + header[12:]
-
-
-def _may_send(address: IPv4Address) -> bool:
-    """RFC 1812 s5.3.7: neither 0/8, loopback, a group, nor of class E."""
-    network = int(address) >> 24
-    return network not in (0, 127) and network < 224
