@@ -61,13 +61,14 @@ sim: build ## random histories of the simulator, on every core; HISTORIES=10000 
 	$(BIN)/python -m tests.sim $(SEED) --histories $(HISTORIES)
 
 fuzz: build ## hostile bytes into every parser, machine and (root) daemon, for a bounded time; SECONDS_EACH=20
-	@tools/setup.sh $(CLANG)
+	@tools/setup.sh $(CLANG) freeradius
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install -q 'atheris>=2.3' || true
 	$(MAKE) -C tests/c fuzz FUZZ_SECONDS=$(SECONDS_EACH)
 	@for target in $$($(BIN)/python -m tests.fuzz --list); do \
 		$(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS_EACH) || exit; done
 	@for daemon in home foreign1 node; do \
-		$(BIN)/python -m tests.fuzz.daemons $$daemon --seconds $(SECONDS_EACH) || exit; done
+		$(BIN)/python -m tests.fuzz.daemons $$daemon --seconds $(SECONDS_EACH) || exit; \
+		$(BIN)/python -m tests.fuzz.daemons $$daemon --seconds $(SECONDS_EACH) --challenges || exit; done
 
 clean: ## remove what was built
 	rm -rf build dist tools/pkg/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -4,7 +4,8 @@ As root. The four daemons run in namespaces, with the node registered through th
 changed registration messages, advertisements, tunnelled packets, ICMP errors and operators' requests, as by a host on
 its link and from far. Afterwards it must be there, have grown by no more than a twentieth, have as many descriptors and
 threads and in it and in the kernel what it had before, and serve the node. ``--asan`` loads AddressSanitizer into all,
-for an extension built with that.
+for an extension built with that. With ``--challenges`` the foreign agent challenges, RADIUS servers verify proofs, and
+messages have the extensions for that (RFC 4721).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -36,9 +38,10 @@ from mobileip.control.wire import (
     build,
     build_icmp,
 )
-from tests.attacks.state import State, memory, works
+from tests.attacks.state import State, memory, reasons, works
 from tests.attacks.test_floods import EVERYBODY, Frames, mac
 from tests.attacks.test_tunnels import too_big
+from tests.fuzz.challenged import Told, answers, challenging, start_servers
 from tests.fuzz.mutation import mutations
 from tests.netns.foreign.visiting import ip, link_address, udp
 from tests.netns.roles.asking import another_key, identification, request
@@ -49,6 +52,19 @@ ICMP, IPIP, UDP, GRE, MINIMAL = 1, 4, 17, 47, 55
 _BATCH: Final = 250  # datagrams, then the daemon is asked something: what it has not yet read is not lost
 _WARM: Final = 0.2  # of all, before memory is measured: caches and pools have their size then
 _SLACK: Final = 1024  # KiB beside the twentieth
+_ADVERTISEMENT: Final = AgentAdvertisement(
+    lifetime=3,
+    extensions=(
+        MobilityAgentAdvertisement(
+            sequence=7,
+            registration_lifetime=Lifetime(60),
+            flags=AgentFlags(foreign_agent=True, reverse_tunnel=True),
+            care_of_addresses=(AGENT,),
+        ),
+    ),
+    router_addresses=(RouterAddress(AGENT, 0),),
+)
+_UDP_BODIES, _ICMP_BODIES = 4, 2  # without challenges; those about challenges follow and change with them
 _REQUESTS: Final = (
     b'{"command": "show", "what": "counters"}\n',
     b'{"command": "clear", "what": "binding", "home_address": "203.0.113.77"}\n',
@@ -70,9 +86,11 @@ class Outcome:
 class Assault:
     """On one daemon of a laboratory in which the node is registered at foreign1."""
 
-    def __init__(self, lab: Lab, role: str, seed: int) -> None:
+    def __init__(self, lab: Lab, role: str, seed: int, told: Told | None = None) -> None:
+        """``told``: the foreign agent challenges."""
         self._lab = lab
         self._role = role
+        self._told = told
         self._rng = random.Random(seed)
         self.daemon: Daemon = getattr(lab, role)
         self._target = {"home": HOME_AGENT, "foreign1": AGENT, "node": HOME}[role]
@@ -86,8 +104,13 @@ class Assault:
             Frames(self._lab) as frames,
             self._lab.core.namespace.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as far,
         ):
-            bodies = {kind: mutations(corpus, self._rng, 1400) for kind, corpus in self._corpora().items()}
+            corpora = self._corpora()
+            bodies = {kind: mutations(corpus, self._rng, 1400) for kind, corpus in corpora.items()}
             while sent < datagrams and time.monotonic() - started < seconds:
+                if self._told is not None:
+                    challenge = self._told.hear()
+                    corpora["udp"][_UDP_BODIES:] = answers(challenge)
+                    corpora["icmp"][_ICMP_BODIES:] = challenging(_ADVERTISEMENT, challenge)
                 for _ in range(min(_BATCH, datagrams - sent)):
                     self._send(frames, far, bodies)
                     sent += 1
@@ -129,18 +152,6 @@ class Assault:
         """Payloads by what carries them."""
         asked = replace(request(AGENT), flags=replace(request(AGENT).flags, decapsulation_by_mn=False))
         inner = ip(CORRESPONDENT, HOME, UDP, udp(bytes(40)))
-        advertisement = AgentAdvertisement(
-            lifetime=3,
-            extensions=(
-                MobilityAgentAdvertisement(
-                    sequence=7,
-                    registration_lifetime=Lifetime(60),
-                    flags=AgentFlags(foreign_agent=True, reverse_tunnel=True),
-                    care_of_addresses=(AGENT,),
-                ),
-            ),
-            router_addresses=(RouterAddress(AGENT, 0),),
-        )
         return {
             "udp": [
                 another_key(asked),
@@ -159,7 +170,7 @@ class Assault:
                 too_big(1000, self._target, AGENT, inner),
                 too_big(0, self._target, AGENT, inner, code=1),
             ],
-            "icmp": [build_icmp(advertisement), build_icmp(AgentSolicitation())],
+            "icmp": [build_icmp(_ADVERTISEMENT), build_icmp(AgentSolicitation())],
         }
 
     def _send(self, frames: Frames, far: socket.socket, bodies: dict[str, Iterator[bytes]]) -> None:
@@ -230,16 +241,23 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(31))
     parser.add_argument("--asan", action="store_true")
+    parser.add_argument("--challenges", action="store_true")
     asked = parser.parse_args()
     print(f"{asked.role}: seed {asked.seed}", flush=True)
-    with Lab() as lab:
+    with ExitStack() as stack:
+        lab = stack.enter_context(Lab())
         lab.move_to("foreign1")
+        if asked.challenges:
+            start_servers(lab)
         for daemon in lab.daemons:
             daemon.launch(_program(asked.asan))
         for daemon in lab.daemons:
             daemon.wait_ready()
         lab.wait_registered(within=20)
-        outcome = Assault(lab, asked.role, asked.seed).run(asked.datagrams, asked.seconds)
+        told = stack.enter_context(Told(lab)) if asked.challenges else None
+        outcome = Assault(lab, asked.role, asked.seed, told).run(asked.datagrams, asked.seconds)
+        counted = {name: count for name, count in reasons(getattr(lab, asked.role)).items() if count}
+    print(f"counted: {counted}")
     print(
         f"{asked.role}: {outcome.datagrams} datagrams in {outcome.seconds:.0f} s,"
         f" resident {outcome.before} KiB, at the end {outcome.after} KiB"
