@@ -25,6 +25,7 @@ from mobileip.control.lab.topology import (
     UPLINK_INTERFACE,
 )
 from mobileip.control.lab.waiting import eventually
+from mobileip.control.wire.icmp import checksum
 from tests.attacks.state import State, drops, memory, reasons, works
 from tests.netns.foreign.visiting import ip, link_address, send_packet, udp
 from tests.netns.roles.asking import asker, request, signed
@@ -235,3 +236,32 @@ def test_a_flood_of_fragments_is_bounded(away: Lab) -> None:
     assert drops(agent)["received-packets"] - received < 1000, "none of them came to the daemon"
     assert State.of(agent) == before
     assert memory(agent) < 1.05 * held + 512
+
+
+def minimal(source: IPv4Address, destination: IPv4Address, payload: bytes) -> bytes:
+    """The header with the original source in it, and what it carries."""
+    rest = destination.packed + source.packed
+    return struct.pack("!BBH", UDP, 0x80, checksum(struct.pack("!BBH", UDP, 0x80, 0) + rest)) + rest + payload
+
+
+@pytest.fixture
+def minimally(lab: Lab) -> Iterator[Lab]:
+    """The node is away, with minimal encapsulation agreed on."""
+    lab.node.stop()
+    lab.node.configuration["mobile_node"]["encapsulation"] = ["minimal"]
+    lab.node.start()
+    lab.go("foreign1")
+    yield lab
+
+
+def test_a_forged_source_in_a_minimal_header_passes_nowhere(minimally: Lab) -> None:
+    """Neither another's from the right care-of address, nor the node's from a wrong one."""
+    lab = minimally
+    with lab.correspondent.sniff("eth0") as sniffer:
+        others = minimal(NEIGHBOUR, CORRESPONDENT, udp(b"forged within"))
+        dropped(lab, lab.core, ip(AGENT, HOME_AGENT, MINIMAL, others), "home", "no-binding")
+        nodes = minimal(HOME, CORRESPONDENT, udp(b"forged within"))
+        packet = ip(CORRESPONDENT, HOME_AGENT, MINIMAL, nodes)
+        dropped(lab, lab.correspondent, packet, "home", "wrong-outer-source")
+        works(lab)
+        assert not [p for p in sniffer.look() if b"forged within" in p and p[9] == UDP]
