@@ -13,6 +13,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from mobileip.control.lab.hosts import Sniffer
 from mobileip.control.lab.lab import Lab
 from mobileip.control.lab.topology import (
     ACCESS_INTERFACE,
@@ -20,7 +21,9 @@ from mobileip.control.lab.topology import (
     FOREIGN1,
     FOREIGN2,
     HOME_ADDRESS,
+    HOME_AGENT,
     NODE_INTERFACE,
+    UPLINK_INTERFACE,
 )
 from mobileip.control.lab.waiting import eventually
 from mobileip.control.security import Secret, sign
@@ -36,7 +39,7 @@ from mobileip.control.wire import (
     build_icmp,
 )
 from tests.attacks.state import State, memory, reasons, works
-from tests.netns.foreign.visiting import ip, link_address
+from tests.netns.foreign.visiting import ip, link_address, send_packet
 from tests.netns.roles.asking import ASSOCIATION, request
 
 pytestmark = pytest.mark.netns
@@ -140,6 +143,30 @@ def test_solicitations_are_answered_no_quicker_than_the_limit(away: Lab, link: F
     away.go("foreign2")
     away.go("foreign1")
     works(away)
+
+
+def test_solicitations_reflect_nothing_to_others(away: Lab, link: Frames) -> None:
+    """An advertisement is longer than what asks for it: it stays on the link, whoever is said to ask."""
+    solicitation, victim = build_icmp(AgentSolicitation()), CORRESPONDENT + 1
+
+    def advertised(sniffer: Sniffer) -> list[bytes]:
+        return [p for p in sniffer.look() if p[9] == ICMP and p[20] == 9]
+
+    with (
+        away.foreign1.sniff(ACCESS_INTERFACE) as near,
+        away.foreign1.sniff(UPLINK_INTERFACE) as far,
+        away.home.sniff(UPLINK_INTERFACE) as farther,
+    ):
+        for target in (AGENT, HOME_AGENT):
+            send_packet(away.core, ip(victim, target, ICMP, solicitation))
+
+        def told() -> bool:
+            link.send(link.agent, mac(5), ip(victim, AGENT, ICMP, solicitation, ttl=1))
+            return any(p[16:20] == victim.packed for p in advertised(near))
+
+        eventually(told, every=0.1)
+        works(away)
+        assert advertised(far) == advertised(farther) == []
 
 
 def test_advertisements_of_strangers_take_neither_agent_nor_memory(away: Lab, link: Frames) -> None:
