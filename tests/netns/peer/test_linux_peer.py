@@ -8,10 +8,11 @@ Linux has no minimal encapsulation.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -23,17 +24,18 @@ from mobileip.control.lab.namespaces import LabError, Namespaces
 from mobileip.control.lab.processes import Processes
 from mobileip.control.lab.waiting import eventually
 from mobileip.control.wire.icmp_echo import read_echo_reply, write_echo_request
-from mobileip.dataplane import DropReason, Encapsulation, Engine, Flag, Side, Tunnel, overhead
+from mobileip.dataplane import DropReason, Encapsulation, Engine, Flag, Side, Tunnel, fragment, overhead
 from mobileip.dataplane.probe import probe
 from tests.netns.peer.uml import OFFLOADING, PLAIN, Driver, Peer, required
 from tests.unit.dataplane.link import SETTINGS
-from tests.unit.dataplane.packets import AGENT, CARE_OF, CORRESPONDENT, HOME
+from tests.unit.dataplane.packets import AGENT, CARE_OF, CORRESPONDENT, HOME, ICMP, IP, Raw
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(180)]
 
 BYTES = 8 << 20
 LINES = 1_000_000  # 7 MB of numbers
 PORT = 5000
+PATHS = (1400, 1006, 576)
 GRE_OPTIONS = Flag.GRE_KEY | Flag.GRE_CHECKSUM | Flag.GRE_SEQUENCE
 KEY_OUT, KEY_IN = 0x2890, 0x6245
 
@@ -147,6 +149,49 @@ def test_a_probe_of_the_path_is_answered_outside_the_tunnel(ends: Ends, name: st
         assert reply[12:20] == CARE_OF.packed + AGENT.packed
         assert read_echo_reply(reply[20:], NONCE).data == nonce
         assert drops(engine) == {}
+
+
+def _answer(into: socket.socket, number: int) -> tuple[int, str, int]:
+    """Of the first message about that echo: ICMP type, sender, and how long it is or what MTU it tells."""
+    while True:
+        message = IP(into.recv(65536))
+        kind = message[ICMP].type
+        if kind == 3 and message[ICMP].code == 4 and int.from_bytes(bytes(message)[54:56]) == number:
+            return kind, message.src, message[ICMP].nexthopmtu
+        if kind == 0 and message[ICMP].seq == number:
+            return kind, message.src, message.len
+
+
+@pytest.mark.parametrize("name", TUNNELS)
+def test_every_size_over_a_narrow_path(ends: Ends, name: str) -> None:
+    """Linux puts together what was cut for the path, and its answers come back whole; who may not be cut is told."""
+    with (
+        ends.tunnel(name) as engine,
+        ends.space.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as out,
+        ends.space.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as into,
+        ExitStack() as after,
+    ):
+        after.callback(ends.space.ip, "link set wire mtu 1500")
+        into.settimeout(3.0)
+        (status,) = engine.tunnels()
+        device, number = status.tunnel.mtu, 0
+        # Locked: else the sender's kernel cuts packets itself, once it was told.
+        ends.space.ip(f"route replace {HOME}/32 dev mip0 src {CORRESPONDENT} mtu lock {device}")
+        for path in PATHS:
+            ends.space.ip(f"link set wire mtu {path}")  # so that nothing longer gets through
+            engine.fit(CARE_OF, path, device)
+            mtu = path - overhead(status.tunnel.encapsulation, status.tunnel.flags)
+            for size, df in itertools.product((68, mtu - 1, mtu, mtu + 1, device, 2000, 9000), (False, True)):
+                too_big = df and size > mtu
+                if (df and size > device) or (unfinished(ends, name) and not too_big):
+                    continue  # refused by the sender's own kernel; answered, but without a checksum
+                number += 1
+                header = IP(src=str(CORRESPONDENT), dst=str(HOME), id=number, flags="DF" if df else 0)
+                packet = bytes(header / ICMP(id=7, seq=number) / Raw(bytes(size - 28)))
+                for piece in [packet] if df else fragment(packet, device):
+                    out.sendto(piece, (str(HOME), 0))
+                expected = (3, str(AGENT), mtu) if too_big else (0, str(HOME), size)
+                assert _answer(into, number) == expected, (path, size, df)
 
 
 @pytest.mark.parametrize("name", TUNNELS)
