@@ -216,6 +216,11 @@ def _name(peer: IPv4Address | str) -> str:
 # ---- files
 
 
+def is_credential(path: Path) -> bool:
+    """Whether systemd gives ``path`` to its service, and only while that runs."""
+    return path.is_relative_to(_CREDENTIALS)
+
+
 def _root_key(master: bytes, salt: bytes) -> bytes:
     return Scrypt(salt=salt, length=32, n=2**15, r=8, p=1).derive(master)
 
@@ -228,7 +233,7 @@ def _master(path: Path) -> bytes:
             f"{path} is missing; make a master key with: (umask 077; openssl rand -hex 32 > {path}), and keep a copy"
         ) from None
     mode = path.stat().st_mode
-    if mode & _OTHERS and not path.is_relative_to(_CREDENTIALS):
+    if mode & _OTHERS and not is_credential(path):
         raise KeyFileError(f"{path} is open to other users (mode {mode & 0o777:04o}): chmod 600 {path}")
     master = content.strip()
     if len(master) < _SHORTEST_MASTER:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
+from secrets import token_hex
 from time import time
 from typing import Final
 
@@ -75,7 +76,8 @@ class BindingAccounts:
         self._due: Final[deque[tuple[float, IPv4Address, _Session]]] = (
             deque()
         )  # the first to be reported first
-        self._boot: Final = f"{int(time()) & 0xFFFF_FFFF:08x}"
+        # Time alone would be that of an agent which was started in the same second, or whose clock was set back.
+        self._boot: Final = f"{int(time()) & 0xFFFF_FFFF:08x}{token_hex(4)}"
         self._count = 0
         self._tell_of_agent(Status.ON)
         self._sweeper = self._loop.call_later(_SWEEP, self._sweep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import click
 
 from mobileip.control.config.load import examine
 from mobileip.control.config.model import Config
+from mobileip.control.config.problem import Problem, Severity
 
 
 @click.command(
@@ -26,18 +28,39 @@ def check(files: tuple[Path, ...]) -> None:
     """Say what is wrong with configuration files, or what they configure.
 
     Every problem is named with its place in the file, such as home_agent.nodes[0].spi, and with what is
-    allowed there. Nothing is started, and the host is not looked at: for that there is `mobileip doctor`.
+    allowed there. Files that it names are read, and sealed keys tried with their master key. Nothing is
+    started, and the rest of the host is not looked at: for that there is `mobileip doctor`.
     """
     unusable = 0
     for path in files:
-        config, problems = examine(path)
+        config, found = examine(path)
+        problems = [*found, *(() if config is None else _sealed_keys(config))]
         for problem in problems:
             click.echo(f"{path}: {problem}", err=True)
-        if config is None:
+        if config is None or any(problem.severity is Severity.ERROR for problem in problems):
             unusable += 1
         else:
             click.echo(f"{path}: ok: {'; '.join(roles(config))}")
     sys.exit(1 if unusable else 0)
+
+
+def _sealed_keys(config: Config) -> Iterator[Problem]:
+    """What keeps a home agent from its sealed keys, as `mobileip run` says it."""
+    keys = None if config.home_agent is None else config.home_agent.keys
+    if keys is None or keys.files is None or "files" not in keys.sources:
+        return
+    # Not before they are wanted: the library behind them takes long to import.
+    from mobileip.control.aaa.sealed import KeyDirectory, KeyFileError, is_credential
+
+    where, master = "home_agent.keys.files", keys.files.master_key
+    if is_credential(master) and not os.access(master, os.R_OK):
+        text = f"{master} is a credential that only the service gets from systemd: the keys were not tried"
+        yield Problem(f"{where}.master_key", text, Severity.WARNING)
+        return
+    try:
+        KeyDirectory(keys.files.directory, master)
+    except KeyFileError as error:
+        yield Problem(where, str(error))
 
 
 def roles(config: Config) -> Iterator[str]:

@@ -14,6 +14,7 @@ from mobileip.control.config.values import (
     Address,
     AlgorithmName,
     ReplayName,
+    ServerAddress,
     SharedSecret,
     ShortText,
     choice,
@@ -33,7 +34,7 @@ ServiceType = Annotated[
 class ServerConfig(Table):
     """An AAA server."""
 
-    address: Address = Field(description='the server\'s address, such as "192.0.2.10"')
+    address: ServerAddress = Field(description='the server\'s address, such as "192.0.2.10"')
     secret: SharedSecret = Field(description="secret (a text) or secret_file, the same as at the server")
     port: Annotated[int, integer(1, 65535)]
     """Its port, UDP or TCP."""

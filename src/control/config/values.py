@@ -27,6 +27,9 @@ LONGEST_SHORT_TEXT: Final = 64
 LONGEST_SOCKET_PATH: Final = 107  # bytes; sockaddr_un has 108 with the terminating zero
 LONGEST_INTERFACE_NAME: Final = 15  # IFNAMSIZ - 1
 
+_LOOPBACK: Final = IPv4Network("127.0.0.0/8")
+_NO_HOSTS_OF_LOOPBACK: Final = (_LOOPBACK.network_address, _LOOPBACK.broadcast_address)
+
 Converter = Callable[[Any], Any]
 
 
@@ -94,6 +97,17 @@ def _address(value: object) -> IPv4Address:
         raise ValueError(sentence) from None
     if not is_unicast(address):
         raise ValueError(f"{sentence}; not a loopback, multicast, unspecified or reserved one")
+    return address
+
+
+def _server_address(value: object) -> IPv4Address:
+    sentence = 'must be the IPv4 address of a host, or of this one: "127.0.0.1", in quotes'
+    try:
+        address = IPv4Address(_text(value, sentence))
+    except ValueError:
+        raise ValueError(sentence) from None
+    if not (is_unicast(address) or address in _LOOPBACK) or address in _NO_HOSTS_OF_LOOPBACK:
+        raise ValueError(f"{sentence}; not a multicast, broadcast, unspecified or reserved one")
     return address
 
 
@@ -275,6 +289,7 @@ def parse_nai(value: object) -> str:
 
 Boolean = Annotated[bool, PlainValidator(_boolean)]
 Address = Annotated[IPv4Address, PlainValidator(_address)]
+ServerAddress = Annotated[IPv4Address, PlainValidator(_server_address)]
 Network = Annotated[IPv4Network, PlainValidator(_network)]
 AddressOrNetwork = Annotated[IPv4Network, PlainValidator(_address_or_network)]
 InterfaceAddress = Annotated[IPv4Interface, PlainValidator(_interface_address)]

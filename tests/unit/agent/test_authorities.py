@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -12,13 +11,11 @@ from typing import Any, cast
 import pytest
 
 from mobileip.control.aaa.accounting import Accountant, Record, Status
-from mobileip.control.aaa.servers import Server
 from mobileip.control.agent.aaa import Authorities
 from mobileip.control.agent.accounting import BindingAccounts
 from mobileip.control.config.keys import KeyFilesConfig
 from mobileip.control.config.load import examine_data
 from mobileip.control.config.model import HomeAgentConfig
-from mobileip.control.config.servers import ServerConfig
 from mobileip.control.core.actions import (
     Action,
     ClaimAddress,
@@ -41,7 +38,7 @@ from mobileip.control.core.home import HomeAgent
 from mobileip.control.ports import ActionError
 from mobileip.control.security import AssociationTable
 from mobileip.control.tunnels import Tunnels
-from mobileip.control.types import Endpoint, Spi
+from mobileip.control.types import Spi
 from mobileip.dataplane import Encapsulation, Flag, Side, Traffic, Tunnel, TunnelStatus
 from tests.unit.aaa.radius import LOOPBACK, SECRET, Radius, accept
 from tests.unit.aaa.test_accounting import acknowledge
@@ -176,8 +173,25 @@ def test_what_ends_with_the_agent() -> None:
     assert [one.cause for one in asyncio.run(run())] == [None, None, ADMIN_REBOOT, None]
 
 
+def test_agents_that_start_in_one_second_have_other_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mobileip.control.agent.accounting.time", lambda: 1_800_000_000.5)
+
+    async def run() -> list[set[str]]:
+        books = []
+        for _ in range(2):
+            agent = Agent()
+            await agent.accounts.close()
+            books.append({one.session for one in agent.book.records})
+        return books
+
+    first, second = asyncio.run(run())
+    assert len(first) == len(second) == 2, "one of the agent itself, one of the node"
+    assert not first & second
+    assert {name[:8] for name in first | second} == {f"{1_800_000_000:08x}"}, "the time can be read"
+
+
 def home_agent(ports: list[int]) -> HomeAgentConfig:
-    """Asks two RADIUS servers of loopback, which no configuration file may name; the first is told of accounts too."""
+    """Asks two RADIUS servers on its own host; the first is told of accounts too."""
     data = {
         "home_agent": {
             "address": "192.0.2.1",
@@ -196,17 +210,7 @@ def home_agent(ports: list[int]) -> HomeAgentConfig:
 
 
 def _server(port: int) -> dict[str, Any]:
-    return {"address": "192.0.2.10", "port": port, "secret": SECRET.decode()}
-
-
-def on_loopback(tables: Iterable[ServerConfig]) -> tuple[Server, ...]:
-    return tuple(Server(Endpoint(LOOPBACK, table.port), table.secret) for table in tables)
-
-
-@pytest.fixture(autouse=True)
-def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mobileip.control.agent.keys.servers", on_loopback)
-    monkeypatch.setattr("mobileip.control.agent.accounting.servers", on_loopback)
+    return {"address": str(LOOPBACK), "port": port, "secret": SECRET.decode()}
 
 
 class Scene:

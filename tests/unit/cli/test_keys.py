@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from mobileip.control.aaa import sealed
 from mobileip.control.aaa.sealed import KeyDirectory, SealedKey
+from mobileip.control.agent.keys import open_sources
 from mobileip.control.cli.main import mobileip
-from mobileip.control.security import Algorithm, ReplayMethod
+from mobileip.control.config.load import load
+from mobileip.control.ports import ActionError
+from mobileip.control.security import Algorithm, AssociationTable, ReplayMethod
 from tests.unit.aaa.test_sealed import key_file, quick_scrypt
+from tests.unit.aaa.told import Told
 
 __all__ = ["quick_scrypt"]
 
@@ -206,3 +211,61 @@ def test_a_wrong_master_key_is_one_sentence(operator: Operator) -> None:
     operator.generate()
     key_file(operator.master, b"another secret that is long enough")
     assert "it is not the one its keys were sealed with" in operator.refused("list")
+
+
+# ---- a file is checked before it is used
+
+
+def checked(operator: Operator) -> Result:
+    return CliRunner().invoke(mobileip, ["check", str(operator.file)])
+
+
+def refusal(operator: Operator) -> str:
+    """What `mobileip run` says of its keys."""
+    home = load(operator.file).home_agent
+    assert home is not None and home.keys is not None
+    with pytest.raises(ActionError) as refused:
+        open_sources(home.keys, AssociationTable(), home.address, "agent", Told())
+    return str(refused.value)
+
+
+def test_check_refuses_the_keys_that_run_refuses(operator: Operator) -> None:
+    def faults() -> Iterator[str]:
+        yield "has no sealed keys yet"
+        operator.done("generate", str(PEER), "--to", str(operator.path / "node.key"))
+        assert checked(operator).exit_code == 0
+        operator.master.chmod(0o640)
+        yield "is open to other users"
+        operator.master.unlink()
+        yield "master.key is missing"
+        operator.master.mkdir()
+        yield "master.key cannot be read"
+        operator.master.rmdir()
+        key_file(operator.master, b"another one, and long enough")
+        yield "does not open"
+
+    for words in faults():
+        result = checked(operator)
+        assert result.exit_code == 1 and result.stdout == ""
+        assert result.stderr == f"{operator.file}: home_agent.keys.files: {refusal(operator)}\n"
+        assert words in result.stderr
+
+
+def test_check_cannot_try_what_systemd_gives_to_the_service_alone(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator.done("generate", str(PEER), "--to", str(operator.path / "node.key"))
+    monkeypatch.setattr(sealed, "_CREDENTIALS", operator.path)
+    assert checked(operator).stderr == "", "it is there: tried"
+    operator.master.unlink()
+    result = checked(operator)
+    assert result.exit_code == 0 and "ok: home agent" in result.stdout
+    assert "only the service gets from systemd" in result.stderr
+
+
+def test_check_tries_only_keys_that_are_used(operator: Operator) -> None:
+    text = operator.file.read_text().replace('["files"]', '["radius"]')
+    server = '{ address = "127.0.0.1", secret = "correct-horse-battery" }'
+    operator.file.write_text(text + f"radius = {{ servers = [{server}] }}\n")
+    result = checked(operator)
+    assert result.exit_code == 0 and "files is not one of sources" in result.stderr

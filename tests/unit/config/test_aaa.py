@@ -14,7 +14,7 @@ from mobileip.control.core.actions import Asker, VerifyProof
 from mobileip.control.core.proofs import ProofEvent, ProofSettings
 from mobileip.control.security import Chap
 from mobileip.control.types import Spi
-from tests.unit.aaa.radius import Radius, reject
+from tests.unit.aaa.radius import LOOPBACK, SECRET, Radius, reject
 from tests.unit.aaa.told import Told
 from tests.unit.config.texts import HOME, Write, problems, replaced
 
@@ -79,14 +79,13 @@ def test_what_is_wrong_is_said(write: Write, text: str, key: str, words: str) ->
 
 
 @pytest.mark.parametrize("with_keys", [False, True])
-def test_the_servers_are_told_who_asks(
-    write: Write, monkeypatch: pytest.MonkeyPatch, with_keys: bool
-) -> None:
+def test_the_servers_are_told_who_asks(write: Write, with_keys: bool) -> None:
     async def run() -> None:
         radius, came = Radius(lambda asked: [reject(asked)]), asyncio.Queue[ProofEvent]()
         server = await radius.start()
         text = HOME + (KEYS if with_keys else '[home_agent.aaa]\nnas_identifier = "ha"\n' + AAA)
-        monkeypatch.setattr(verifiers, "servers", lambda tables: (server,))  # loopback is not for files
+        place = f'address = "{LOOPBACK}"\nport = {server.endpoint.port}\nsecret = "{SECRET.decode()}"'
+        text = replaced(text, 'address = "192.0.2.10"\nsecret = "correct-horse-battery"', place)
         opened = verifiers.Verifiers(load(write(text)), came.put_nowait, Told())
         chap = Chap(1, bytes(16), bytes(20))
         question = VerifyProof(Asker.HOME_AGENT, IPv4Address("10.1.0.5"), chap, Spi(300))

@@ -128,3 +128,35 @@ def test_a_source_that_cannot_be_used_ends_the_start(write: Write, tmp_path: Pat
     assert home is not None and home.keys is not None
     with pytest.raises(ActionError, match="no sealed keys yet; make one with mobileip keys generate"):
         keys.open_sources(home.keys, AssociationTable(), home.address, "agent", lambda reason, fields: None)
+
+
+# ---- where servers are
+
+
+SERVERS = {
+    "home_agent.keys.radius": '[home_agent.keys]\nsources = ["radius"]\n',
+    "home_agent.keys.tacacs": '[home_agent.keys]\nsources = ["tacacs"]\n',
+    "home_agent.accounting": "",
+    "home_agent.aaa": "",
+}
+
+
+def with_server(table: str, address: str) -> str:
+    server = f'[[{table}.servers]]\naddress = "{address}"\nsecret = "correct-horse-battery"\n'
+    return HOME + SERVERS[table] + server
+
+
+@pytest.mark.parametrize("table", SERVERS)
+def test_a_server_may_be_on_the_same_host(write: Write, table: str) -> None:
+    for address in ("127.0.0.1", "127.0.1.1", "192.0.2.1"):
+        config, found = examine(write(with_server(table, address)))
+        assert config is not None, found
+
+
+@pytest.mark.parametrize("table", SERVERS)
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0", "127.0.0.0", "127.255.255.255", "224.0.0.1", "240.0.0.1", "255.255.255.255"]
+)
+def test_a_server_is_one_host(write: Write, table: str, address: str) -> None:
+    sentence = problems(write(with_server(table, address)))[f"{table}.servers[0].address"]
+    assert "must be the IPv4 address of a host" in sentence and "not a multicast" in sentence
