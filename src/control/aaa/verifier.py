@@ -9,7 +9,7 @@ from typing import Final
 from mobileip.control.aaa.attributes import Client, accepts, chap_request, conclusion
 from mobileip.control.aaa.avpairs import Unsaid
 from mobileip.control.aaa.radius import Exchange
-from mobileip.control.aaa.servers import NoAnswer, Note, Patience, Server
+from mobileip.control.aaa.servers import NoAnswer, Note, Patience, Server, ServerStatus
 from mobileip.control.aaa.sources import Found, Unavailable
 from mobileip.control.core.actions import VerifyProof
 from mobileip.control.core.events import KeysFound, ProofAccepted, ProofRejected, ProofUnverified
@@ -38,17 +38,25 @@ class RadiusVerifier:
         self._unsaid: Final = unsaid
         self._submit: Final = submit
         self._note: Final = note
-        self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self._asked: Final[dict[asyncio.Task[None], VerifyProof]] = {}
+
+    def servers(self) -> tuple[ServerStatus, ...]:
+        return self._exchange.status()
+
+    @property
+    def under_way(self) -> tuple[VerifyProof, ...]:
+        """What is asked and not answered yet."""
+        return tuple(self._asked.values())
 
     def ask(self, question: VerifyProof) -> None:
         """Begin to ask; the answer comes later, and not before this returns."""
         task = asyncio.get_running_loop().create_task(self._ask(question))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._asked[task] = question
+        task.add_done_callback(self._asked.pop)
 
     async def close(self) -> None:
         """Stop asking; questions under way are not answered any more."""
-        tasks = tuple(self._tasks)
+        tasks = tuple(self._asked)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from mobileip.control.agent import clock, configured, trial, views
 from mobileip.control.agent.aaa import Authorities
 from mobileip.control.agent.debug import MOST_FOLLOWERS, Followers, Node, TooManyFollowers
+from mobileip.control.agent.verifiers import Verifiers
 from mobileip.control.captures import LONGEST_PACKET
 from mobileip.control.config.model import Config
 from mobileip.control.core.agents import MobilityAgents
@@ -36,6 +37,7 @@ class Daemon(Protocol):
     mobile: MobileNode | None
     agents: MobilityAgents | None
     authorities: Authorities | None
+    verifiers: Verifiers | None
 
     @property
     def tunnels(self) -> Tunnels: ...
@@ -88,7 +90,9 @@ def _views(daemon: Daemon) -> dict[str, Callable[[], object]]:
         "associations": lambda: chain(
             configured.associations(daemon.config), [] if home is None else configured.learned(home.keys)
         ),
-        "aaa": lambda: [] if daemon.authorities is None else daemon.authorities.rows(),
+        "aaa": lambda: chain.from_iterable(
+            asked.rows() for asked in (daemon.authorities, daemon.verifiers) if asked is not None
+        ),
         "violations": daemon.journal.violations.rows,
         "tunnels": lambda: views.tunnels(daemon.tunnels.status(), daemon.tunnels.underlay, daemon.paths, now),
         "drops": lambda: views.drops(daemon.tunnels.drops()),

@@ -102,6 +102,7 @@ class _Daemon:
         self.mobile: MobileNode | None = None
         self.agents: MobilityAgents | None = None
         self.authorities: Authorities | None = None  # of a home agent
+        self.verifiers: Verifiers | None = None  # of agents
         self._groups: GroupTraffic | None = None  # of a home agent that forwards multicasts
         self.paths = TunnelStates()
         self._capacity = settings.tunnel_capacity(config)
@@ -201,8 +202,8 @@ class _Daemon:
             host.require_own(
                 self._netlink, config.foreign_agent.care_of_address, "foreign_agent.care_of_address"
             )
-        self._verifiers = Verifiers(config, self.submit, self._note)
-        self._stack.push_async_callback(self._verifiers.close)
+        self.verifiers = Verifiers(config, self.submit, self._note)
+        self._stack.push_async_callback(self.verifiers.close)
         foreign = self._foreign_settings(config)
         self.agents = MobilityAgents(
             home=None if home is None else HomeAgent(home, self._accepted()),
@@ -364,7 +365,8 @@ class _Daemon:
                 assert self.authorities is not None  # only a home agent asks
                 self.authorities.ask(action)
             case VerifyProof():
-                self._verifiers.ask(action)
+                assert self.verifiers is not None  # only agents ask
+                self.verifiers.ask(action)
             case InstallTunnel() | RemoveTunnel():
                 (self.authorities or self._tunnels).perform(action)
                 if self._hops is not None and isinstance(action, InstallTunnel):
@@ -417,7 +419,8 @@ class _Daemon:
 
     @asynccontextmanager
     async def _asking(self, config: Config, home: HomeAgentSettings | None) -> AsyncIterator[None]:
-        """Before: the sources of keys that ``config`` names are open. After: they, and no others, are asked."""
+        """Before: the sources of keys that ``config`` names are open. After: they, and no others, are asked, also about
+        proofs."""
         if self.authorities is None or config.home_agent is None or home is None:
             yield
             return
@@ -428,6 +431,8 @@ class _Daemon:
             await self.authorities.discard(chain)
             raise
         await self.authorities.change(config.home_agent, chain)
+        if self.verifiers is not None:
+            await self.verifiers.change(config.home_agent)
 
     def _take_up(self, config: Config, home: HomeAgentSettings | None) -> None:
         links = settings.advertised_links(config, self._address_of)

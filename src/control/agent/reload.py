@@ -118,26 +118,12 @@ def merge(running: Config, file: Config, capacity: int) -> tuple[Config, list[Ch
     """
     changes: list[Change] = []
     merged = _tables(running, file, "", "", changes)
-    if running.home_agent is not None and running.home_agent.aaa is not None:
-        merged, changes = _with_keys_of(running, merged, changes)
     if most_tunnels(merged) > max(capacity, most_tunnels(running)):
         merged = _with_limits_of(running, merged)
         changes = [_waits(change, capacity) if change.key in _LIMITS else change for change in changes]
     if any(problem.severity is Severity.ERROR for problem in check(Parts.of(merged))):
         return running, [Change(change.key, change.text, False) for change in changes]
     return merged, changes
-
-
-def _with_keys_of(running: Config, merged: Config, changes: list[Change]) -> tuple[Config, list[Change]]:
-    """Who verifies proofs may be who has the keys, and is asked by what was said when the daemon started."""
-    before, after = running.home_agent, merged.home_agent
-    if before is not None and after is not None:
-        merged = merged.model_copy(update={"home_agent": after.model_copy(update={"keys": before.keys})})
-    waiting = [
-        Change(change.key, change.text, change.applied and not change.key.startswith("home_agent.keys"))
-        for change in changes
-    ]
-    return merged, waiting
 
 
 def _with_limits_of(running: Config, merged: Config) -> Config:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final
 
 from mobileip.control.aaa.avpairs import Unsaid
 from mobileip.control.aaa.servers import Note, Patience
+from mobileip.control.agent.aaa import Row, row
 from mobileip.control.agent.keys import SERVICE_TYPES, servers, unsaid
 from mobileip.control.config.aaa import AaaConfig
 from mobileip.control.config.model import Config, HomeAgentConfig
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mobileip.control.aaa.verifier import RadiusVerifier
 
 _NO_PASSWORD: Final = Secret(b"")
+_USES: Final = {Asker.HOME_AGENT: "proofs", Asker.FOREIGN_AGENT: "visitors"}
 
 
 def settings(home: HomeAgentConfig) -> ProofSettings | None:
@@ -50,29 +52,58 @@ def _brings_keys(home: HomeAgentConfig) -> bool:
     return asked[0] == "radius" and _servers(home) == keys.radius.servers
 
 
+def _keys_told(home: HomeAgentConfig) -> Unsaid | None:
+    """How the keys in an acceptance are read; ``None``: they are not."""
+    radius = None if home.keys is None else home.keys.radius
+    return unsaid(radius) if radius is not None and _brings_keys(home) else None
+
+
 class Verifiers:
-    """Those of both agents in ``config``; opened, asked, closed."""
+    """Those of both agents in ``config``; opened, asked, changed, closed."""
 
     def __init__(self, config: Config, submit: Callable[[ProofEvent], None], note: Note) -> None:
         self._submit: Final = submit
         self._note: Final = note
         self._name: Final = config.daemon.name
         self._of: Final[dict[Asker, RadiusVerifier]] = {}
-        home, foreign = config.home_agent, config.foreign_agent
-        if home is not None and home.aaa is not None:
-            radius = None if home.keys is None else home.keys.radius
-            keys = unsaid(radius) if radius is not None and _brings_keys(home) else None
-            self._open(Asker.HOME_AGENT, home.aaa, _servers(home), home.address, keys)
+        self._home = config.home_agent
+        foreign = config.foreign_agent
+        if self._home is not None:
+            self._open_home(self._home)
         if foreign is not None and foreign.aaa is not None:
             self._open(Asker.FOREIGN_AGENT, foreign.aaa, foreign.aaa.servers, foreign.care_of_address, None)
+
+    async def change(self, home: HomeAgentConfig) -> None:
+        """Go on with ``home``: who has the keys may be others now, or told of otherwise, and be asked about proofs.
+        Questions under way are asked anew.
+        """
+        before, was = self._of.get(Asker.HOME_AGENT), self._home
+        self._home = home
+        same = was is not None and (_servers(was), _keys_told(was)) == (_servers(home), _keys_told(home))
+        if before is None or same:
+            return
+        self._open_home(home)
+        for question in before.under_way:
+            self.ask(question)
+        await before.close()
 
     def ask(self, question: VerifyProof) -> None:
         """Begin to ask; ``submit`` gets one answer, later."""
         self._of[question.asker].ask(question)
 
+    def rows(self) -> Iterator[Row]:
+        """Every server, by who asks it and in the order in which it is asked."""
+        for asker, verifier in self._of.items():
+            for one in verifier.servers():
+                yield row(_USES[asker], "radius", one, len(verifier.under_way))
+
     async def close(self) -> None:
         for verifier in self._of.values():
             await verifier.close()
+
+    def _open_home(self, home: HomeAgentConfig) -> None:
+        if home.aaa is not None:
+            self._open(Asker.HOME_AGENT, home.aaa, _servers(home), home.address, _keys_told(home))
 
     def _open(
         self,

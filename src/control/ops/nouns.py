@@ -159,9 +159,9 @@ NOUNS: Final[Mapping[str, Noun]] = {
         },
     ),
     "aaa": Noun(
-        "home agent: AAA servers for keys and accounting, and how they answer",
+        "agents: AAA servers for keys, proofs and accounting, and how they answer",
         {
-            "use": "keys or accounting: what it is there for",
+            "use": "keys, accounting, proofs or visitors (proofs at a foreign agent): what it is there for",
             "protocol": "radius or tacacs",
             "server": "its address and port",
             "state": "answering, silent (it has let a question pass), or unused until now",

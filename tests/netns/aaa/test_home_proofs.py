@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mobileip.control.lab.daemons import KEY
+from mobileip.control.lab.daemons import KEY, toml
 from mobileip.control.lab.lab import Lab
 from mobileip.control.lab.topology import CORRESPONDENT, HOME, HOME_ADDRESS, NEIGHBOUR
 from mobileip.control.lab.waiting import eventually
@@ -112,3 +112,10 @@ def test_proofs_are_verified_and_servers_that_are_away_stall_nobody(
         second.process.signal(18)
         eventually(lambda: is_let_in(node), what="the server to be asked again", explain=networks.explain)
         assert counted("aaa-answer-forged") == 0
+
+        del home.configuration["home_agent"]["keys"]["radius"]["servers"][0]
+        file.write_text(toml(home.configuration))
+        call(home.socket, "reload")
+        shown = [(row["use"], str(row["server"]), row["questions"]) for row in home.show("aaa")]
+        assert shown == [(use, f"{NEIGHBOUR}:1812", 0) for use in ("keys", "proofs")]
+        eventually(lambda: is_let_in(node), what="the one that is left to be asked", explain=networks.explain)

@@ -34,6 +34,7 @@ def test_a_foreign_agent_lets_in_who_proves_it_and_nobody_else(lab: Lab) -> None
         lab.go("foreign1", within=10)
         assert counted("aaa-proof-accepted") >= 1 and counted("fa-bad-aaa-auth") == 0
         assert [row["home_address"] for row in agent.show("visitors")] == [str(HOME_ADDRESS.ip)]
+        assert [(row["use"], row["state"]) for row in agent.show("aaa")] == [("visitors", "answering")]
 
         node.stop()
         node.configuration["mobile_node"]["aaa"] = {"secret": "another password"}

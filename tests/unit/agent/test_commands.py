@@ -14,6 +14,7 @@ import pytest
 from mobileip.control.aaa.servers import ServerStatus
 from mobileip.control.agent import aaa, commands, settings
 from mobileip.control.agent.debug import MOST_FOLLOWERS, Followers
+from mobileip.control.agent.verifiers import Verifiers
 from mobileip.control.config.load import examine_data
 from mobileip.control.config.model import Config
 from mobileip.control.core.actions import Action, SendDatagram
@@ -111,6 +112,7 @@ class Daemon:
     agents: MobilityAgents | None = None
     mobile: MobileNode | None = None
     authorities: aaa.Authorities | None = None
+    verifiers: Verifiers | None = None
     journal: Journal = field(default_factory=lambda: Journal(lambda: 0, lambda: 0, 0))
     followers: Followers = field(default_factory=lambda: Followers(lambda: factory.at(0)))
     paths: TunnelStates = field(default_factory=TunnelStates)

@@ -161,7 +161,7 @@ def test_sources_of_keys_and_accounting_come_change_and_go_in_place() -> None:
     assert gone == config(home_agent()) and all(change.applied for change in changes)
 
 
-def test_sources_of_keys_stay_while_proofs_are_verified_by_them() -> None:
+def test_sources_of_keys_change_although_proofs_are_verified_by_them() -> None:
     def with_timeout(timeout: float) -> dict[str, Any]:
         data = home_agent()
         server = {"address": "192.0.2.10", "secret": "correct-horse-battery"}
@@ -173,8 +173,14 @@ def test_sources_of_keys_stay_while_proofs_are_verified_by_them() -> None:
         return data
 
     merged, changes = merge(config(with_timeout(1.0)), config(with_timeout(2.0)), ROOM)
-    assert merged == config(with_timeout(1.0))
-    assert told(changes) == [("home_agent.keys.radius.timeout", "1.0 -> 2.0", False)]
+    assert merged == config(with_timeout(2.0))
+    assert told(changes) == [("home_agent.keys.radius.timeout", "1.0 -> 2.0", True)]
+    without = with_timeout(1.0)
+    del without["home_agent"]["keys"]
+    without["home_agent"]["aaa"]["servers"] = [{"address": "192.0.2.11", "secret": "correct-horse-battery"}]
+    merged, changes = merge(config(with_timeout(1.0)), config(without), ROOM)
+    assert merged == config(with_timeout(1.0)), "else nobody could be asked about proofs before the restart"
+    assert [change.applied for change in changes] == [False, False]
 
 
 def test_an_advertisement_that_comes_or_goes_needs_a_restart() -> None:
