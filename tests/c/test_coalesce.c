@@ -294,9 +294,48 @@ static void at_random(void)
 	CHECK(merged > 10000);
 }
 
+/* So many of a stream whose checksums cover the pseudo-header only; the packet that comes of them is of `total` bytes. */
+static void unfinished(uint32_t packets, uint32_t total, bool allowed)
+{
+	struct mip_coalescer here = { .mtu = allowed ? 20 + 32 + SIZE : 20 + 32 + SIZE - 1 };
+	struct segment s = plain(MIP_PROTO_TCP);
+	struct iovec iov[MIP_BATCH];
+	struct mip_ipv4 ip[4];
+	uint8_t pseudo[12] = { 0 };
+	uint16_t sum;
+
+	for (uint32_t i = 0; i < packets; i++, next(&s)) {
+		uint8_t *packet = recut_packet(&batch, i);
+		struct mip_candidate k;
+
+		add(&s);
+		memcpy(pseudo, packet + 12, 8);
+		pseudo[9] = MIP_PROTO_TCP;
+		store(pseudo + 10, 32 + SIZE);
+		sum = (uint16_t)~check_checksum(pseudo, sizeof(pseudo));
+		store(packet + 20 + 16, sum);
+		CHECK(mip_ipv4_parse(packet, batch.len[i], MIP_INNER, &ip[i]) == MIP_OK);
+		k = mip_coalesce_examine(&here, packet, &ip[i], 0);
+		CHECK(k.pending == allowed && k.fit == allowed);
+		CHECK(!mip_coalesce_before(&here, &k) && mip_coalesce_take(&here, &k) == allowed);
+	}
+	batch.count = 0;
+	if (!allowed)
+		return;
+	CHECK(mip_coalesce_finish(&here.flows[0], iov) == packets);
+	/* VIRTIO_NET_HDR_F_NEEDS_CSUM, and the length that the pseudo-header now has. */
+	CHECK(((uint8_t *)iov[0].iov_base)[0] == 1);
+	store(pseudo + 10, total - 20);
+	sum = (uint16_t)~check_checksum(pseudo, sizeof(pseudo));
+	CHECK(recut_packet(&batch, 0)[36] == sum >> 8 && recut_packet(&batch, 0)[37] == (sum & 0xff));
+}
+
 int main(void)
 {
 	check_seed();
+	unfinished(1, 20 + 32 + SIZE, true);
+	unfinished(3, 20 + 32 + 3 * SIZE, true);
+	unfinished(1, 0, false);
 	rules();
 	streams();
 	ends();

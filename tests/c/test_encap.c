@@ -130,6 +130,38 @@ static void sizes(void)
 	CHECK(encapsulate(&c, &t, 1, &p) == MIP_OK && p.len == 40);
 }
 
+/* A super-packet as it is: its segments have to fit, and the whole into an outer header's length. */
+static void whole(void)
+{
+	const struct mip_tunnel t = tunnel();
+	struct check_packet c = plain();
+	struct mip_super super = { .count = 30, .headers = 52 };
+	struct mip_ipv4 ip;
+
+	super.size = (uint16_t)(t.mtu - super.headers);
+	for (uint32_t total = 40000; total <= MIP_PACKET_MAX; total += MIP_PACKET_MAX - 40000) {
+		uint32_t len = check_build(buffer + ROOM, &(struct check_packet){ .src_be = c.src_be,
+										  .dst_be = c.dst_be,
+										  .ttl = c.ttl,
+										  .frag = MIP_IPV4_DF,
+										  .protocol = MIP_PROTO_TCP,
+										  .payload = total - 20 });
+		struct mip_packet p = { .data = buffer + ROOM, .len = len, .headroom = ROOM };
+
+		CHECK(mip_ipv4_parse(p.data, p.len, MIP_INNER, &ip) == MIP_OK);
+		super.size++;
+		CHECK(mip_encapsulate_whole(&p, &ip, &super, &t, 9) == MIP_DROP_TOO_BIG && p.len == len);
+		super.size--;
+		if (total + 20 > MIP_PACKET_MAX) {
+			CHECK(mip_encapsulate_whole(&p, &ip, &super, &t, 9) == MIP_DROP_TOO_BIG);
+			continue;
+		}
+		CHECK(mip_encapsulate_whole(&p, &ip, &super, &t, 9) == MIP_OK);
+		CHECK(p.len == total + 20 && mip_ipv4_parse(p.data, p.len, MIP_OUTER, &ip) == MIP_OK);
+		CHECK(ip.total == p.len && ip.id == 9 && ip.protocol == MIP_ENCAP_IPIP);
+	}
+}
+
 static void padding_is_not_sent(void)
 {
 	struct mip_tunnel t = tunnel();
@@ -362,6 +394,7 @@ int main(void)
 	check_seed();
 	outer_header();
 	sizes();
+	whole();
 	padding_is_not_sent();
 	refusals();
 	impossible_tunnels();

@@ -77,10 +77,28 @@ static void finish(uint8_t protocol, uint32_t payload)
 	CHECK(memcmp(sample, packet, payload) == 0);
 }
 
+/* Behind 34 bytes of other headers; what the device wrote in front is gone. */
+static void whole(bool reduced)
+{
+	const struct mip_super super = { .count = 5, .size = 1440, .headers = 52 };
+	struct mip_ipv4 inner = { .header = 20, .total = 7000, .protocol = MIP_PROTO_TCP };
+	uint8_t room[10 + 40];
+	struct virtio_net_hdr out;
+
+	memset(room, 0xff, sizeof(room));
+	room[10 + 20 + 13] = reduced ? 0x90 : 0x10;
+	mip_offload_whole((uint8_t *)&out, room + 10, &inner, &super, 34);
+	CHECK(out.flags == VIRTIO_NET_HDR_F_NEEDS_CSUM && out.gso_size == 1440);
+	CHECK(out.gso_type == (VIRTIO_NET_HDR_GSO_TCPV4 | (reduced ? VIRTIO_NET_HDR_GSO_ECN : 0)));
+	CHECK(out.hdr_len == 52 + 34 && out.csum_start == 20 + 34 && out.csum_offset == 16);
+}
+
 int main(void)
 {
 	struct virtio_net_hdr h;
 
+	whole(false);
+	whole(true);
 	_Static_assert(sizeof(struct virtio_net_hdr) == MIP_OFFLOAD_HEADER, "the kernel's own header");
 	make(MIP_PROTO_TCP, 1000, 0, false);
 	h = describe(1480, false, false);

@@ -69,6 +69,7 @@
 	X(DEVICE_READ_BYTES, "device-read-bytes", "bytes of the packets read from the TUN device")         \
 	X(SUPER_PACKETS, "super-packets",                                                                  \
 	  "super-packets read from it (TSO, USO), counted above as segments")                              \
+	X(WHOLE_PACKETS, "whole-packets", "of these, sent as they are, for the kernel or the card to cut") \
 	X(ENCAPSULATED_PACKETS, "encapsulated-packets", "inner packets and fragments sent into tunnels")   \
 	X(ENCAPSULATED_BYTES, "encapsulated-bytes", "bytes of these, without the outer header")            \
 	X(PAST_ROUTING, "past-routing", "of these, sent to a known next hop: not routed, not filtered")    \

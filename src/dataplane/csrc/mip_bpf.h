@@ -24,4 +24,8 @@ int mip_bpf_load_xdp(const struct bpf_insn *code, uint32_t count);
 /* -EBUSY or -EEXIST: the interface has another program, which stays.  generic: in the kernel, not the driver. */
 int mip_bpf_attach_xdp(int program_fd, uint32_t ifindex, bool generic);
 
+/* On what leaves the interface, first of all (Linux 6.6). */
+int mip_bpf_load_tc(const struct bpf_insn *code, uint32_t count);
+int mip_bpf_attach_egress(int program_fd, uint32_t ifindex);
+
 #endif

@@ -36,10 +36,14 @@ static uint32_t udp_header(const uint8_t *udp, uint32_t len)
 	return UDP_HEADER;
 }
 
-static bool checksum_ok(const uint8_t *packet, const struct mip_ipv4 *ip)
+static bool checksum_ok(const uint8_t *packet, const struct mip_ipv4 *ip, uint32_t mtu, bool *pending)
 {
 	uint32_t len = (uint32_t)(ip->total - ip->header);
 	uint64_t sum = mip_checksum_add((uint64_t)ip->protocol + len, packet + 12, 8);
+
+	*pending = ip->total <= mtu && mip_offload_is_pending(packet, ip);
+	if (*pending)
+		return true;
 
 	return mip_checksum_fold(mip_checksum_add(sum, packet + ip->header, len)) == 0xffff;
 }
@@ -59,7 +63,7 @@ struct mip_candidate mip_coalesce_examine(const struct mip_coalescer *c, uint8_t
 		header = tcp ? tcp_header(packet + ip->header, len)
 			     : (c->udp ? udp_header(packet + ip->header, len) : 0);
 	k.headers = ip->header + header;
-	k.fit = header && checksum_ok(packet, ip);
+	k.fit = header && checksum_ok(packet, ip, c->mtu, &k.pending);
 	return k;
 }
 
@@ -144,6 +148,7 @@ bool mip_coalesce_take(struct mip_coalescer *c, const struct mip_candidate *k)
 		f->ip = *k->ip;
 		f->tunnel = k->tunnel;
 		f->ports = k->ports;
+		f->pending = k->pending;
 		f->headers = k->headers;
 		f->size = payload;
 		f->total = k->ip->total;
@@ -169,6 +174,8 @@ uint32_t mip_coalesce_finish(struct mip_flow *f, struct iovec iov[MIP_BATCH])
 	f->count = 0;
 	if (used == 1) {
 		memset(start, 0, MIP_OFFLOAD_HEADER);
+		if (f->pending)
+			mip_offload_describe(start, f->first, &f->ip, MIP_PACKET_MAX);
 		return used;
 	}
 	if (f->push)

@@ -6,7 +6,8 @@
  * are merged (but for the Identification of packets with DF, which says nothing: RFC 6864
  * 4.1; and for a checksum of 0xffff in IP or TCP, which comes back as 0: the same number),
  * and only after their checksum was verified: the device is told that it is
- * yet to be made, and would bless what was corrupted on the way.  A packet that stays alone
+ * yet to be made, and would bless what was corrupted on the way.  Unless it is yet to be made indeed, as in what
+ * comes from the same host, and the packet is none that was merged before.  A packet that stays alone
  * is handed on as it came.  No stream is reordered, nothing waits for the next batch.
  */
 #ifndef MIP_COALESCE_H
@@ -26,11 +27,13 @@ struct mip_flow {
 	uint32_t headers, size, total;   /* bytes: both headers, payload of each but the last, all together */
 	uint32_t count;                  /* 0: free */
 	bool closed, push;               /* nothing may follow the last; it has PSH */
+	bool pending;                    /* the first one's checksum is yet to be made */
 	struct iovec payload[MIP_BATCH]; /* from the second on */
 };
 
 struct mip_coalescer {
 	bool udp;      /* the device knows UDP segments */
+	uint32_t mtu;  /* what is longer was merged before */
 	uint32_t turn; /* whose it is to make room */
 	struct mip_flow flows[MIP_FLOWS];
 };
@@ -41,6 +44,7 @@ struct mip_candidate {
 	const struct mip_ipv4 *ip;
 	uint32_t tunnel, ports, headers;
 	bool has_ports, fit; /* fit: to be merged with others like it */
+	bool pending;        /* its checksum is yet to be made */
 };
 
 struct mip_candidate mip_coalesce_examine(const struct mip_coalescer *c, uint8_t *packet,

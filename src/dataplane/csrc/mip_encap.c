@@ -150,10 +150,10 @@ static void push(struct mip_packet *p, const struct mip_ipv4 *inner, const struc
 	}
 }
 
-/* Why a packet cannot go into t, if it cannot. */
+/* Why a packet cannot go into t, if it cannot; largest: bytes of the largest that it stands for. */
 static __attribute__((noinline)) enum mip_drop objection(const struct mip_packet *p,
 							 const struct mip_ipv4 *inner,
-							 const struct mip_tunnel *t)
+							 const struct mip_tunnel *t, uint32_t largest)
 {
 	const bool fragment = mip_ipv4_is_fragment(inner);
 	const enum mip_encap kind = kind_for(t, fragment);
@@ -165,7 +165,7 @@ static __attribute__((noinline)) enum mip_drop objection(const struct mip_packet
 		return MIP_DROP_INNER_TTL;
 	if (!mip_encap_is_known((uint8_t)kind))
 		return MIP_DROP_UNSUPPORTED;
-	if (inner->total > mip_tunnel_fits(t, fragment) ||
+	if (largest > mip_tunnel_fits(t, fragment) ||
 	    inner->total + (kind == MIP_ENCAP_IPIP ? MIP_IPV4_HEADER : mip_tunnel_overhead(t)) >
 		    MIP_PACKET_MAX)
 		return inner->frag & MIP_IPV4_DF ? MIP_DROP_TOO_BIG : MIP_DROP_NEEDS_FRAGMENTATION;
@@ -192,7 +192,17 @@ enum mip_drop mip_encapsulate(struct mip_packet *p, const struct mip_ipv4 *inner
 		mip_ipip_push(p, inner, t, id);
 		return MIP_OK;
 	}
-	drop = objection(p, inner, t);
+	drop = objection(p, inner, t, inner->total);
+	if (!drop)
+		push(p, inner, t, id);
+	return drop;
+}
+
+enum mip_drop mip_encapsulate_whole(struct mip_packet *p, const struct mip_ipv4 *inner,
+				    const struct mip_super *super, const struct mip_tunnel *t, uint16_t id)
+{
+	enum mip_drop drop = objection(p, inner, t, (uint32_t)super->headers + super->size);
+
 	if (!drop)
 		push(p, inner, t, id);
 	return drop;

@@ -9,6 +9,7 @@
 #define MIP_ENCAP_H
 
 #include "mip_ipv4.h"
+#include "mip_offload.h"
 #include "mip_tunnel.h"
 
 enum { MIP_MINIMAL_SHORT = 8, MIP_MINIMAL_LONG = 12 }; /* without and with the original source */
@@ -45,6 +46,10 @@ bool mip_encap_is_to_itself(const uint8_t *packet, const struct mip_ipv4 *ip);
  */
 enum mip_drop mip_encapsulate(struct mip_packet *p, const struct mip_ipv4 *inner, const struct mip_tunnel *t,
 			      uint16_t id);
+
+/* A super-packet as it is; id is that of its first segment, each further one has the next. */
+enum mip_drop mip_encapsulate_whole(struct mip_packet *p, const struct mip_ipv4 *inner,
+				    const struct mip_super *super, const struct mip_tunnel *t, uint16_t id);
 
 /*
  * RFC 2003 3.1: one less in the TTL when forwarding.  For packets that come neither

@@ -151,6 +151,7 @@ static void set_up_workers(struct mip_engine *e, const struct mip_config *config
 		w->stop_fd = e->stop_fd;
 		w->event_fd = e->event_fd;
 		w->device_mtu = config->mtu;
+		w->coalescer.mtu = config->mtu;
 		w->clamp_mss = config->clamp_mss;
 		w->tell_largest = config->tell_largest;
 		mip_bucket_init(&w->large_told, MIP_LARGE_RATE, MIP_LARGE_RATE, mip_now_ns());

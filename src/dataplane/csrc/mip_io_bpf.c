@@ -103,3 +103,31 @@ int mip_bpf_attach_xdp(int program_fd, uint32_t ifindex, bool generic)
 	attr.link_create.flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
 	return bpf(BPF_LINK_CREATE, &attr);
 }
+
+/* BPF_TCX_EGRESS and BPF_F_BEFORE, which older kernel headers do not have. */
+enum { TCX_EGRESS = 47, BEFORE_OTHERS = 1 << 3 };
+
+int mip_bpf_load_tc(const struct bpf_insn *code, uint32_t count)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = BPF_PROG_TYPE_SCHED_CLS;
+	attr.insns = pointer(code);
+	attr.insn_cnt = count;
+	attr.license = pointer("Apache-2.0");
+	memcpy(attr.prog_name, "mobileip", sizeof("mobileip"));
+	return bpf(BPF_PROG_LOAD, &attr);
+}
+
+int mip_bpf_attach_egress(int program_fd, uint32_t ifindex)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.link_create.prog_fd = (uint32_t)program_fd;
+	attr.link_create.target_ifindex = ifindex;
+	attr.link_create.attach_type = (enum bpf_attach_type)TCX_EGRESS;
+	attr.link_create.flags = BEFORE_OTHERS;
+	return bpf(BPF_LINK_CREATE, &attr);
+}

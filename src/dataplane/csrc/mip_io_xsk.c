@@ -12,6 +12,7 @@
 
 #include "mip_bpf.h"
 #include "mip_redirect.h"
+#include "mip_whole.h"
 #include "mip_xdp.h"
 
 #ifndef AF_XDP
@@ -24,7 +25,8 @@
 /* Linux 6.17 on: how many frames go by one system call. */
 enum { XDP_SEND_BUDGET = 9 };
 
-enum { RECEIVE_MOST = 2048, RECEIVE_LEAST = 256, RECEIVE_ALL = 16384 };
+/* The most: more than a TCP window, which otherwise overflows them while the receiver waits for its turn. */
+enum { RECEIVE_MOST = 4096, RECEIVE_LEAST = 256, RECEIVE_ALL = 32768 };
 
 /* A queue is free again a little while after the socket that had it was closed. */
 enum { AGAIN_MS = 5, AGAIN_TIMES = 40 };
@@ -237,7 +239,7 @@ int mip_xsk_open(struct mip_xdp_sockets *s, uint32_t ifindex, int keys_fd, enum 
 	int error;
 
 	memset(s, 0, sizeof(*s));
-	s->link_fd = s->program_fd = s->map_fd = s->send_fd = -1;
+	s->link_fd = s->program_fd = s->map_fd = s->send_fd = s->whole_fd = s->whole_link_fd = -1;
 	s->queues = count_queues(ifindex);
 	for (uint32_t i = 0; i < s->queues; i++)
 		s->queue[i].fd = -1;
@@ -256,6 +258,8 @@ int mip_xsk_open(struct mip_xdp_sockets *s, uint32_t ifindex, int keys_fd, enum 
 		error = mip_bpf_set_socket(s->map_fd, i, s->queue[i].fd);
 	if (error)
 		mip_xsk_close(s);
+	else
+		s->whole_fd = mip_whole_open(ifindex, &s->whole_link_fd);
 	return error;
 }
 
@@ -263,6 +267,8 @@ void mip_xsk_close(struct mip_xdp_sockets *s)
 {
 	/* The program first: from then on the kernel gets what comes. */
 	mip_close(s->link_fd);
+	mip_close(s->whole_link_fd);
+	mip_close(s->whole_fd);
 	mip_close(s->send_fd);
 	for (uint32_t i = s->queues; i-- > 0;)
 		mip_close(s->queue[i].fd);

@@ -12,7 +12,7 @@ struct header {
 _Static_assert(sizeof(struct header) == MIP_OFFLOAD_HEADER, "the layout the kernel reads");
 
 enum { NEEDS_CSUM = 1, GSO_TCPV4 = 1, GSO_UDP_L4 = 5, GSO_ECN = 0x80 };
-enum { TCP_HEADER = 20, TCP_CHECK = 16, UDP_HEADER = 8, UDP_CHECK = 6 };
+enum { TCP_HEADER = 20, TCP_FLAGS = 13, TCP_CHECK = 16, TCP_CWR = 0x80, UDP_HEADER = 8, UDP_CHECK = 6 };
 
 /* The pseudo-header's sum, as a sender leaves it for a card to finish (not complemented). */
 static uint16_t pseudo_sum(const uint8_t *packet, const struct mip_ipv4 *ip)
@@ -32,6 +32,13 @@ static uint16_t checksum_offset(const struct mip_ipv4 *ip)
 	if (ip->protocol == MIP_PROTO_TCP && payload >= TCP_HEADER)
 		return TCP_CHECK;
 	return ip->protocol == MIP_PROTO_UDP && payload >= UDP_HEADER ? UDP_CHECK : 0;
+}
+
+bool mip_offload_is_pending(const uint8_t *packet, const struct mip_ipv4 *ip)
+{
+	uint16_t offset = checksum_offset(ip);
+
+	return offset && mip_load16(packet + ip->header + offset) == pseudo_sum(packet, ip);
 }
 
 struct mip_offload mip_offload_describe(uint8_t out[MIP_OFFLOAD_HEADER], const uint8_t *packet,
@@ -128,6 +135,22 @@ enum mip_drop mip_offload_read(const uint8_t in[MIP_OFFLOAD_HEADER], uint8_t *pa
 	if (h.flags & NEEDS_CSUM && !finish_at(packet, ip->total, h.csum_start, h.csum_offset))
 		return MIP_DROP_OFFLOAD;
 	return MIP_OK;
+}
+
+void mip_offload_whole(uint8_t out[MIP_OFFLOAD_HEADER], const uint8_t *packet, const struct mip_ipv4 *ip,
+		       const struct mip_super *super, uint32_t behind)
+{
+	const bool reduced = packet[ip->header + TCP_FLAGS] & TCP_CWR;
+	const struct header h = {
+		.flags = NEEDS_CSUM,
+		.gso_type = (uint8_t)(GSO_TCPV4 | (reduced ? GSO_ECN : 0)),
+		.header_len = (uint16_t)(super->headers + behind),
+		.gso_size = super->size,
+		.csum_start = (uint16_t)(ip->header + behind),
+		.csum_offset = TCP_CHECK,
+	};
+
+	memcpy(out, &h, sizeof(h));
 }
 
 void mip_offload_merge(uint8_t *packet, struct mip_ipv4 *ip, const struct mip_super *super, uint32_t total)

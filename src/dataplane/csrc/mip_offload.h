@@ -20,6 +20,9 @@ struct mip_offload {
 	bool checksum_pending, merged;
 };
 
+/* Whether the transport checksum covers only the pseudo-header so far. */
+bool mip_offload_is_pending(const uint8_t *packet, const struct mip_ipv4 *ip);
+
 /* Writes the 10-byte header for the packet; mtu is the largest that may leave unmerged. */
 struct mip_offload mip_offload_describe(uint8_t out[MIP_OFFLOAD_HEADER], const uint8_t *packet,
 					const struct mip_ipv4 *ip, uint32_t mtu);
@@ -39,6 +42,13 @@ struct mip_super {
  */
 enum mip_drop mip_offload_read(const uint8_t in[MIP_OFFLOAD_HEADER], uint8_t *packet,
 			       const struct mip_ipv4 *ip, struct mip_super *super);
+
+/*
+ * The header for a super-packet of TCP that goes so many bytes behind others.  Made anew: what the device said of it
+ * is no longer in front of a packet that went into another tunnel already.
+ */
+void mip_offload_whole(uint8_t out[MIP_OFFLOAD_HEADER], const uint8_t *packet, const struct mip_ipv4 *ip,
+		       const struct mip_super *super, uint32_t behind);
 
 /*
  * The contrary: packet, whose header is ip, now stands for super->count packets with total

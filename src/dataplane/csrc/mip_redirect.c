@@ -2,10 +2,9 @@
 
 #include <stddef.h>
 
+#include "mip_insn.h"
 #include "mip_tunnel.h"
 #include "mip_xsk.h"
-
-enum { R0, R1, R2, R3, R4, R5, R6, FRAME = 10 };
 
 /* Where things are in an Ethernet frame with IPv4. */
 enum {
@@ -18,7 +17,7 @@ enum {
 	HEADERS = IP + 20,
 };
 
-enum { VERSION_AND_LENGTH = 0x45, KEY = -(int)sizeof(struct mip_redirect_key), TO_PASS = INT16_MAX };
+enum { VERSION_AND_LENGTH = 0x45, KEY = -(int)sizeof(struct mip_redirect_key) };
 
 /* As a load of two bytes sees it. */
 static int32_t in_packet(uint16_t value)
@@ -30,24 +29,6 @@ static int32_t in_packet(uint16_t value)
 
 	return order.word;
 }
-
-#define INSN(operation, to, from, offset, value)          \
-	((struct bpf_insn){ .code = (uint8_t)(operation), \
-			    .dst_reg = (to),              \
-			    .src_reg = (from),            \
-			    .off = (int16_t)(offset),     \
-			    .imm = (int32_t)(value) })
-#define LOAD(size, to, from, offset) INSN(BPF_LDX | BPF_MEM | (size), to, from, offset, 0)
-#define STORE(offset, from) INSN(BPF_STX | BPF_MEM | BPF_W, FRAME, from, offset, 0)
-#define MOVE(to, from) INSN(BPF_ALU64 | BPF_MOV | BPF_X, to, from, 0, 0)
-#define MOVE_NUMBER(to, value) INSN(BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value)
-#define ADD_NUMBER(to, value) INSN(BPF_ALU64 | BPF_ADD | BPF_K, to, 0, 0, value)
-#define JUMP(condition, left, value, offset) INSN(BPF_JMP | BPF_K | (condition), left, 0, offset, value)
-#define JUMP_IF_GREATER(left, right, offset) INSN(BPF_JMP | BPF_X | BPF_JGT, left, right, offset, 0)
-#define CALL(function) INSN(BPF_JMP | BPF_CALL, 0, 0, 0, function)
-#define EXIT INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
-/* Two instructions. */
-#define MAP(to, fd) INSN(BPF_LD | BPF_DW | BPF_IMM, to, BPF_PSEUDO_MAP_FD, 0, fd), INSN(0, 0, 0, 0, 0)
 
 uint32_t mip_redirect_program(struct bpf_insn code[MIP_REDIRECT_MAX], int keys_fd, int sockets_fd)
 {
@@ -95,10 +76,6 @@ uint32_t mip_redirect_program(struct bpf_insn code[MIP_REDIRECT_MAX], int keys_f
 	const uint32_t count = sizeof(program) / sizeof(program[0]), pass = count - 2;
 
 	_Static_assert(sizeof(program) / sizeof(program[0]) <= MIP_REDIRECT_MAX, "the caller's room");
-	for (uint32_t i = 0; i < count; i++) {
-		code[i] = program[i];
-		if (code[i].off == TO_PASS)
-			code[i].off = (int16_t)(pass - i - 1);
-	}
+	mip_insn_link(code, program, count, pass);
 	return count;
 }

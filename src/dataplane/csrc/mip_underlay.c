@@ -142,7 +142,7 @@ void mip_send_add(struct mip_send *s, const struct mip_packet *p, const struct m
 		s->way[i]--;
 }
 
-static bool wait_for_space(int fd, int stop_fd)
+bool mip_send_wait(int fd, int stop_fd)
 {
 	struct pollfd fds[] = { { fd, POLLOUT, 0 }, { stop_fd, POLLIN, 0 } };
 
@@ -198,7 +198,7 @@ void mip_send_flush(struct mip_send *s, int stop_fd)
 			continue;
 		/* One wait for a batch: what then still does not fit is dropped, and counted. */
 		if (errno == EAGAIN && !blocked) {
-			blocked = !wait_for_space(way->fd, stop_fd);
+			blocked = !mip_send_wait(way->fd, stop_fd);
 			if (!blocked)
 				continue;
 			errno = EAGAIN;

@@ -85,6 +85,8 @@ void mip_send_init(struct mip_send *s, const struct mip_way ways[MIP_UNDERLAY_KI
 		   enum mip_underlay_kind preferred, const struct mip_hops *hops, struct mip_xdp *xdp);
 void mip_send_add(struct mip_send *s, const struct mip_packet *p, const struct mip_tunnel *t, uint32_t inner);
 
+/* A little while, for buffer space; false if there is none then, or stop_fd is readable. */
+bool mip_send_wait(int fd, int stop_fd);
 /* Sends all of it, waiting for buffer space a little while unless stop_fd becomes readable. */
 void mip_send_flush(struct mip_send *s, int stop_fd);
 

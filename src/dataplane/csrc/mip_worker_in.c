@@ -80,6 +80,7 @@ static int deliver(struct mip_worker *w, const struct mip_packet *p, const struc
 	int error = 0;
 
 	mip_add(&w->counters[MIP_COUNTER_ECN_UNUSED], d->ecn_unused);
+	mip_add(&w->counters[MIP_COUNTER_CHECKSUM_PENDING], k.pending);
 	while (!error && (before = mip_coalesce_before(&w->coalescer, &k)))
 		error = deliver_flow(w, before);
 	if (!error && !mip_coalesce_take(&w->coalescer, &k))
@@ -101,6 +102,7 @@ static void deliver_to_home_agent(struct mip_worker *w, struct mip_packet *p, st
 
 	if (!drop)
 		mip_worker_check_reach(w, p, &d->inner, &alone, t);
+	mip_offload_finish(p->data, &d->inner);
 	if (drop)
 		mip_worker_drop(w, drop, t, p);
 	else if (mip_worker_tunnel(w, p, &d->inner, t, false) == MIP_DROP_TOO_BIG)

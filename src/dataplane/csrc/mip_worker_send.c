@@ -37,6 +37,16 @@ uint16_t mip_worker_id(struct mip_worker *w)
 	return w->id;
 }
 
+static void count_sent(struct mip_worker *w, uint32_t index, uint64_t packets, uint64_t bytes)
+{
+	struct mip_traffic *traffic = &w->sent[index];
+
+	mip_add(&traffic->packets, packets);
+	mip_add(&traffic->bytes, bytes);
+	mip_add(&w->counters[MIP_COUNTER_ENCAPSULATED_PACKETS], packets);
+	mip_add(&w->counters[MIP_COUNTER_ENCAPSULATED_BYTES], bytes);
+}
+
 void mip_worker_flush(struct mip_worker *w)
 {
 	struct mip_send *s = &w->send;
@@ -199,12 +209,68 @@ enum mip_drop mip_worker_tunnel_copy(struct mip_worker *w, const struct mip_pack
 	return tunnel(w, &copy, p, inner, t, nested);
 }
 
+/*
+ * By a port of AF_XDP, whose interface has it cut: less work than ours, where it comes last or in the card.  Not if
+ * a capture wants the segments.  What is refused is still as it was.
+ */
+static int send_whole(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *inner,
+		      const struct mip_super *super, const struct mip_tunnel *t, const struct mip_hop *hop)
+{
+	struct mip_xdp_port *port = mip_xdp_take(w->send.xdp, hop->ifindex, MIP_XDP_SENDER);
+	uint8_t header[MIP_OFFLOAD_HEADER];
+	struct mip_packet whole = *p;
+	int error = EOPNOTSUPP;
+
+	if (!port)
+		return error;
+	mip_offload_whole(header, p->data, inner, super, MIP_XSK_ETHERNET + MIP_IPV4_HEADER);
+	if (!mip_encapsulate_whole(&whole, inner, super, t, mip_worker_id(w)))
+		error = mip_xdp_send_whole(port, hop, whole.data, whole.len, header);
+	if (error == EAGAIN && mip_send_wait(port->sockets.whole_fd, w->stop_fd))
+		error = mip_xdp_send_whole(port, hop, whole.data, whole.len, header);
+	mip_xdp_release(port, MIP_XDP_SENDER);
+	return error;
+}
+
+/* Sent or, as the device would have it, lost; false if it is to be cut here. */
+static bool tunnel_whole(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *inner,
+			 const struct mip_super *super, const struct mip_tunnel *t)
+{
+	const uint32_t largest = (uint32_t)super->headers + super->size + MIP_IPV4_HEADER;
+	struct mip_hop hop;
+	int error;
+
+	if (w->send.preferred != MIP_UNDERLAY_XDP || w->taps || t->encap != MIP_ENCAP_IPIP ||
+	    inner->protocol != MIP_PROTO_TCP ||
+	    !mip_hops_find(w->send.hops, t->local_be, t->remote_be, &hop) ||
+	    !mip_xdp_carries(w->send.xdp, hop.ifindex, largest))
+		return false;
+	/* No packet overtakes another. */
+	mip_worker_flush(w);
+	error = send_whole(w, p, inner, super, t, &hop);
+	/* A queue is full: some of the segments may have gone, and none goes twice. */
+	if (error == ENOBUFS)
+		mip_worker_drop_super(w, MIP_DROP_SEND_NO_BUFFERS, t, p, inner, super);
+	if (error)
+		return error == ENOBUFS;
+	/* The kernel counts on from the first one's. */
+	w->id = (uint16_t)(w->id + super->count);
+	if (w->tell_largest && inner->frag & MIP_IPV4_DF)
+		mip_worker_large(w, t, largest);
+	count_sent(w, t->index, super->count, mip_segment_bytes(inner, super));
+	mip_add(&w->counters[MIP_COUNTER_PAST_ROUTING], super->count);
+	mip_add(&w->counters[MIP_COUNTER_WHOLE_PACKETS], 1);
+	return true;
+}
+
 void mip_worker_tunnel_super(struct mip_worker *w, const struct mip_packet *p, const struct mip_ipv4 *inner,
 			     const struct mip_super *super, const struct mip_tunnel *t)
 {
 	bool fits = super->headers + super->size <= mip_tunnel_fits(t, false);
 	struct mip_segmenter s;
 
+	if (fits && tunnel_whole(w, p, inner, super, t))
+		return;
 	mip_segment_begin(&s, p->data, inner, super);
 	for (;;) {
 		struct mip_packet segment = { .data = w->headers[w->send.count] + MIP_HEADROOM,

@@ -1,7 +1,9 @@
 #define _GNU_SOURCE
 #include "mip_xdp.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <poll.h>
 #include <string.h>
@@ -14,7 +16,7 @@
 #include "mip_ipv4.h"
 #include "mip_redirect.h"
 
-enum { KEYS_MOST = 3 * 2 * MIP_HOPS_MAX, LATER_MS = 1, LATER_TIMES = 10 };
+enum { KEYS_MOST = 3 * 2 * MIP_HOPS_MAX, LATER_MS = 1, LATER_TIMES = 10, REFUSED_MOST = 16 };
 
 void mip_xdp_init(struct mip_xdp *x)
 {
@@ -69,6 +71,7 @@ static int open_port(const struct mip_xdp *x, struct mip_xdp_port *p, enum mip_s
 	if (error)
 		return error;
 	mip_xsk_frames_init(&p->frames, p->sockets.memory_len - (size_t)MIP_XSK_SEND * MIP_XSK_FRAME);
+	p->refused = 0;
 	atomic_store(&p->broken, false);
 	atomic_store(&p->ifindex, p->wanted);
 	kick(x);
@@ -299,6 +302,30 @@ int mip_xdp_send(struct mip_xdp_port *p, const struct mmsghdr *messages, uint32_
 		return (int)count;
 	errno = ENOBUFS;
 	return -1;
+}
+
+int mip_xdp_send_whole(struct mip_xdp_port *p, const struct mip_hop *hop, uint8_t *datagram, uint32_t len,
+		       const uint8_t header[MIP_OFFLOAD_HEADER])
+{
+	const struct sockaddr_ll to = { .sll_family = AF_PACKET,
+					.sll_protocol = htons(ETH_P_IP),
+					.sll_ifindex = (int)hop->ifindex };
+	const uint64_t own = atomic_load_explicit(&p->own, memory_order_relaxed);
+	uint8_t *frame = datagram - MIP_XSK_ETHERNET, *start = frame - MIP_OFFLOAD_HEADER;
+
+	if (p->sockets.whole_fd < 0 || p->refused == REFUSED_MOST)
+		return EOPNOTSUPP;
+	memcpy(start, header, MIP_OFFLOAD_HEADER);
+	memcpy(frame, hop->address, MIP_HOP_ADDRESS);
+	memcpy(frame + MIP_HOP_ADDRESS, &own, MIP_HOP_ADDRESS);
+	mip_store16(frame + 2 * MIP_HOP_ADDRESS, ETH_P_IP);
+	if (sendto(p->sockets.whole_fd, start, MIP_OFFLOAD_HEADER + MIP_XSK_ETHERNET + len, MSG_DONTWAIT,
+		   (const struct sockaddr *)&to, sizeof(to)) >= 0) {
+		p->refused = 0;
+		return 0;
+	}
+	p->refused += errno != EAGAIN;
+	return errno;
 }
 
 uint32_t mip_xdp_watch(struct mip_xdp *x, int fds[MIP_XDP_WATCHED])

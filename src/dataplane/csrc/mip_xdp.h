@@ -13,6 +13,7 @@
 
 #include "mip_hops.h"
 #include "mip_io.h"
+#include "mip_offload.h"
 #include "mip_xsk.h"
 
 enum { MIP_XDP_PORTS = 8, MIP_XDP_QUEUES = 64 };
@@ -32,6 +33,7 @@ struct mip_xdp_queue {
 /* What the kernel has for a port: mip_io_xsk.c. */
 struct mip_xdp_sockets {
 	int link_fd, program_fd, map_fd, send_fd;
+	int whole_fd, whole_link_fd; /* mip_io_whole.c; -1 where the kernel cannot */
 	bool generic, zero_copy;
 	uint32_t queues, frames; /* how many, and how many frames to receive each has */
 	uint8_t *memory;         /* of all frames; those to send are the last */
@@ -51,6 +53,7 @@ struct mip_xdp_port {
 
 	struct mip_xdp_sockets sockets;
 	struct mip_xsk_frames frames; /* the sender's */
+	uint32_t refused;             /* likewise: super-packets, one after the other */
 
 	/* The control plane's. */
 	uint32_t wanted; /* the interface it is for, also if it could not be opened; 0: free */
@@ -103,6 +106,15 @@ void mip_xdp_release(struct mip_xdp_port *p, enum mip_xdp_user user);
  * of one that the device threw away becomes an errno.
  */
 int mip_xdp_send(struct mip_xdp_port *p, const struct mmsghdr *messages, uint32_t count, int *error);
+
+/*
+ * The sender: a super-packet of TCP in IP-in-IP, as it is, to a next hop on the port's interface.  In front of the
+ * datagram is room for an Ethernet header and then MIP_OFFLOAD_HEADER bytes; header is what these say.
+ * 0, or an errno: EAGAIN, the buffer of sockets.whole_fd is full; EOPNOTSUPP, such cannot be sent by this port,
+ * or no longer, as too many were refused one after the other; or why this one was refused.
+ */
+int mip_xdp_send_whole(struct mip_xdp_port *p, const struct mip_hop *hop, uint8_t *datagram, uint32_t len,
+		       const uint8_t header[MIP_OFFLOAD_HEADER]);
 
 /*
  * The receiver: at most MIP_BATCH datagrams, in place, behind so many that were received before.  When
