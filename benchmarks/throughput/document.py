@@ -48,15 +48,18 @@ Between its system calls a worker checks a packet's header, finds its tunnel and
 from the run above, on the same kind of machine, in ns: 17 to one tunnel, 19 to 1024 of a million tunnels in turn, 35 to
 39 to all of a million at random; copying 512 bytes took 20 to 25. What limits it, and keeps it from 12:
 
-- One tunnel: 3 ns to check header and checksum, 2 to hash, 3 to read the tunnel consistently beside a running writer, 5
-  to write the outer header, and the loops around. Nothing waits: it is the number of instructions, at about 4 a cycle.
+- One tunnel: about 3 ns to check header and checksum, 2 to hash, 3 to read the tunnel consistently beside a running
+  writer, 5 to write the outer header, and the loops around. It is the number of instructions, as far as the compiled
+  code shows: the machine has no counters of what waits.
 - A million: a packet's tunnel is in one line of 64 MiB of table, for one packet in ten in the next. A line that no
   cache has costs 8 to 12 ns here, asked for 64 at a time.
 
 Tried: looking a packet up 8, 16 or 32 packets after its line was asked for, in one loop, instead of a batch later (7 %
 less to 1024 tunnels, nothing else); no vectors of scalars (`-fno-tree-slp-vectorize`: nothing). Costly, and not to be
-seen in the code: functions that a shared library exports are not inlined into one another (half of the time), and a
-field that is written narrow and read wide waits for the store.
+seen in the code: functions that a shared library exports are not inlined into one another (most of what was gained
+last), and a field that is written narrow and read wide waits for the store.
+
+What limits TCP, and what was tried against it: [underlay.md](underlay.md#what-limits-it).
 """
 
 
