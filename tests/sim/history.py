@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from random import Random
 
+from mobileip.control.core.actions import TunnelSide
 from mobileip.control.types import ZERO_ADDRESS, seconds
 from tests.sim.chance import Timed, random_steps
 from tests.sim.faults import HONEST, Fault
@@ -110,7 +111,7 @@ class History:
             # A node known by name needs an address to be at home with, and knows no prefix to tell home by.
             agent = net.home_agent_of(mobile)
             return mobile.number not in plan.named or (
-                mobile.home_address != ZERO_ADDRESS and agent.owns(link.gateway) and not plan.discover
+                self._has_address(mobile) and agent.owns(link.gateway) and not plan.discover
             )
         if mobile.number in plan.named and link in net.home_agent_of(mobile).links.values():
             return False  # the agent heard there is its own: that is all it has to go by
@@ -118,6 +119,13 @@ class History:
         if served and plan.max_visitors < len(net.mobiles):
             return False
         return served or plan.co_located
+
+    def _has_address(self, mobile: MobileHost) -> bool:
+        """Whether its home agent has its address for it still: one that restarts gives it to who asks first."""
+        home = mobile.home_address
+        bound = self.net.home_agent_of(mobile).kernel.tunnels_of(home, TunnelSide.HOME)
+        alone = sum(one.home_address == home for one in self.net.mobiles) == 1
+        return home != ZERO_ADDRESS and bool(bound) and alone
 
     def _serves(self, link: Link) -> bool:
         return self.net.has_agent(link) and link.name.startswith("visited")
