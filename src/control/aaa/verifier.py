@@ -13,9 +13,8 @@ from mobileip.control.aaa.servers import NoAnswer, Note, Patience, Server, Serve
 from mobileip.control.aaa.sources import Found, Unavailable
 from mobileip.control.core.actions import VerifyProof
 from mobileip.control.core.events import KeysFound, ProofAccepted, ProofRejected, ProofUnverified
+from mobileip.control.core.proofs import ProofEvent
 from mobileip.control.reasons import Reason
-
-ProofEvent = ProofAccepted | ProofRejected | ProofUnverified
 
 
 class RadiusVerifier:

@@ -29,7 +29,7 @@ from mobileip.control.core.admission import (
     reply_refusal,
     request_refusal,
 )
-from mobileip.control.core.challenges import Entropy, answer_of
+from mobileip.control.core.challenges import Entropy
 from mobileip.control.core.challenging import Challenging
 from mobileip.control.core.entries import pending_entry, visitor_entry
 from mobileip.control.core.events import (
@@ -101,6 +101,8 @@ class ForeignAgent:
         self._room.reconfigure(settings)
         self.challenging.reconfigure(settings)
         self._replies.reconfigure(settings)
+        if self._proofs is not None and settings.proof_rate is not None:
+            self._proofs.limit(settings.max_pending, settings.proof_rate)
 
     @property
     def visitors(self) -> VisitorList:
@@ -129,9 +131,9 @@ class ForeignAgent:
         if covered is None:
             # The home agent would have to discard it (s3.8.2.1 a); relaying would only cost a pending entry.
             return [Noted(Reason.NO_AUTHORIZATION_EXTENSION, claimed(request, datagram))]
-        if self.challenging.is_discarded(answer_of(request)):
-            return [Noted(Reason.CHALLENGE_UNAUTHENTICATED, claimed(request, datagram))]
         pending = pending_entry(self._settings, request, datagram, datagram.link_source, link, covered, now)
+        if self.challenging.is_discarded(pending.answer):
+            return [Noted(Reason.CHALLENGE_UNAUTHENTICATED, claimed(request, datagram))]
         refusal = request_refusal(self._settings, request, datagram)
         if refusal is None:
             known = self._visitors.get_pending(pending.key)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from mobileip.control.core.actions import Action, Noted, SendDatagram
 from mobileip.control.core.admission import ForeignAgentSettings, peer_among
 from mobileip.control.core.challenging import Challenging
+from mobileip.control.core.denials import Buckets
 from mobileip.control.core.filters import Filters
-from mobileip.control.core.limits import TokenBucket
 from mobileip.control.core.relay import to_mobile_node
 from mobileip.control.core.visitors import PendingRegistration
 from mobileip.control.reasons import Reason, ReplyCode
 from mobileip.control.types import LIMITED_BROADCAST, REGISTRATION_PORT, ZERO_ADDRESS, Endpoint, Instant
 from mobileip.control.wire import RegistrationReply, build
 
-_DENIALS_PER_SECOND = 1.0  # to one node (s3.7.2; RFC 3024 s4.2.1)
-_REMEMBERED_DENIALS = 1024
+_DENIALS_PER_SECOND = 1  # to one node (s3.7.2; RFC 3024 s4.2.1)
 
 
 class ForeignReplies:
@@ -27,7 +26,7 @@ class ForeignReplies:
         self._settings = settings
         self._filters = filters
         self._challenging = challenging
-        self._denials: dict[bytes, TokenBucket] = {}  # by link-layer address; the oldest is forgotten first
+        self._denials: Buckets[bytes] = Buckets(_DENIALS_PER_SECOND, burst=1)  # by link-layer address
 
     def reconfigure(self, settings: ForeignAgentSettings) -> None:
         self._settings = settings
@@ -57,7 +56,7 @@ class ForeignReplies:
         """A denial of our own (s3.7.2.3), at most one a second to one node (s3.7.2)."""
         code = _code(reason)
         noted = self._denied(pending, reason)
-        if not self._may_deny(pending.link_address, now.mono):
+        if not self._denials.take(pending.link_address, now.mono):
             return [noted]
         too_long = reason is Reason.FA_LIFETIME_TOO_LONG
         reply = RegistrationReply(
@@ -91,13 +90,6 @@ class ForeignReplies:
         if reason is Reason.FA_FILTERED:
             fields["rule"] = self._filters.decided
         return Noted(reason, fields)
-
-    def _may_deny(self, link_address: bytes, mono: int) -> bool:
-        bucket = self._denials.pop(link_address, None) or TokenBucket(_DENIALS_PER_SECOND, 1)
-        self._denials[link_address] = bucket
-        if len(self._denials) > _REMEMBERED_DENIALS:
-            del self._denials[next(iter(self._denials))]
-        return bucket.take(mono)
 
 
 def relayed(pending: PendingRegistration, reply: RegistrationReply) -> Noted:

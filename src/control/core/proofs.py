@@ -71,6 +71,10 @@ class Proofs(Generic[S]):
             tuple[User, Chap], tuple[Verdict, int]
         ] = {}  # until when (mono); the oldest first
 
+    def limit(self, most: int, rate: int) -> None:
+        """Other bounds from now on; what is under way stays."""
+        self._questions.limit(most, rate)
+
     def verdict(
         self,
         request: RegistrationRequest,

@@ -97,3 +97,17 @@ def test_one_sender_has_its_share_of_what_waits() -> None:
     assert outcomes == [True] * 4 + [False]
     other = AAA.sign(by_aaa(request(9), challenge(1))[:-24], challenge(1))
     assert kinds(agent.hear(other, mac=b"\2\0\0\0\0\x77")) == ["VerifyProof"], "another is not kept out"
+
+
+def test_other_bounds_count_from_a_reload_on() -> None:
+    agent = Agent()
+    payloads = [
+        by_aaa(request(number, home_address=IPv4Address(int(HOME) + number)), challenge(1))
+        for number in range(4)
+    ]
+    agent.asked(payloads[0])
+    agent.foreign.reconfigure(replace(ASKING, max_pending=8))
+    agent.asked(payloads[1])
+    assert reasons(agent.hear(payloads[2])) == [Reason.AAA_QUESTIONS_LIMITED]
+    agent.foreign.reconfigure(ASKING)
+    agent.asked(payloads[2])

@@ -134,7 +134,7 @@ def test_a_flood_of_forged_requests_keeps_nobody_out() -> None:
     assert agent.visitors.pending_count() == 49
 
 
-@pytest.mark.parametrize(("others", "forgotten"), [(1023, False), (1024, True)])
+@pytest.mark.parametrize(("others", "forgotten"), [(4095, False), (4096, True)])
 def test_of_senders_that_were_denied_a_limited_number_is_remembered(others: int, forgotten: bool) -> None:
     agent = ForeignAgent(SETTINGS)
     denied = visit(request(lifetime=400), mac=mac(0))
